@@ -1,0 +1,42 @@
+# tl_room(NAME [NEEDS room...] [LIBS target...]) makes the static library tl_NAME
+# from src/NAME/*.cc, and remembers src/NAME/*_test.cc for tl_room_tests().
+function(tl_room name)
+  cmake_parse_arguments(ROOM "" "" "NEEDS;LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
+  add_library(tl_${name} STATIC ${sources})
+  target_include_directories(tl_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  list(TRANSFORM ROOM_NEEDS PREPEND tl_)
+  target_link_libraries(tl_${name} PUBLIC ${ROOM_NEEDS} ${ROOM_LIBS})
+  set_target_properties(tl_${name} PROPERTIES LINKER_LANGUAGE CXX)
+  set_property(GLOBAL APPEND PROPERTY TL_ROOMS ${name})
+  set_property(GLOBAL PROPERTY TL_TESTS_${name} ${tests})
+endfunction()
+
+# A room whose sources are compiled once per SIMD target by Highway.
+function(tl_simd_room name)
+  # Debian's Highway 1.0.3 leaves AVX3_DL out unless asked.
+  target_compile_definitions(tl_${name} PUBLIC HWY_WANT_AVX3_DL)
+  if(TL_SIMD_TARGETS)
+    target_compile_definitions(tl_${name} PUBLIC
+      "HWY_DISABLED_TARGETS=(~(HWY_BASELINE_SCALAR|HWY_BASELINE_SSE2|${TL_SIMD_TARGETS}))")
+  endif()
+endfunction()
+
+# One test program per room, so that a room is built and tested alone.
+function(tl_room_tests)
+  include(GoogleTest)
+  get_property(rooms GLOBAL PROPERTY TL_ROOMS)
+  foreach(room ${rooms})
+    get_property(tests GLOBAL PROPERTY TL_TESTS_${room})
+    if(tests)
+      add_executable(tl_${room}_test ${tests})
+      target_link_libraries(tl_${room}_test PRIVATE tl_${room} GTest::gtest_main)
+      target_compile_definitions(tl_${room}_test PRIVATE
+        TL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+      add_test(NAME ${room} COMMAND tl_${room}_test)
+    endif()
+  endforeach()
+endfunction()
