@@ -154,12 +154,12 @@ const T& As(const Node& node) {
 }
 
 // `{ ... }`. Its value is that of its last statement if this is an ExprStmt.
-struct Block {
+struct StmtBlock {
   Span span;
   std::vector<StmtPtr> statements;
 };
 
-struct Parameter {
+struct ParamDecl {
   std::string name;
   Span span;  // of the name
   TypeExpr type;
@@ -167,12 +167,12 @@ struct Parameter {
 };
 
 // Shared by `function f(...) { }` and `fn(...) { }`.
-struct Function {
+struct FunctionDecl {
   std::string name;  // empty for an expression
   Span name_span;    // of the word `fn` for an expression
-  std::vector<Parameter> parameters;
+  std::vector<ParamDecl> parameters;
   TypeExpr result;
-  Block body;
+  StmtBlock body;
 };
 
 // --- Expressions -----------------------------------------------------------
@@ -218,14 +218,14 @@ struct ListExpr : ExprOf<ExprKind::kList> {
   std::vector<ExprPtr> elements;
 };
 
-struct MapEntry {
+struct MapEntryExpr {
   ExprPtr key;
   ExprPtr value;
 };
 
 struct MapExpr : ExprOf<ExprKind::kMap> {
   using ExprOf::ExprOf;
-  std::vector<MapEntry> entries;
+  std::vector<MapEntryExpr> entries;
 };
 
 enum class UnaryOp { kNegate, kNot };  // `!` and `not` are both kNot
@@ -285,7 +285,7 @@ struct CastExpr : ExprOf<ExprKind::kCast> {
   TypeExpr type;
 };
 
-struct Argument {
+struct CallArgument {
   std::string name;  // empty if positional; named ones come last
   Span span;         // with the name
   ExprPtr value;
@@ -295,14 +295,14 @@ struct Argument {
 struct CallExpr : ExprOf<ExprKind::kCall> {
   using ExprOf::ExprOf;
   ExprPtr callee;
-  std::vector<Argument> arguments;
+  std::vector<CallArgument> arguments;
 };
 
 // `tensor<float16>(arguments)`; without `<...>` it is a call of `tensor`.
 struct TensorExpr : ExprOf<ExprKind::kTensor> {
   using ExprOf::ExprOf;
   ElementType element = ElementType::kFloat16;
-  std::vector<Argument> arguments;
+  std::vector<CallArgument> arguments;
 };
 
 struct MemberExpr : ExprOf<ExprKind::kMember> {
@@ -336,19 +336,19 @@ struct IndexExpr : ExprOf<ExprKind::kIndex> {
 // `fn(x) { }`: shares the variables around it.
 struct FunctionExpr : ExprOf<ExprKind::kFunction> {
   using ExprOf::ExprOf;
-  Function function;
+  FunctionDecl function;
 };
 
 struct IfBranch {
   ExprPtr condition;
-  Block body;
+  StmtBlock body;
 };
 
 // As a statement it stands in an ExprStmt.
 struct IfExpr : ExprOf<ExprKind::kIf> {
   using ExprOf::ExprOf;
   std::vector<IfBranch> branches;  // `if`, then each `else if`
-  std::optional<Block> otherwise;
+  std::optional<StmtBlock> otherwise;
 };
 
 enum class PatternKind {
@@ -357,7 +357,7 @@ enum class PatternKind {
   kAny,      // _
 };
 
-struct Pattern {
+struct MatchPattern {
   PatternKind kind = PatternKind::kAny;
   Span span;
   ExprPtr literal;
@@ -366,9 +366,9 @@ struct Pattern {
 
 struct MatchArm {
   Span span;
-  std::vector<Pattern> patterns;  // `1 | 2`; a binding stands alone
-  ExprPtr guard;                  // null if none
-  Block body;                     // `=> statement` is a block of one statement
+  std::vector<MatchPattern> patterns;  // `1 | 2`; a binding stands alone
+  ExprPtr guard;                       // null if none
+  StmtBlock body;  // `=> statement` is a block of one statement
 };
 
 // As a statement it stands in an ExprStmt.
@@ -403,7 +403,7 @@ struct AssignStmt : StmtOf<StmtKind::kAssign> {
   ExprPtr value;
 };
 
-enum class Learning { kUnsaid, kLearnable, kFrozen };
+enum class LearnFlag { kUnsaid, kLearnable, kFrozen };
 
 // `tensor w: float16[2, 3] learnable = value`.
 struct TensorStmt : StmtOf<StmtKind::kTensor> {
@@ -411,7 +411,7 @@ struct TensorStmt : StmtOf<StmtKind::kTensor> {
   std::string name;
   Span name_span;
   TypeExpr type;  // kElementTensor
-  Learning learning = Learning::kUnsaid;
+  LearnFlag learning = LearnFlag::kUnsaid;
   ExprPtr value;  // null means zeros
 };
 
@@ -425,18 +425,18 @@ struct ForStmt : StmtOf<StmtKind::kFor> {
   std::string name;
   Span name_span;
   ExprPtr sequence;
-  Block body;
+  StmtBlock body;
 };
 
 struct WhileStmt : StmtOf<StmtKind::kWhile> {
   using StmtOf::StmtOf;
   ExprPtr condition;
-  Block body;
+  StmtBlock body;
 };
 
 struct LoopStmt : StmtOf<StmtKind::kLoop> {
   using StmtOf::StmtOf;
-  Block body;
+  StmtBlock body;
 };
 
 struct BreakStmt : StmtOf<StmtKind::kBreak> {
@@ -454,7 +454,7 @@ struct ReturnStmt : StmtOf<StmtKind::kReturn> {
 
 struct FunctionStmt : StmtOf<StmtKind::kFunction> {
   using StmtOf::StmtOf;
-  Function function;
+  FunctionDecl function;
 };
 
 // `import "path.tl"` or `import std.llama`; only at the top level.
@@ -468,18 +468,18 @@ struct ImportStmt : StmtOf<StmtKind::kImport> {
 // Only at the top level, at most once.
 struct MainStmt : StmtOf<StmtKind::kMain> {
   using StmtOf::StmtOf;
-  Block body;
+  StmtBlock body;
 };
 
 // Only at the top level.
 struct TestStmt : StmtOf<StmtKind::kTest> {
   using StmtOf::StmtOf;
   std::string name;
-  Block body;
+  StmtBlock body;
 };
 
 // One source, parsed.
-struct Program {
+struct SyntaxTree {
   uint32_t source = 0;
   std::vector<StmtPtr> statements;
 };

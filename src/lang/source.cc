@@ -31,7 +31,7 @@ Span Source::End() const {
   return {id_, size, size};
 }
 
-Position Source::PositionOf(uint32_t offset) const {
+TextPosition Source::PositionOf(uint32_t offset) const {
   auto next =
       std::upper_bound(line_begins_.begin(), line_begins_.end(), offset);
   uint32_t line = static_cast<uint32_t>(next - line_begins_.begin());
@@ -56,7 +56,7 @@ const Source& Sources::Add(std::string name, std::string text) {
 
 std::string Sources::Where(Span span) const {
   const Source& source = Get(span);
-  Position position = source.PositionOf(span.begin);
+  TextPosition position = source.PositionOf(span.begin);
   return fmt::format("{}:{}:{}", source.name(), position.line, position.column);
 }
 

@@ -28,7 +28,7 @@ inline Span Join(Span first, Span last) {
 
 // Both count from 1; a column is a character (a UTF-8 code point), and a byte
 // that is not UTF-8 is one column.
-struct Position {
+struct TextPosition {
   uint32_t line = 1;
   uint32_t column = 1;
 };
@@ -48,7 +48,7 @@ class Source {
   std::string_view Text(Span span) const;
   Span End() const;
 
-  Position PositionOf(uint32_t offset) const;
+  TextPosition PositionOf(uint32_t offset) const;
   // The line without its newline; lines count from 1.
   std::string_view Line(uint32_t line) const;
   uint32_t LineBegin(uint32_t line) const { return line_begins_[line - 1]; }
