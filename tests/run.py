@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""Runs the test suites and adds up what they counted: the second half of ./test.
+
+A suite is a function that yields a Result for each program it ran. A program that
+crashes, that cannot be built, or whose exit status and count disagree is a
+failure, whatever it counted.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+
+import python_env
+import report
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TESTS = ROOT / "tests"
+
+Result = collections.namedtuple("Result", "name passed failed skipped")
+
+
+def run(*command, **env):
+    """Runs a command with its output shown; returns (exit status, output)."""
+    words = [str(word) for word in command]
+    child = subprocess.Popen(
+        words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors="replace",
+        env={**os.environ, **{key: str(value) for key, value in env.items()}})
+    lines = []
+    for line in child.stdout:
+        lines.append(line)
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    return child.wait(), "".join(lines)
+
+
+def build(preset, *options):
+    """Configures and builds a preset with its tests; returns its folder, or None."""
+    folder = ROOT / ("build" if preset == "release" else f"build-{preset}")
+    cmake = ["cmake", "--preset", preset, "-DTL_BUILD_TESTS=ON", *options]
+    if shutil.which("ccache"):
+        cmake.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
+    for command in (cmake, ["cmake", "--build", folder]):
+        if run(*command)[0] != 0:
+            return None
+    return folder
+
+
+def script(name, python=sys.executable, **env):
+    """Runs a Python test script and reads its closing line."""
+    status, output = run(python, "-B", TESTS / name, **env)
+    found = report.SUMMARY.findall(output)
+    label = " ".join([name, *(f"{key}={value}" for key, value in env.items())])
+    if not found or (status != 0) != (int(found[-1][1]) > 0):
+        print(f"FAILED {label}: exit status {status}")
+        return Result(label, 0, 1, 0)
+    return Result(label, *map(int, found[-1]))
+
+
+def unit_tests(folder, **env):
+    """Runs the test program of each room."""
+    listing = subprocess.run(
+        ["ctest", "--test-dir", folder, "--show-only=json-v1"],
+        capture_output=True, text=True, check=True)
+    for test in json.loads(listing.stdout)["tests"]:
+        label = f"{folder.name}/tl_{test['name']}_test"
+        with tempfile.TemporaryDirectory() as scratch:
+            xml_file = pathlib.Path(scratch) / "result.xml"
+            status, _ = run(*test["command"], "--gtest_brief=1",
+                            f"--gtest_output=xml:{xml_file}", **env)
+            yield gtest_result(label, status, xml_file)
+
+
+def gtest_result(label, status, xml_file):
+    if not xml_file.exists():
+        print(f"FAILED {label}: exit status {status}, no result written")
+        return Result(label, 0, 1, 0)
+    suites = xml.etree.ElementTree.parse(xml_file).getroot()
+    total, failed, off = (int(suites.get(key, 0))
+                          for key in ("tests", "failures", "disabled"))
+    skipped = off + len(suites.findall(".//skipped"))
+    if status != 0 and failed == 0:
+        # The tests passed, then a sanitizer or a destructor objected.
+        print(f"FAILED {label}: exit status {status}")
+        failed, total = 1, total + 1
+    return Result(label, total - failed - skipped, failed, skipped)
+
+
+def cannot_build(preset):
+    print(f"FAILED to build the preset {preset}")
+    return Result(f"build {preset}", 0, 1, 0)
+
+
+def tree_suite():
+    for name in ("doors_test.py", "tree_test.py"):
+        yield script(name)
+
+
+def release_suite():
+    folder = build("release", "-DTL_BUILD_BENCH=ON")
+    if not folder:
+        yield cannot_build("release")
+        return
+    yield from unit_tests(folder)
+    yield from program_suites(folder, "base")
+
+
+def program_suites(folder, environment):
+    """Everything that is tested through the tl command."""
+    tl = folder / "tl"
+    yield script("run_programs.py", TL=tl)
+    python = python_env.python_for(environment)
+    yield script("run_snippets.py", python, TL=tl)
+    yield from interop(python, tl)
+
+
+def interop(python, tl):
+    for path in sorted((TESTS / "interop").glob("*_test.py")):
+        yield script(path.relative_to(TESTS).as_posix(), python, TL=tl)
+
+
+def asan_suite():
+    # Clang here and GCC for the release, so that both compile every line.
+    folder = build("asan", "-DCMAKE_CXX_COMPILER=clang++-16")
+    if not folder:
+        yield cannot_build("asan")
+        return
+    strict = {"ASAN_OPTIONS": "detect_stack_use_after_return=1",
+              "UBSAN_OPTIONS": "print_stacktrace=1"}
+    yield from unit_tests(folder, **strict)
+    yield script("run_programs.py", TL=folder / "tl", **strict)
+    yield script("interop/hostile_test.py", TL=folder / "tl", **strict)
+
+
+def tsan_suite():
+    folder = build("tsan", "-DCMAKE_CXX_COMPILER=clang++-16")
+    if not folder:
+        yield cannot_build("tsan")
+        return
+    yield from unit_tests(folder)
+
+
+def full_suite():
+    """The interop tests again, with the PyTorch that PyPI has today."""
+    yield from interop(python_env.python_for("full"), ROOT / "build" / "tl")
+
+
+SUITES = {"tree": tree_suite, "release": release_suite, "asan": asan_suite,
+          "tsan": tsan_suite, "full": full_suite}
+
+
+def chosen_suites():
+    parser = argparse.ArgumentParser(prog="./test", description="Runs the tests.")
+    parser.add_argument("--fast", action="store_true",
+                        help="the release build only, without the sanitizers")
+    parser.add_argument("--full", action="store_true",
+                        help="also with a current PyTorch from PyPI (large)")
+    parser.add_argument("suite", nargs="*",
+                        help="only these: " + " ".join(SUITES))
+    options = parser.parse_args()
+    for name in options.suite:
+        if name not in SUITES:
+            parser.error(f"no suite '{name}'; there are {' '.join(SUITES)}")
+    if options.suite:
+        return options.suite
+    names = ["tree", "release"]
+    if not options.fast:
+        names += ["asan", "tsan"]
+    if options.full:
+        names.append("full")
+    return names
+
+
+def main():
+    os.chdir(ROOT)
+    results = []
+    for name in chosen_suites():
+        started = time.monotonic()
+        print(f"== {name}", flush=True)
+        for result in SUITES[name]():
+            results.append(result)
+        print(f"== {name}: {time.monotonic() - started:.0f} s", flush=True)
+    print()
+    for result in results:
+        print("{1:6} passed {2:4} failed {3:4} skipped  {0}".format(*result))
+    passed, failed, skipped = (sum(column) for column in zip(
+        *(result[1:] for result in results)))
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    sys.exit(1 if failed or not passed else 0)
+
+
+if __name__ == "__main__":
+    main()
