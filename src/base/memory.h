@@ -1,0 +1,19 @@
+// What memory the machine can still give, so that a request that cannot be met
+// is refused with both numbers instead of being killed half way.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tl {
+
+// Bytes that can be allocated now: the smaller of MemAvailable and what the
+// control group has left. -1 where neither is known.
+int64_t AvailableMemory();
+
+// Fails, naming both numbers, if `bytes` is large and more than available.
+void RequireMemory(int64_t bytes);
+
+void AdviseHugePages(void* block, int64_t bytes);
+
+}  // namespace tl

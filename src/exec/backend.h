@@ -1,0 +1,101 @@
+// The seam between the executor and a device. The executor hands a backend one
+// step at a time: memory, views of it, and what to compute. Backends know no
+// graph, no plan and no other backend.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "ops/op.h"
+#include "tensor/tensor.h"
+
+namespace tl {
+
+// An operand or result as a kernel sees it: strided elements of one type.
+// Strides are in elements, 0 along broadcast axes, negative for reversed ones;
+// kDense kernels get row-major ones. Storage types other than F16, F32 and I32
+// come only to Decode (and, packed, to Matmul and IndexSelect), always dense.
+// `data` may be at any byte alignment for Decode, at least element-aligned
+// elsewhere.
+struct View {
+  std::byte* data;
+  DType dtype;
+  int rank;
+  int64_t dims[kMaxRank];
+  int64_t strides[kMaxRank];
+
+  int64_t size() const {
+    int64_t n = 1;
+    for (int axis = 0; axis < rank; ++axis) n *= dims[axis];
+    return n;
+  }
+  template <class T>
+  T* as() const {
+    return reinterpret_cast<T*>(data);
+  }
+};
+
+// A fused chain of elementwise ops in single-assignment form. Values 0 ..
+// inputs-1 are the operands, value inputs+i is the result of instructions[i].
+// An instruction's result is rounded to its type (F16: to the nearest f16 and
+// back; I32: an integer), so fusing never changes a bit of a result.
+struct ElementwiseProgram {
+  struct Instruction {
+    OpId op;
+    DType dtype;        // of the result: F16, F32 or I32
+    bool int_lanes;     // every operand and the result are I32: exact int32
+    uint8_t operand[3];  // value numbers; as many as the op's arity
+  };
+  // One group's values live in registers of the block interpreter: the bound
+  // keeps their blocks inside the first-level cache.
+  static constexpr int kMaxValues = 24;
+
+  int inputs = 0;
+  std::vector<DType> input_dtypes;
+  std::vector<Instruction> instructions;
+  std::vector<uint8_t> outputs;  // value numbers, one per output view
+};
+
+// What converting stored values to a computed type lost.
+struct DecodeCounts {
+  int64_t overflowed = 0;  // finite became inf
+  int64_t flushed = 0;     // not zero became zero
+  int64_t nan = 0;         // NaN or inf in the source
+};
+
+struct KernelArgs {
+  std::span<const View> inputs;
+  std::span<const View> outputs;
+  std::span<const int64_t> ints;     // Attributes::ints
+  std::span<const double> numbers;   // Attributes::numbers
+  // Elementwise: the whole computation. Matmul: an epilogue or null; its value
+  // 0 is the product rounded to the op's type, its other inputs are inputs[2..]
+  // (broadcast to the result's shape), its outputs the outputs.
+  const ElementwiseProgram* program = nullptr;
+  DType dtype = DType::F16;  // the op's result type, before an epilogue
+  DecodeCounts* counts = nullptr;  // Decode only
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string_view name() const = 0;
+  virtual Device device() const = 0;
+
+  // Uninitialised memory of the device. Freed blocks may be kept for reuse.
+  virtual std::shared_ptr<std::byte> Allocate(int64_t bytes) = 0;
+  virtual void CopyIn(std::byte* to, const std::byte* from, int64_t bytes) = 0;
+  virtual void CopyOut(std::byte* to, const std::byte* from, int64_t bytes) = 0;
+
+  // Elementwise ops come as OpId::Identity with a program.
+  virtual void Run(OpId op, const KernelArgs& args) = 0;
+
+  // Returns when everything handed over so far is done.
+  virtual void Wait() = 0;
+};
+
+}  // namespace tl

@@ -1,0 +1,273 @@
+#include "ops/lowering.h"
+
+#include <cmath>
+#include <optional>
+
+#include "base/error.h"
+
+namespace tl {
+namespace {
+
+std::string_view KindName(const Argument& argument) {
+  switch (argument.kind) {
+    case Argument::Kind::kNone:
+      return "none";
+    case Argument::Kind::kTensor:
+      return "a tensor";
+    case Argument::Kind::kInt:
+      return "an int";
+    case Argument::Kind::kFloat:
+      return "a float";
+    case Argument::Kind::kBool:
+      return "a bool";
+    case Argument::Kind::kString:
+      return "a string";
+    case Argument::Kind::kList:
+      return "a list";
+    case Argument::Kind::kUnknown:
+      return "unknown";
+  }
+  return "";
+}
+
+}  // namespace
+
+Argument Argument::Of(TensorRef tensor) {
+  Argument a;
+  a.kind = Kind::kTensor;
+  a.tensor = std::move(tensor);
+  return a;
+}
+
+Argument Argument::Int(int64_t value) {
+  Argument a;
+  a.kind = Kind::kInt;
+  a.integer = value;
+  return a;
+}
+
+Argument Argument::Symbol(Dim dim) {
+  if (dim.known()) return Int(dim.value());
+  Argument a;
+  a.kind = dim.unknown() ? Kind::kUnknown : Kind::kInt;
+  a.dim = dim;
+  return a;
+}
+
+Argument Argument::Float(double value) {
+  Argument a;
+  a.kind = Kind::kFloat;
+  a.real = value;
+  return a;
+}
+
+Argument Argument::Bool(bool value) {
+  Argument a;
+  a.kind = Kind::kBool;
+  a.integer = value;
+  return a;
+}
+
+Argument Argument::Text(std::string_view text) {
+  Argument a;
+  a.kind = Kind::kString;
+  a.text = text;
+  return a;
+}
+
+Argument Argument::List(std::vector<Argument> list) {
+  Argument a;
+  a.kind = Kind::kList;
+  a.list = std::move(list);
+  return a;
+}
+
+Argument Argument::Unknown() {
+  Argument a;
+  a.kind = Kind::kUnknown;
+  return a;
+}
+
+std::string Call::Name(size_t i) const {
+  return fmt::format("{}: '{}'", function_, parameters_[i]);
+}
+
+void Call::FailAt(size_t i, std::string_view expected) const {
+  Fail(ErrorKind::kProgram, "{} is {}; expected {}", Name(i),
+       KindName(arguments_[i]), expected);
+}
+
+bool Call::has(size_t i) const {
+  return i < arguments_.size() && !arguments_[i].is(Argument::Kind::kNone);
+}
+
+TensorRef Call::TensorOf(const Argument& a, std::string_view what) const {
+  switch (a.kind) {
+    case Argument::Kind::kTensor:
+      return a.tensor;
+    case Argument::Kind::kInt:
+      if (!a.dim.known()) return lowering_.Number(0, DType::I32);
+      // An int that int32 cannot hold stays exact as long as a float can.
+      return lowering_.Number(a.integer, a.integer == int32_t(a.integer)
+                                             ? DType::I32
+                                             : DType::F32);
+    case Argument::Kind::kBool:
+      return lowering_.Number(a.integer, DType::I32);
+    case Argument::Kind::kFloat:
+      return lowering_.Number(a.real, DType::F32);
+    case Argument::Kind::kUnknown:
+      throw NotKnown{};
+    case Argument::Kind::kNone:
+    case Argument::Kind::kString:
+    case Argument::Kind::kList:
+      break;
+  }
+  Fail(ErrorKind::kProgram, "{} is {}; expected a tensor", what, KindName(a));
+}
+
+TensorRef Call::Tensor(size_t i) const {
+  return TensorOf(arguments_[i], Name(i));
+}
+
+std::vector<TensorRef> Call::Tensors(size_t i) const {
+  const Argument& argument = arguments_[i];
+  if (argument.is(Argument::Kind::kUnknown)) throw NotKnown{};
+  if (!argument.is(Argument::Kind::kList)) FailAt(i, "a list of tensors");
+  // f([a, b]) and f(a, b) are the same call.
+  const std::vector<Argument>* list = &argument.list;
+  if (list->size() == 1 && (*list)[0].is(Argument::Kind::kList)) {
+    list = &(*list)[0].list;
+  }
+  std::vector<TensorRef> tensors;
+  for (const Argument& a : *list) tensors.push_back(TensorOf(a, Name(i)));
+  return tensors;
+}
+
+int64_t Call::IntOf(const Argument& a, std::string_view what) const {
+  switch (a.kind) {
+    case Argument::Kind::kInt:
+      if (!a.dim.known()) throw NotKnown{};
+      return a.integer;
+    case Argument::Kind::kBool:
+      return a.integer;
+    case Argument::Kind::kFloat:
+      if (a.real == std::floor(a.real) && std::abs(a.real) < 0x1p53) {
+        return static_cast<int64_t>(a.real);
+      }
+      Fail(ErrorKind::kProgram, "{} is {}; expected a whole number", what,
+           a.real);
+    case Argument::Kind::kUnknown:
+      throw NotKnown{};
+    case Argument::Kind::kNone:
+    case Argument::Kind::kTensor:
+    case Argument::Kind::kString:
+    case Argument::Kind::kList:
+      break;
+  }
+  Fail(ErrorKind::kProgram, "{} is {}; expected an int", what, KindName(a));
+}
+
+int64_t Call::Int(size_t i) const { return IntOf(arguments_[i], Name(i)); }
+
+double Call::Number(size_t i) const {
+  const Argument& a = arguments_[i];
+  if (a.is(Argument::Kind::kUnknown)) return 0;
+  if (a.is(Argument::Kind::kFloat)) return a.real;
+  if (a.is(Argument::Kind::kInt) || a.is(Argument::Kind::kBool)) {
+    return static_cast<double>(a.integer);
+  }
+  FailAt(i, "a number");
+}
+
+bool Call::Flag(size_t i) const { return Int(i) != 0; }
+
+std::string_view Call::Text(size_t i) const {
+  if (arguments_[i].is(Argument::Kind::kUnknown)) throw NotKnown{};
+  if (!arguments_[i].is(Argument::Kind::kString)) FailAt(i, "a string");
+  return arguments_[i].text;
+}
+
+static int CheckedAxis(int64_t axis, int rank, std::string_view what) {
+  const int64_t positive = axis < 0 ? axis + rank : axis;
+  if (positive < 0 || positive >= rank) {
+    Fail(ErrorKind::kProgram, "{} is {}; a tensor of rank {} has axes {}", what,
+         axis, rank,
+         rank == 0 ? "none" : fmt::format("{} to {}", -rank, rank - 1));
+  }
+  return static_cast<int>(positive);
+}
+
+int Call::Axis(size_t i, int rank) const {
+  return CheckedAxis(Int(i), rank, Name(i));
+}
+
+std::vector<int> Call::Axes(size_t i, int rank) const {
+  const Argument& argument = arguments_[i];
+  if (!argument.is(Argument::Kind::kList)) return {Axis(i, rank)};
+  const std::vector<Argument>* list = &argument.list;
+  if (list->size() == 1 && (*list)[0].is(Argument::Kind::kList)) {
+    list = &(*list)[0].list;
+  }
+  std::vector<int> axes;
+  for (const Argument& a : *list) {
+    const int axis = CheckedAxis(IntOf(a, Name(i)), rank, Name(i));
+    for (int other : axes) {
+      if (other == axis) {
+        Fail(ErrorKind::kProgram, "{} names axis {} twice", Name(i), axis);
+      }
+    }
+    axes.push_back(axis);
+  }
+  return axes;
+}
+
+Dim Call::SizeOf(const Argument& a, std::string_view what) const {
+  if (a.is(Argument::Kind::kUnknown)) return Dim::Unknown();
+  if (a.is(Argument::Kind::kInt) && !a.dim.known()) return a.dim;
+  const int64_t size = IntOf(a, what);
+  if (size < 0) {
+    Fail(ErrorKind::kProgram, "{} is {}; a size cannot be negative", what, size);
+  }
+  return Dim(size);
+}
+
+Dim Call::Size(size_t i) const { return SizeOf(arguments_[i], Name(i)); }
+
+Call::SizeList Call::Sizes(size_t i) const {
+  const Argument& argument = arguments_[i];
+  if (argument.is(Argument::Kind::kUnknown)) throw NotKnown{};
+  SizeList sizes;
+  if (!argument.is(Argument::Kind::kList)) {
+    sizes.dims.push_back(Size(i));
+    return sizes;
+  }
+  const std::vector<Argument>* list = &argument.list;
+  if (list->size() == 1 && (*list)[0].is(Argument::Kind::kList)) {
+    list = &(*list)[0].list;
+  }
+  for (const Argument& a : *list) {
+    const bool literal = a.is(Argument::Kind::kInt) && a.dim.known();
+    if (literal && a.integer == -1) {
+      if (sizes.inferred >= 0) {
+        Fail(ErrorKind::kProgram, "{} has more than one -1", Name(i));
+      }
+      sizes.inferred = static_cast<int>(sizes.dims.size());
+      sizes.dims.push_back(Dim(1));
+    } else {
+      sizes.dims.push_back(SizeOf(a, Name(i)));
+    }
+  }
+  return sizes;
+}
+
+DType Call::Type(size_t i, DType otherwise) const {
+  if (!has(i)) return otherwise;
+  const std::string_view name = Text(i);
+  for (DType dtype : {DType::F16, DType::F32, DType::I32}) {
+    if (LanguageName(dtype) == name) return dtype;
+  }
+  Fail(ErrorKind::kProgram,
+       "{} is \"{}\"; expected float16, float32 or int32", Name(i), name);
+}
+
+}  // namespace tl
