@@ -1,0 +1,266 @@
+#include "base/replace_file.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "base/error.h"
+#include "base/slot_list.h"
+
+namespace tl {
+
+struct UnfinishedSlot {
+  std::array<char, PATH_MAX> path;
+  std::atomic<bool> armed{false};
+};
+
+namespace {
+
+constinit SlotList<UnfinishedSlot> unfinished;
+
+// Pieces below this are gathered: a system call costs about as much as copying
+// 16 KB, and some models have 100,000 tensors of a few bytes.
+constexpr size_t kBufferBytes = 1 << 20;
+constexpr int64_t kSmallPiece = 64 << 10;
+// The disk starts on what is written while the rest is copied; waiting for
+// Commit() to start it would leave it idle for half of the time.
+constexpr int64_t kWritebackStep = 16 << 20;
+// One system call copies at most this much, so that Ctrl-C is seen in time.
+constexpr int64_t kCopyStep = 8 << 20;
+constexpr int kMaxLinks = 40;  // what the kernel follows
+
+void OnTerminate(int signal_number) {
+  RemoveUnfinishedFiles();
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
+}
+
+// Only where nobody else handles the signal: a program that does is expected
+// to unwind, or to call RemoveUnfinishedFiles().
+void InstallTerminateHandlers() {
+  for (int signal_number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction current;
+    sigaction(signal_number, nullptr, &current);
+    if (current.sa_flags & SA_SIGINFO || current.sa_handler != SIG_DFL) {
+      continue;
+    }
+    struct sigaction action = {};
+    action.sa_handler = OnTerminate;
+    sigaction(signal_number, &action, nullptr);
+  }
+}
+
+// A path whose last component is no link. It need not exist.
+std::string FollowLinks(const std::string& path) {
+  std::string target = path;
+  for (int i = 0; i < kMaxLinks; ++i) {
+    std::array<char, PATH_MAX> link;
+    const ssize_t length = readlink(target.c_str(), link.data(), link.size());
+    if (length < 0) return target;
+    const std::string_view text(link.data(), length);
+    const size_t slash = target.rfind('/');
+    if (text.starts_with('/') || slash == std::string::npos) {
+      target = text;
+    } else {
+      target = target.substr(0, slash + 1).append(text);
+    }
+  }
+  Fail(ErrorKind::kInput, "{}: {}", path, ErrnoText(ELOOP));
+}
+
+std::string DirectoryOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+void RequireFreeSpace(const std::string& path, const std::string& directory,
+                      int64_t size) {
+  struct statvfs disk;
+  if (statvfs(directory.c_str(), &disk) != 0) {
+    Fail(ErrorKind::kInput, "{}: {}", path, ErrnoText(errno));
+  }
+  const auto available =
+      static_cast<unsigned __int128>(disk.f_bavail) * disk.f_frsize;
+  if (available < static_cast<unsigned __int128>(size)) {
+    Fail(ErrorKind::kInput, "{}: needs {} bytes, the disk has {} free", path,
+         size, static_cast<uint64_t>(available));
+  }
+}
+
+// What is at the target now; st_mode is 0 when there is nothing.
+struct stat ExistingFile(const std::string& path, const std::string& target) {
+  struct stat status = {};
+  if (stat(target.c_str(), &status) != 0) {
+    if (errno != ENOENT) {
+      Fail(ErrorKind::kInput, "{}: {}", path, ErrnoText(errno));
+    }
+    status.st_mode = 0;
+    return status;
+  }
+  if (S_ISDIR(status.st_mode)) {
+    Fail(ErrorKind::kInput, "{}: is a directory", path);
+  }
+  if (!S_ISREG(status.st_mode)) {
+    Fail(ErrorKind::kInput, "{}: is not a regular file", path);
+  }
+  // A rename would replace a file that is write-protected.
+  if (access(target.c_str(), W_OK) != 0) {
+    Fail(ErrorKind::kInput, "{}: {}", path, ErrnoText(errno));
+  }
+  return status;
+}
+
+}  // namespace
+
+void RemoveUnfinishedFiles() {
+  unfinished.VisitUntil([](UnfinishedSlot& slot) {
+    if (slot.armed.exchange(false)) unlink(slot.path.data());
+    return false;
+  });
+}
+
+ReplaceFile::ReplaceFile(const std::string& path, int64_t size)
+    : path_(path), target_(FollowLinks(path)) {
+  const struct stat existing = ExistingFile(path_, target_);
+  const std::string directory = DirectoryOf(target_);
+  RequireFreeSpace(path_, directory, size);
+  InstallTerminateHandlers();
+  buffer_.reserve(kBufferBytes);
+
+  slot_ = &unfinished.Acquire();
+  static std::atomic<unsigned> counter{0};
+  do {
+    // A short name of its own: the target's may already be the longest allowed.
+    temporary_ =
+        fmt::format("{}/.tl-{}-{}.partial", directory, getpid(), counter++);
+    if (temporary_.size() < slot_->path.size()) {
+      std::memcpy(slot_->path.data(), temporary_.c_str(),
+                  temporary_.size() + 1);
+      slot_->armed = true;  // before there is a file: no moment is missed
+    }
+    descriptor_ =
+        open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (descriptor_ < 0 && errno == EEXIST);
+  if (descriptor_ < 0) {
+    const int error = errno;
+    slot_->armed = false;
+    unfinished.Release(*slot_);
+    Fail(ErrorKind::kInput, "{}: {}", path_, ErrnoText(error));
+  }
+  if (existing.st_mode != 0) {
+    // The owner first: changing it clears bits of the mode. Without the right
+    // to give files away the new file is ours, as with any other editor.
+    [[maybe_unused]] const int kept =
+        fchown(descriptor_, existing.st_uid, existing.st_gid);
+    fchmod(descriptor_, existing.st_mode & 07777);
+  }
+}
+
+ReplaceFile::~ReplaceFile() {
+  if (descriptor_ >= 0) {
+    close(descriptor_);
+    if (slot_->armed.exchange(false)) unlink(temporary_.c_str());
+  }
+  unfinished.Release(*slot_);
+}
+
+void ReplaceFile::FailWriting(int error) {
+  Fail(ErrorKind::kInput, "{}: cannot write at byte {}: {}", path_,
+       lseek(descriptor_, 0, SEEK_CUR), ErrnoText(error));
+}
+
+void ReplaceFile::Append(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const size_t step = std::min<size_t>(bytes.size(), kCopyStep);
+    const ssize_t wrote = write(descriptor_, bytes.data(), step);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) FailWriting(errno);
+    bytes = bytes.subspan(wrote);
+  }
+}
+
+void ReplaceFile::Flush() {
+  Append(buffer_);
+  buffer_.clear();
+}
+
+void ReplaceFile::StartWriteback() {
+  if (written_ - writeback_ < kWritebackStep) return;
+  sync_file_range(descriptor_, writeback_, written_ - writeback_,
+                  SYNC_FILE_RANGE_WRITE);
+  writeback_ = written_;
+}
+
+void ReplaceFile::Write(std::span<const std::byte> bytes) {
+  if (bytes.size() < static_cast<size_t>(kSmallPiece)) {
+    if (buffer_.size() + bytes.size() > kBufferBytes) Flush();
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+  } else {
+    Flush();
+    Append(bytes);
+  }
+  written_ += static_cast<int64_t>(bytes.size());
+  StartWriteback();
+}
+
+void ReplaceFile::Copy(const MappedFile& source, int64_t offset, int64_t size) {
+  if (size < kSmallPiece) return Write(source.bytes().subspan(offset, size));
+  Flush();
+  while (size > 0) {
+    loff_t from = offset;
+    ssize_t copied = copy_file_range(source.descriptor(), &from, descriptor_,
+                                     nullptr, std::min(size, kCopyStep), 0);
+    if (copied < 0 && errno == EINTR) continue;
+    if (copied <= 0) {
+      // Two file systems, one without the call, or a source that got shorter:
+      // through our memory, where a loss is noticed.
+      const int error = copied < 0 ? errno : 0;
+      if (error == ENOSPC || error == EFBIG || error == EDQUOT) {
+        FailWriting(error);
+      }
+      source.CheckIntact();
+      copied = std::min(size, kCopyStep);
+      Append(source.bytes().subspan(offset, copied));
+    }
+    offset += copied;
+    size -= copied;
+    written_ += copied;
+    StartWriteback();
+  }
+}
+
+void ReplaceFile::Commit() {
+  Flush();
+  if (fsync(descriptor_) != 0) FailWriting(errno);
+  if (rename(temporary_.c_str(), target_.c_str()) != 0) {
+    Fail(ErrorKind::kInput, "{}: {}", path_, ErrnoText(errno));
+  }
+  slot_->armed = false;
+  close(std::exchange(descriptor_, -1));
+  // The name is safe only once the directory is.
+  const int directory =
+      open(DirectoryOf(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory >= 0) {
+    const int result = fsync(directory);
+    const int error = errno;
+    close(directory);
+    // EINVAL: a file system that cannot sync directories.
+    if (result != 0 && error != EINVAL) {
+      Fail(ErrorKind::kInput, "{}: {}", path_, ErrnoText(error));
+    }
+  }
+}
+
+}  // namespace tl

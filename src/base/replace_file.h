@@ -1,0 +1,61 @@
+// Files that are written: whole or not at all. The bytes go to a temporary file
+// in the same directory, which takes the name in one step once it is safe on
+// the disk. A crash, kill -9 or a full disk at any moment leaves the old file
+// or the new one; an error, Ctrl-C or SIGTERM leaves no temporary file.
+// Saving over a file that is mapped is safe: the mapping keeps the old bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+
+namespace tl {
+
+struct UnfinishedSlot;
+
+class ReplaceFile {
+ public:
+  // Opens the temporary file. Follows a link at `path`, so that the link stays.
+  // Fails when the disk has less than `size` bytes free, or when `path` is
+  // something other than a file that may be written.
+  ReplaceFile(const std::string& path, int64_t size);
+  // Without Commit(): removes the temporary file.
+  ~ReplaceFile();
+  ReplaceFile(const ReplaceFile&) = delete;
+  ReplaceFile& operator=(const ReplaceFile&) = delete;
+
+  int64_t written() const { return written_; }
+
+  void Write(std::span<const std::byte> bytes);
+  // Appends a part of `source`, in the kernel where it can.
+  void Copy(const MappedFile& source, int64_t offset, int64_t size);
+
+  // Puts everything on the disk and gives the file its name. Call after the
+  // sources were found intact.
+  void Commit();
+
+ private:
+  void Append(std::span<const std::byte> bytes);
+  void Flush();
+  void StartWriteback();
+  [[noreturn]] void FailWriting(int error);
+
+  std::string path_;    // as the caller wrote it, for messages
+  std::string target_;  // with links followed
+  std::string temporary_;
+  int descriptor_ = -1;
+  UnfinishedSlot* slot_ = nullptr;
+  std::vector<std::byte> buffer_;  // small pieces, until there are enough
+  int64_t written_ = 0;            // including the buffer
+  int64_t writeback_ = 0;          // up to here the disk has been told to start
+};
+
+// Removes the temporary files of this process; for signal handlers. Ctrl-C and
+// SIGTERM do it by themselves unless the program handles them otherwise.
+void RemoveUnfinishedFiles();
+
+}  // namespace tl

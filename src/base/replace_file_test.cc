@@ -1,0 +1,245 @@
+#include "base/replace_file.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include "base/error.h"
+
+namespace tl {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ReplaceFileTest : public testing::Test {
+ protected:
+  ReplaceFileTest() {
+    std::string pattern = testing::TempDir() + "tl_replace_XXXXXX";
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~ReplaceFileTest() override { fs::remove_all(folder_); }
+
+  std::string Path(const std::string& name) { return folder_ + "/" + name; }
+  void Make(const std::string& name, const std::string& text) {
+    std::ofstream(Path(name), std::ios::binary) << text;
+  }
+  std::string Content(const std::string& name) {
+    return ReadTextFile(Path(name), 1 << 30);
+  }
+  std::vector<std::string> Listing() {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_)) {
+      names.push_back(entry.path().filename());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  std::string folder_;
+};
+
+using Names = std::vector<std::string>;
+
+std::span<const std::byte> Bytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+void Save(const std::string& path, std::string_view text) {
+  ReplaceFile file(path, static_cast<int64_t>(text.size()));
+  file.Write(Bytes(text));
+  file.Commit();
+}
+
+template <class F>
+std::string FailureOf(F&& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.text();
+  }
+  return "no failure";
+}
+
+int ModeOf(const std::string& path) {
+  struct stat status;
+  return stat(path.c_str(), &status) == 0 ? status.st_mode & 07777 : -1;
+}
+
+TEST_F(ReplaceFileTest, MakesAFileWithTheUsualMode) {
+  umask(022);
+  Save(Path("out"), "hello");
+  EXPECT_EQ(Content("out"), "hello");
+  EXPECT_EQ(ModeOf(Path("out")), 0644);
+  EXPECT_EQ(Listing(), Names{"out"});
+}
+
+TEST_F(ReplaceFileTest, KeepsTheModeOfTheFileItReplaces) {
+  Make("out", "old");
+  chmod(Path("out").c_str(), 0640);
+  Save(Path("out"), "new");
+  EXPECT_EQ(Content("out"), "new");
+  EXPECT_EQ(ModeOf(Path("out")), 0640);
+}
+
+TEST_F(ReplaceFileTest, WithoutCommitNothingChanges) {
+  Make("out", "old");
+  {
+    ReplaceFile file(Path("out"), 3);
+    file.Write(Bytes("new"));
+    EXPECT_EQ(Listing().size(), 2u);
+  }
+  EXPECT_EQ(Content("out"), "old");
+  EXPECT_EQ(Listing(), Names{"out"});
+}
+
+TEST_F(ReplaceFileTest, FollowsALinkSoThatTheLinkStays) {
+  fs::create_directory(Path("blobs"));
+  Make("blobs/a", "old");
+  fs::create_symlink("blobs/a", Path("link"));
+  fs::create_symlink("blobs/fresh", Path("dangling"));
+  Save(Path("link"), "new");
+  Save(Path("dangling"), "first");
+  EXPECT_TRUE(fs::is_symlink(Path("link")));
+  EXPECT_EQ(Content("blobs/a"), "new");
+  EXPECT_EQ(Content("blobs/fresh"), "first");
+}
+
+TEST_F(ReplaceFileTest, RefusesPlacesWhereNoFileCanBe) {
+  EXPECT_EQ(FailureOf([&] { Save(folder_, "x"); }),
+            folder_ + ": is a directory");
+  EXPECT_EQ(FailureOf([&] { Save("/dev/null", "x"); }),
+            "/dev/null: is not a regular file");
+  EXPECT_EQ(FailureOf([&] { Save(Path("no/out"), "x"); }),
+            Path("no/out") + ": no such file or directory");
+  fs::create_symlink("loop", Path("loop"));
+  EXPECT_EQ(FailureOf([&] { Save(Path("loop"), "x"); }),
+            Path("loop") + ": too many levels of symbolic links");
+}
+
+TEST_F(ReplaceFileTest, AsksForTheSpaceFirst) {
+  const std::string text =
+      FailureOf([&] { ReplaceFile file(Path("out"), int64_t{1} << 60); });
+  EXPECT_TRUE(text.starts_with(
+      Path("out") + ": needs 1152921504606846976 bytes, the disk has "))
+      << text;
+  EXPECT_TRUE(text.ends_with(" free")) << text;
+  EXPECT_EQ(Listing(), Names{});
+}
+
+TEST_F(ReplaceFileTest, CopiesPartsOfAMappedFile) {
+  std::string text(3'000'000, 'x');
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 7);
+  Make("in", text);
+  const auto source = MappedFile::Open(Path("in"));
+  ReplaceFile file(Path("out"), 2'000'105);
+  file.Write(Bytes("head"));
+  file.Copy(*source, 1, 2'000'000);
+  file.Copy(*source, 5, 100);
+  file.Write(Bytes("!"));
+  EXPECT_EQ(file.written(), 2'000'105);
+  file.Commit();
+  EXPECT_EQ(Content("out"),
+            "head" + text.substr(1, 2'000'000) + text.substr(5, 100) + "!");
+}
+
+TEST_F(ReplaceFileTest, SavesOverTheFileItCopiesFrom) {
+  const std::string text(1'000'000, 'x');
+  Make("m", text);
+  const auto source = MappedFile::Open(Path("m"));
+  ReplaceFile file(Path("m"), 1'000'001);
+  file.Write(Bytes("1"));
+  file.Copy(*source, 0, 1'000'000);
+  source->CheckIntact();
+  file.Commit();
+  EXPECT_EQ(Content("m"), "1" + text);
+  EXPECT_EQ(source->bytes()[999'999], std::byte{'x'});
+}
+
+TEST_F(ReplaceFileTest, ASourceThatShrankIsAnError) {
+  Make("in", std::string(3'000'000, 'x'));
+  const auto source = MappedFile::Open(Path("in"));
+  ASSERT_EQ(truncate(Path("in").c_str(), 1'000'000), 0);
+  EXPECT_EQ(FailureOf([&] {
+              ReplaceFile file(Path("out"), 3'000'000);
+              file.Copy(*source, 0, 3'000'000);
+            }),
+            Path("in") +
+                ": shrank from 3000000 to 1000000 bytes while it was in use");
+  EXPECT_EQ(Listing(), Names{"in"});
+}
+
+TEST_F(ReplaceFileTest, AFullDiskLeavesTheOldFile) {
+  Make("out", "old");
+  const auto old_handler = signal(SIGXFSZ, SIG_IGN);
+  rlimit limit;
+  getrlimit(RLIMIT_FSIZE, &limit);
+  const rlimit small = {100'000, limit.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  const std::string failure =
+      FailureOf([&] { Save(Path("out"), std::string(300'000, 'x')); });
+  setrlimit(RLIMIT_FSIZE, &limit);
+  signal(SIGXFSZ, old_handler);
+  EXPECT_EQ(failure,
+            Path("out") + ": cannot write at byte 100000: file too large");
+  EXPECT_EQ(Content("out"), "old");
+  EXPECT_EQ(Listing(), Names{"out"});
+}
+
+// Runs `work` in a child, sends it `signal_number` after `delay`, and gives
+// its wait status.
+template <class F>
+int Interrupt(F&& work, int signal_number, std::chrono::microseconds delay) {
+  const pid_t child = fork();
+  if (child == 0) {
+    work();
+    _exit(0);
+  }
+  std::this_thread::sleep_for(delay);
+  kill(child, signal_number);
+  int status;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+TEST_F(ReplaceFileTest, ControlCLeavesNothingBehind) {
+  Make("out", "old");
+  for (int signal_number : {SIGINT, SIGTERM}) {
+    const int status = Interrupt(
+        [&] {
+          ReplaceFile file(Path("out"), 3);
+          file.Write(Bytes("new"));
+          pause();
+        },
+        signal_number, std::chrono::milliseconds(300));
+    EXPECT_TRUE(WIFSIGNALED(status));
+    EXPECT_EQ(WTERMSIG(status), signal_number);
+    EXPECT_EQ(Listing(), Names{"out"});
+    EXPECT_EQ(Content("out"), "old");
+  }
+}
+
+TEST_F(ReplaceFileTest, KillAtAnyMomentLeavesOneWholeFile) {
+  const std::string old(2'000'000, 'o'), fresh(3'000'000, 'n');
+  std::mt19937 random(7);
+  int seen_new = 0;
+  for (int i = 0; i < 60; ++i) {
+    Save(Path("out"), old);
+    Interrupt([&] { Save(Path("out"), fresh); }, SIGKILL,
+              std::chrono::microseconds(random() % 12'000));
+    const std::string content = Content("out");
+    ASSERT_TRUE(content == old || content == fresh) << content.size();
+    seen_new += content == fresh;
+  }
+  SUCCEED() << seen_new << " of 60 were replaced";
+}
+
+}  // namespace
+}  // namespace tl
