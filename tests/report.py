@@ -41,9 +41,12 @@ class _Result(unittest.TestResult):
     def __init__(self, report):
         super().__init__()
         self.report = report
+        self._divided = set()
 
     def addSuccess(self, test):
-        self.report.passed()
+        # A test made of subtests is counted by them.
+        if test.id() not in self._divided:
+            self.report.passed()
 
     def addFailure(self, test, err):
         self.report.failed(test.id(), self._exc_info_to_string(err, test))
@@ -54,6 +57,7 @@ class _Result(unittest.TestResult):
         self.report.skipped(test.id(), reason)
 
     def addSubTest(self, test, subtest, err):
+        self._divided.add(test.id())
         if err is None:
             self.report.passed()
         else:

@@ -20,7 +20,7 @@ TEXT = {".h", ".cc", ".cu", ".cuh", ".def", ".py", ".tl", ".md", ".txt", ".cmake
 NO_LIMIT = {".md", ".json", ".txt"}
 LEFTOVER = re.compile(r"\.(bak|orig|rej|swp|pyc|o|a|so|log|tmp)$|~$|(^|/)build[^/]*/")
 # Spelt so that this file does not find itself.
-MARK = re.compile("TO" "DO|FIX" "ME|XX" "X|HA" "CK")
+MARK = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.$}~])/(?:ho" "me|ro" "ot|wo" r"rk)/\w+")
 
 
