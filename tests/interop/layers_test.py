@@ -122,6 +122,12 @@ OPERATIONS = [
     ("rms_norm", NORM, 'rms_norm(m["x"], m["w"])',
      lambda t: t["x"] * (t["x"].pow(2).mean(-1, keepdim=True) + 1e-6).rsqrt()
      * t["w"]),
+    ("batch_norm", {"x": (6, 5, 7), "w": (5,), "b": (5,), "mean": (5,), "var": (5,)},
+     'batch_norm(m["x"], m["mean"], abs(m["var"]), m["w"], m["b"])',
+     lambda t: F.batch_norm(t["x"], t["mean"], t["var"].abs(), t["w"], t["b"])),
+    ("group_norm", {"x": (3, 6, 5), "w": (6,), "b": (6,)},
+     'group_norm(m["x"], 2, m["w"], m["b"])',
+     lambda t: F.group_norm(t["x"], 2, t["w"], t["b"])),
     ("embedding", {"table": (50, 16)}, 'embedding(m["table"], [3, 49, 0, 3])',
      lambda t: t["table"][[3, 49, 0, 3]]),
     ("attention", HEADS, 'attention(m["q"], m["k"], m["v"])',
