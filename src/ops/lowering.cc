@@ -30,7 +30,25 @@ std::string_view KindName(const Argument& argument) {
   return "";
 }
 
+// Kernels that compute in floating point only.
+bool NeedsFloat(OpId op) {
+  return op == OpId::Mean || op == OpId::SumSquares || op == OpId::Norm ||
+         op == OpId::Var || op == OpId::Softmax || op == OpId::LogSoftmax ||
+         op == OpId::LayerNorm || op == OpId::RmsNorm || op == OpId::Rope ||
+         op == OpId::Attention;
+}
+
 }  // namespace
+
+TensorRef Lowering::Apply(OpId op, std::span<const TensorRef> inputs,
+                          Attributes attributes) {
+  if (NeedsFloat(op) && inputs[0]->dtype() == DType::I32) {
+    std::vector<TensorRef> converted(inputs.begin(), inputs.end());
+    converted[0] = Apply(OpId::Identity, {inputs[0]}, {{int64_t(DType::F16)}, {}});
+    return Make(op, converted, std::move(attributes));
+  }
+  return Make(op, inputs, std::move(attributes));
+}
 
 Argument Argument::Of(TensorRef tensor) {
   Argument a;

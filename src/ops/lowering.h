@@ -39,19 +39,23 @@ class Lowering {
  public:
   virtual ~Lowering() = default;
 
-  // The result type is ResultType(op, ...); fails as that does.
-  virtual TensorRef Apply(OpId op, std::span<const TensorRef> inputs,
-                          Attributes attributes) = 0;
-  // A rank-0 operand whose value is not part of the structure. I32 or F32.
-  virtual TensorRef Number(double value, DType dtype) = 0;
-  // The seed of the next unseeded random tensor.
-  virtual uint64_t NextSeed() = 0;
-
+  // The result type is ResultType(op, ...); fails as that does. Where an
+  // operation has no integer form, int32 inputs are converted first.
+  TensorRef Apply(OpId op, std::span<const TensorRef> inputs,
+                  Attributes attributes);
   TensorRef Apply(OpId op, std::initializer_list<TensorRef> inputs,
                   Attributes attributes = {}) {
     return Apply(op, std::span(inputs.begin(), inputs.size()),
                  std::move(attributes));
   }
+  // A rank-0 operand whose value is not part of the structure. I32 or F32.
+  virtual TensorRef Number(double value, DType dtype) = 0;
+  // The seed of the next unseeded random tensor.
+  virtual uint64_t NextSeed() = 0;
+
+ private:
+  virtual TensorRef Make(OpId op, std::span<const TensorRef> inputs,
+                         Attributes attributes) = 0;
 };
 
 // One argument of a call, as far as it is known.

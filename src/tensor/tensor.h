@@ -22,6 +22,8 @@ struct Tensor {
   // The first byte. The pointer owns what keeps the bytes alive: a heap block,
   // or a mapped file (then they are read-only and may be at any alignment).
   std::shared_ptr<std::byte> data;
+  // The bytes belong to a mapped file: never written, not even in place.
+  bool mapped = false;
 
   explicit operator bool() const { return data != nullptr; }
   int64_t size() const { return shape.size(); }

@@ -1,0 +1,46 @@
+// Makes graph nodes: the interpreter's Lowering. Shape errors are raised here,
+// when the node is made, so they carry the line that wrote the operation.
+#pragma once
+
+#include "graph/node.h"
+
+namespace tl {
+
+class Builder final : public Lowering {
+ public:
+  ~Builder() override;
+
+  // A leaf over a tensor with bytes.
+  NodePtr Leaf(Tensor tensor);
+
+  TensorRef Number(double value, DType dtype) override;
+  uint64_t NextSeed() override;
+
+  // Marks the nodes made from now on.
+  void set_location(Location location) { location_ = location; }
+  Location location() const { return location_; }
+  // Unseeded random tensors draw streams 0, 1, 2, ... of this seed.
+  void set_seed(uint32_t seed) { seed_ = seed, draws_ = 0; }
+
+  // Nodes without a value, and the bytes their results will take. The
+  // interpreter starts a run when there are too many.
+  int64_t pending() const { return pending_; }
+  int64_t pending_bytes() const { return pending_bytes_; }
+  std::vector<NodePtr> PendingNodes() const;
+
+ private:
+  friend class Node;
+  TensorRef Make(OpId op, std::span<const TensorRef> inputs,
+                 Attributes attributes) override;
+  void Remember(Node& node);
+  void Forget(Node& node);
+
+  Location location_ = 0;
+  uint32_t seed_ = 0;
+  uint32_t draws_ = 0;
+  int64_t pending_ = 0;
+  int64_t pending_bytes_ = 0;
+  Node* first_ = nullptr;
+};
+
+}  // namespace tl

@@ -1,0 +1,72 @@
+// The lazy graph: a node is one operation on other nodes, or a tensor, or a
+// number. Nodes are made by a Builder (builder.h), never change what they mean,
+// and get their value from an executor (exec/executor.h), which then lets go of
+// the inputs. All nodes of a program belong to one thread.
+#pragma once
+
+#include <vector>
+
+#include "ops/lowering.h"
+#include "tensor/tensor.h"
+
+namespace tl {
+
+class Builder;
+class Node;
+using NodePtr = Ref<Node>;
+
+// Where in the program a node was written: made and read by interp.
+using Location = uint64_t;
+
+class Node final : public TensorValue {
+ public:
+  Node(OpId op, TensorType type, std::vector<NodePtr> inputs,
+       Attributes attributes, Location location)
+      : TensorValue(type),
+        op_(op),
+        location_(location),
+        inputs_(std::move(inputs)),
+        attributes_(std::move(attributes)) {}
+  ~Node() override { Unlink(); }
+
+  OpId op() const { return op_; }
+  Location location() const { return location_; }
+  const std::vector<NodePtr>& inputs() const { return inputs_; }
+  const Attributes& attributes() const { return attributes_; }
+  double number() const { return attributes_.numbers[0]; }  // kNumber only
+
+  // A leaf's bytes, or the result once it is computed.
+  bool has_value() const { return static_cast<bool>(value_); }
+  const Tensor& value() const { return value_; }
+  // Gives the result and lets go of the inputs.
+  void SetValue(Tensor value);
+
+  // The planner's number for this node while it works; meaningless otherwise.
+  mutable int32_t mark = -1;
+
+ private:
+  friend class Builder;
+  // Releases whole chains in a loop: a program may build a million nodes deep.
+  void Destroy() override;
+  void Unlink();
+
+  OpId op_;
+  Location location_;
+  std::vector<NodePtr> inputs_;
+  Attributes attributes_;
+  Tensor value_;
+  // The builder's list of nodes without a value.
+  Builder* builder_ = nullptr;
+  Node* previous_ = nullptr;
+  Node* next_ = nullptr;
+};
+
+// The language's tensors are nodes; a checker's are not and never come here.
+inline NodePtr AsNode(const TensorRef& tensor) {
+  return NodePtr(static_cast<Node*>(tensor.get()));
+}
+
+// Bytes of the result.
+int64_t ResultBytes(const Node& node);
+
+}  // namespace tl
