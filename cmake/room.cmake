@@ -17,11 +17,14 @@ endfunction()
 
 # A room whose sources are compiled once per SIMD target by Highway.
 function(tl_simd_room name)
-  # Debian's Highway 1.0.3 leaves AVX3_DL out unless asked.
-  target_compile_definitions(tl_${name} PUBLIC HWY_WANT_AVX3_DL)
+  # The floor is SSE4 (x86-64-v2, every x86 processor since 2011): below it,
+  # Highway 1.0.3 under g++ 12 has only one-lane vectors. The CPU backend says so
+  # on an older machine. Debian's Highway 1.0.3 leaves AVX3_DL out unless asked.
+  target_compile_definitions(tl_${name} PUBLIC HWY_WANT_SSE4 HWY_WANT_SSSE3
+                             HWY_WANT_AVX3_DL)
   if(TL_SIMD_TARGETS)
     target_compile_definitions(tl_${name} PUBLIC
-      "HWY_DISABLED_TARGETS=(~(HWY_BASELINE_SCALAR|HWY_BASELINE_SSE2|${TL_SIMD_TARGETS}))")
+      "HWY_DISABLED_TARGETS=(~(HWY_BASELINE_SCALAR|HWY_SSE4|${TL_SIMD_TARGETS}))")
   endif()
 endfunction()
 
