@@ -1,0 +1,232 @@
+#include "exec/executor.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "exec/finite.h"
+#include "exec/planner.h"
+
+namespace tl {
+namespace {
+
+// A program has one plan per loop body and call shape; beyond this it is
+// making new structures all the time and remembering them would not help.
+constexpr size_t kMaxPlans = 256;
+
+// One run of a plan: memory for its slots and values for its numbers.
+class PlanRun {
+ public:
+  PlanRun(const Plan& plan, const Structure& structure, Backend& backend)
+      : plan_(plan),
+        structure_(structure),
+        backend_(backend),
+        memory_(plan.slots.size()) {
+    BindNumbers();
+  }
+
+  std::vector<View> Inputs(const Step& step) const {
+    std::vector<View> views;
+    views.reserve(step.inputs.size());
+    for (const Operand& operand : step.inputs) views.push_back(Bind(operand));
+    return views;
+  }
+
+  // Memory for the results; the first may take over a dying operand's.
+  std::vector<View> Outputs(const Step& step) {
+    std::vector<View> views;
+    for (size_t i = 0; i < step.outputs.size(); ++i) {
+      const int slot = step.outputs[i];
+      if (i == 0 && step.donor >= 0) memory_[slot] = Donated(step);
+      if (!memory_[slot]) {
+        memory_[slot] = backend_.Allocate(BytesOf(
+            plan_.slots[slot].dtype, plan_.slots[slot].shape.size()));
+      }
+      views.push_back(WholeView(slot));
+    }
+    return views;
+  }
+
+  std::vector<double> Numbers(const Step& step) const {
+    std::vector<double> numbers;
+    for (int index : step.numbers) numbers.push_back(structure_.numbers[index]);
+    return numbers;
+  }
+
+  void Release(const Step& step) {
+    for (int slot : step.releases) memory_[slot] = nullptr;
+  }
+
+  Tensor ResultOf(const Operand& operand) const {
+    Tensor tensor;
+    tensor.dtype = operand.dtype;
+    tensor.device = backend_.device();
+    tensor.shape = Shape::Of(std::span(operand.dims.data(), size_t(operand.rank)));
+    const bool slot = operand.source == Operand::Source::kSlot;
+    const std::shared_ptr<std::byte>& owner =
+        slot ? memory_[operand.index]
+             : structure_.leaves[operand.index]->value().data;
+    tensor.mapped = !slot && structure_.leaves[operand.index]->value().mapped;
+    tensor.data = std::shared_ptr<std::byte>(owner, Bind(operand).data);
+    return tensor;
+  }
+
+ private:
+  // Numbers as 4-byte elements in their type, so that they are operands like
+  // any other.
+  void BindNumbers() {
+    number_bits_.resize(structure_.numbers.size() + 1);
+    for (size_t i = 0; i < structure_.numbers.size(); ++i) {
+      const double value = structure_.numbers[i];
+      if (structure_.number_dtypes[i] == DType::I32) {
+        number_bits_[i] = static_cast<int32_t>(value);
+      } else {
+        const float single = static_cast<float>(value);
+        std::memcpy(&number_bits_[i], &single, sizeof(single));
+      }
+    }
+  }
+
+  std::byte* Base(const Operand& operand) const {
+    switch (operand.source) {
+      case Operand::Source::kLeaf:
+        return structure_.leaves[operand.index]->value().data.get();
+      case Operand::Source::kSlot:
+        return memory_[operand.index].get();
+      case Operand::Source::kNumber:
+        break;
+    }
+    return const_cast<std::byte*>(
+        reinterpret_cast<const std::byte*>(&number_bits_[operand.index]));
+  }
+
+  View Bind(const Operand& operand) const {
+    int64_t offset = operand.offset;
+    for (const Operand::Term& term : operand.terms) {
+      offset += std::llround(structure_.numbers[term.number]) * term.stride;
+    }
+    View view;
+    view.data = Base(operand);
+    if (offset != 0) view.data += offset * ElementBytes(operand.dtype);
+    view.dtype = operand.dtype;
+    view.rank = operand.rank;
+    std::copy(operand.dims.begin(), operand.dims.end(), view.dims);
+    std::copy(operand.strides.begin(), operand.strides.end(), view.strides);
+    return view;
+  }
+
+  View WholeView(int slot) const {
+    View view;
+    view.data = memory_[slot].get();
+    view.dtype = plan_.slots[slot].dtype;
+    const Shape& shape = plan_.slots[slot].shape;
+    view.rank = shape.rank();
+    int64_t stride = 1;
+    for (int axis = view.rank - 1; axis >= 0; --axis) {
+      view.dims[axis] = shape.dim(axis);
+      view.strides[axis] = stride;
+      stride *= shape.dim(axis);
+    }
+    return view;
+  }
+
+  // The memory of the donor if nobody else can see it, else nothing.
+  std::shared_ptr<std::byte> Donated(const Step& step) const {
+    const Operand& donor = step.inputs[step.donor];
+    const Slot& result = plan_.slots[step.outputs[0]];
+    if (!donor.dense() || donor.offset != 0 || !donor.terms.empty() ||
+        donor.size() != result.shape.size()) {
+      return nullptr;
+    }
+    if (donor.source == Operand::Source::kSlot) {
+      const bool dies = std::find(step.releases.begin(), step.releases.end(),
+                                  donor.index) != step.releases.end();
+      const bool whole =
+          plan_.slots[donor.index].shape.size() == result.shape.size();
+      return dies && whole ? memory_[donor.index] : nullptr;
+    }
+    if (donor.source != Operand::Source::kLeaf) return nullptr;
+    // A leaf: `x[i] = v` on a tensor that only this operation still holds.
+    const Node& leaf = *structure_.leaves[donor.index];
+    const bool alone = leaf.use_count() == 1 && !leaf.value().mapped &&
+                       leaf.value().data.use_count() == 1;
+    return alone ? leaf.value().data : nullptr;
+  }
+
+  const Plan& plan_;
+  const Structure& structure_;
+  Backend& backend_;
+  std::vector<std::shared_ptr<std::byte>> memory_;
+  std::vector<int32_t> number_bits_;
+};
+
+}  // namespace
+
+Executor::PlanPtr Executor::GetPlan(const Structure& structure) {
+  const auto found = by_key_.find(structure.key);
+  if (found != by_key_.end()) {
+    plans_.splice(plans_.begin(), plans_, found->second);
+    return plans_.front().second;
+  }
+  plans_.emplace_front(structure.key,
+                       std::make_shared<const Plan>(MakePlan(structure)));
+  by_key_.emplace(plans_.front().first, plans_.begin());
+  if (plans_.size() > kMaxPlans) {
+    by_key_.erase(plans_.back().first);
+    plans_.pop_back();
+  }
+  if (observer_) observer_->OnPlan(*plans_.front().second, structure);
+  return plans_.front().second;
+}
+
+void Executor::RunAll(std::span<Node* const> wanted,
+                      std::span<Node* const> visit) {
+  const Structure structure = CollectStructure(wanted, visit);
+  const PlanPtr plan = GetPlan(structure);
+  PlanRun run(*plan, structure, backend_);
+  for (const Step& step : plan->steps) {
+    const std::vector<View> inputs = run.Inputs(step);
+    const std::vector<View> outputs = run.Outputs(step);
+    const std::vector<double> numbers = run.Numbers(step);
+    DecodeCounts counts;
+    const KernelArgs args{inputs,  outputs,
+                          step.ints, numbers,
+                          step.has_program() ? &step.program : nullptr,
+                          step.dtype, &counts};
+    const Node& node = *structure.items[step.node].node;
+    WithNote(
+        [&] {
+          const auto start = std::chrono::steady_clock::now();
+          backend_.Run(step.op, args);
+          if (observer_ && observer_->wants_steps()) {
+            backend_.Wait();
+            const std::chrono::duration<double> time =
+                std::chrono::steady_clock::now() - start;
+            observer_->OnStep(*plan, step, time.count());
+          }
+          if (check_finite_) RequireFinite(backend_, step.op, inputs, outputs);
+        },
+        [&] {
+          return fmt::format("in {} at {}", Info(node.op()).name,
+                             observer_ ? observer_->Describe(node.location())
+                                       : "");
+        });
+    const bool lost = counts.overflowed || counts.flushed || counts.nan;
+    if (lost && observer_ && step.inputs[0].source == Operand::Source::kLeaf) {
+      observer_->OnDecode(*structure.leaves[step.inputs[0].index], counts);
+    }
+    run.Release(step);
+  }
+  backend_.Wait();
+  // Setting a value lets go of inputs, which may end other nodes of the list.
+  std::vector<std::pair<NodePtr, Tensor>> results;
+  for (const Plan::Result& result : plan->results) {
+    results.emplace_back(NodePtr(structure.items[result.node].node),
+                         run.ResultOf(result.operand));
+  }
+  for (auto& [node, tensor] : results) node->SetValue(std::move(tensor));
+}
+
+}  // namespace tl

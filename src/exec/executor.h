@@ -1,0 +1,62 @@
+// Runs the pending part of a graph on one backend: collects its structure,
+// finds or makes the plan, binds memory and numbers, and gives nodes their
+// values. The seam to watch it is Observer.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+
+#include "exec/backend.h"
+#include "exec/plan.h"
+#include "exec/structure.h"
+
+namespace tl {
+
+// What the rest of the program may want to know about a run. All optional.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void OnPlan(const Plan&, const Structure&) {}  // a new one was made
+  virtual bool wants_steps() const { return false; }
+  virtual void OnStep(const Plan&, const Step&, double /*seconds*/) {}
+  // Converting a stored leaf lost something.
+  virtual void OnDecode(const Node& /*stored*/, const DecodeCounts&) {}
+  // A place in the program, for notes on errors: "mlp.tl:7:12".
+  virtual std::string Describe(Location) { return ""; }
+};
+
+class Executor {
+ public:
+  explicit Executor(Backend& backend, Observer* observer = nullptr)
+      : backend_(backend), observer_(observer) {}
+
+  // Afterwards each wanted node has a value. Other nodes that are computed on
+  // the way keep theirs if somebody holds them.
+  void Run(std::span<Node* const> wanted) { RunAll(wanted, {}); }
+  // Computes every node among `pending` that somebody holds.
+  void Sweep(std::span<Node* const> pending) { RunAll({}, pending); }
+
+  Backend& backend() { return backend_; }
+  // Makes the first operation that turns finite operands into inf or NaN an
+  // error. Every result is then read back: slow.
+  void set_check_finite(bool check) { check_finite_ = check; }
+
+ private:
+  using PlanPtr = std::shared_ptr<const Plan>;
+
+  void RunAll(std::span<Node* const> wanted, std::span<Node* const> visit);
+  PlanPtr GetPlan(const Structure& structure);
+
+  Backend& backend_;
+  Observer* observer_;
+  bool check_finite_ = false;
+
+  // Least recently used last.
+  std::list<std::pair<std::string, PlanPtr>> plans_;
+  std::unordered_map<std::string_view, decltype(plans_)::iterator> by_key_;
+};
+
+}  // namespace tl
