@@ -31,7 +31,8 @@ struct AnyLanes {
   HWY_INLINE V Lt(V x, V y) const { return Truth(hn::Lt(x, y)); }
   HWY_INLINE V Gt(V x, V y) const { return Truth(hn::Gt(x, y)); }
   HWY_INLINE V Eq(V x, V y) const { return Truth(hn::Eq(x, y)); }
-  HWY_INLINE V Ne(V x, V y) const { return Truth(hn::Ne(x, y)); }
+  // NaN differs from NaN; the AVX-512 instruction behind hn::Ne says no.
+  HWY_INLINE V Ne(V x, V y) const { return Truth(hn::Not(hn::Eq(x, y))); }
   HWY_INLINE V Select(V condition, V x, V y) const {
     return hn::IfThenElse(hn::Eq(condition, hn::Zero(D())), y, x);
   }

@@ -6,10 +6,12 @@
 // set: foreach_target.h includes the file again and again, and HWY_NAMESPACE is
 // another name each time. So a file x.cc with SIMD code reads
 //
+//   // clang-format off: the order matters
 //   #undef HWY_TARGET_INCLUDE
 //   #define HWY_TARGET_INCLUDE "cpu/x.cc"
 //   #include "hwy/foreach_target.h"  // first: it includes this file for others
 //   #include "cpu/simd-inl.h"        // -inl: guarded per target, see below
+//   // clang-format on
 //   HWY_BEFORE_NAMESPACE();          // from here on, that set's instructions
 //   namespace tl::cpu {
 //   namespace HWY_NAMESPACE {
