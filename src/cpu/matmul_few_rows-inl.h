@@ -1,0 +1,298 @@
+// Products with few rows of x: a walk over the weights at the speed of memory.
+// Every weight is read once, decoded in registers and used for all rows; the
+// rows of x, decoded, stay in cache. Two walks, by which axis of w is
+// contiguous: dot products along K, or weighted sums of whole rows along N.
+#if defined(TL_CPU_MATMUL_FEW_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TL_CPU_MATMUL_FEW_ROWS_INL_H_
+#undef TL_CPU_MATMUL_FEW_ROWS_INL_H_
+#else
+#define TL_CPU_MATMUL_FEW_ROWS_INL_H_
+#endif
+
+#include <algorithm>
+#include <type_traits>
+
+#include "base/parallel.h"
+#include "cpu/matmul_pack-inl.h"
+#include "cpu/matmul_problem.h"
+#include "cpu/matmul_tile-inl.h"
+#include "cpu/scratch.h"
+#include "cpu/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tl::cpu {
+namespace HWY_NAMESPACE {
+
+// Above this many rows arithmetic costs more than memory: packing wins.
+inline constexpr int64_t kFewRows = 8;
+// Depths are padded with zeros to whole vectors of any target.
+inline constexpr int64_t kDepthStep = 16;
+static_assert(kDepthStep % kTileLanes == 0);
+
+// `count` elements `stride` apart, as f32; zeros up to `padded`.
+template <class T>
+void DecodeRow(const T* from, int64_t stride, int64_t count, int64_t padded,
+               float* to) {
+  int64_t i = 0;
+  if (stride == 1) {
+    for (; i + kTileLanes <= count; i += kTileLanes) {
+      StoreFloat(LoadFloat(from + i), to + i);
+    }
+  }
+  for (; i < count; ++i) to[i] = OneFloat(from[i * stride]);
+  std::fill(to + count, to + padded, 0.0f);
+}
+
+// Rows of x as f32, `stride` apart, rows up to `padded_rows` and elements up
+// to `stride` filled with zeros.
+inline void DecodeRows(const Matrix& x, int64_t rows, int64_t padded_rows,
+                       int64_t depth, int64_t stride, float* to) {
+  for (int64_t row = 0; row < rows; ++row) {
+    const Matrix from = x.From(row, 0);
+    if (x.dtype == DType::F16) {
+      DecodeRow(from.as<uint16_t>(), x.col_stride, depth, stride,
+                to + row * stride);
+    } else {
+      DecodeRow(from.as<float>(), x.col_stride, depth, stride,
+                to + row * stride);
+    }
+  }
+  std::fill(to + rows * stride, to + padded_rows * stride, 0.0f);
+}
+
+// out[m * out_stride + c] = x row m . w column c for C columns of w, each
+// contiguous along the depth and `w_stride` apart.
+template <int M, int C, class T>
+HWY_INLINE void DotColumns(const float* HWY_RESTRICT x, int64_t x_stride,
+                           const T* HWY_RESTRICT w, int64_t w_stride,
+                           int64_t depth, float* out, int64_t out_stride) {
+  const F32 d;
+  VF sum[M][C];
+  HWY_UNROLL(16)
+  for (int m = 0; m < M; ++m) {
+    HWY_UNROLL(16)
+    for (int c = 0; c < C; ++c) sum[m][c] = hn::Zero(d);
+  }
+  const int64_t whole = depth / kTileLanes * kTileLanes;
+  for (int64_t k = 0; k < whole; k += kTileLanes) {
+    VF weight[C];
+    HWY_UNROLL(16)
+    for (int c = 0; c < C; ++c) {
+      weight[c] = LoadFloat(w + c * w_stride + k);
+    }
+    HWY_UNROLL(16)
+    for (int m = 0; m < M; ++m) {
+      const VF value = hn::LoadU(d, x + m * x_stride + k);
+      HWY_UNROLL(16)
+      for (int c = 0; c < C; ++c) {
+        sum[m][c] = hn::MulAdd(value, weight[c], sum[m][c]);
+      }
+    }
+  }
+  if (whole < depth) {
+    HWY_UNROLL(16)
+    for (int c = 0; c < C; ++c) {
+      const VF weight = LoadFirst(w + c * w_stride + whole, depth - whole);
+      HWY_UNROLL(16)
+      for (int m = 0; m < M; ++m) {
+        const VF value = hn::LoadU(d, x + m * x_stride + whole);
+        sum[m][c] = hn::MulAdd(value, weight, sum[m][c]);
+      }
+    }
+  }
+  HWY_UNROLL(16)
+  for (int m = 0; m < M; ++m) {
+    HWY_UNROLL(16)
+    for (int c = 0; c < C; ++c) {
+      out[m * out_stride + c] = hn::GetLane(hn::SumOfLanes(d, sum[m][c]));
+    }
+  }
+}
+
+// Dot products of M rows with `cols` columns of w.
+template <int M, class T>
+void DotMany(const float* x, int64_t x_stride, const T* w, int64_t w_stride,
+             int64_t depth, int64_t cols, float* out, int64_t out_stride) {
+  constexpr int kAtOnce = M == 8 ? 3 : 4;  // sums that registers can hold
+  int64_t col = 0;
+  for (; col + kAtOnce <= cols; col += kAtOnce) {
+    DotColumns<M, kAtOnce>(x, x_stride, w + col * w_stride, w_stride, depth,
+                           out + col, out_stride);
+  }
+  for (; col < cols; ++col) {
+    DotColumns<M, 1>(x, x_stride, w + col * w_stride, w_stride, depth,
+                     out + col, out_stride);
+  }
+}
+
+// out[M, cols] += x[M, Rows] * w[Rows, cols], w rows contiguous and `w_stride`
+// apart. While these rows pass, the rows after them are fetched.
+template <int M, int Rows, class T>
+HWY_INLINE void AddRows(const float* HWY_RESTRICT x, int64_t x_stride,
+                        const T* HWY_RESTRICT w, int64_t w_stride, int64_t cols,
+                        float* HWY_RESTRICT out, int64_t out_stride) {
+  const F32 d;
+  int64_t col = 0;
+  for (; col + kTileLanes <= cols; col += kTileLanes) {
+    VF sum[M];
+    HWY_UNROLL(16)
+    for (int m = 0; m < M; ++m)
+      sum[m] = hn::LoadU(d, out + m * out_stride + col);
+    HWY_UNROLL(16)
+    for (int r = 0; r < Rows; ++r) {
+      const T* p = w + r * w_stride + col;
+      const VF weight = LoadFloat(p);
+      if constexpr (Rows > 1) hwy::Prefetch(p + Rows * w_stride);
+      HWY_UNROLL(16)
+      for (int m = 0; m < M; ++m) {
+        sum[m] = hn::MulAdd(hn::Set(d, x[m * x_stride + r]), weight, sum[m]);
+      }
+    }
+    HWY_UNROLL(16)
+    for (int m = 0; m < M; ++m)
+      hn::StoreU(sum[m], d, out + m * out_stride + col);
+  }
+  if (col == cols) return;
+  const size_t rest = static_cast<size_t>(cols - col);
+  for (int m = 0; m < M; ++m) {
+    float* to = out + m * out_stride + col;
+    VF sum = LoadFirst(to, rest);
+    for (int r = 0; r < Rows; ++r) {
+      sum = hn::MulAdd(hn::Set(d, x[m * x_stride + r]),
+                       LoadFirst(w + r * w_stride + col, rest), sum);
+    }
+    StoreFirst(sum, to, rest);
+  }
+}
+
+// out[M, cols] = x[M, depth] @ w[depth, cols].
+template <int M, class T>
+void AddMany(const float* x, int64_t x_stride, const T* w, int64_t w_stride,
+             int64_t depth, int64_t cols, float* out, int64_t out_stride) {
+  constexpr int kAtOnce = 8;
+  for (int m = 0; m < M; ++m) {
+    std::fill_n(out + m * out_stride, cols, 0.0f);
+  }
+  int64_t k = 0;
+  for (; k + kAtOnce <= depth; k += kAtOnce) {
+    AddRows<M, kAtOnce>(x + k, x_stride, w + k * w_stride, w_stride, cols, out,
+                        out_stride);
+  }
+  for (; k < depth; ++k) {
+    AddRows<M, 1>(x + k, x_stride, w + k * w_stride, w_stride, cols, out,
+                  out_stride);
+  }
+}
+
+// Calls f with the number of rows that kernels exist for, as a constant.
+template <class F>
+void WithRows(int64_t rows, const F& f) {
+  if (rows == 1) return f(std::integral_constant<int, 1>());
+  if (rows == 2) return f(std::integral_constant<int, 2>());
+  if (rows <= 4) return f(std::integral_constant<int, 4>());
+  f(std::integral_constant<int, 8>());
+}
+
+inline int64_t PaddedRows(int64_t rows) {
+  return rows <= 2 ? rows : rows <= 4 ? 4 : 8;
+}
+
+// Columns of w contiguous along K.
+template <class T, class Finish>
+void WalkColumns(const Matrix& x, const Matrix& w, int64_t m, int64_t k,
+                 int64_t n, const Finish& finish) {
+  // Enough columns that decoding x again for each task is lost in them.
+  constexpr int64_t kTaskWeights = int64_t{128} << 10;
+  const int64_t width = std::clamp<int64_t>(kTaskWeights / k, 24, 1024);
+  const int64_t padded = PaddedRows(m);
+  const int64_t x_stride = RoundUp(k, kDepthStep);
+  ParallelFor(n, width, [&](int64_t begin, int64_t end) {
+    thread_local Scratch scratch;
+    float* rows = scratch.Get(padded * (x_stride + width));
+    float* out = rows + padded * x_stride;
+    DecodeRows(x, m, padded, k, x_stride, rows);
+    WithRows(m, [&](auto count) {
+      DotMany<count()>(rows, x_stride, w.From(0, begin).as<T>(), w.col_stride,
+                       k, end - begin, out, width);
+    });
+    for (int64_t r = 0; r < m; ++r) {
+      finish(r, begin, end - begin, out + r * width);
+    }
+  });
+}
+
+// Rows of w contiguous along N. Where N alone gives too few tasks K is cut as
+// well, and the parts are summed in order.
+template <class T, class Finish>
+void WalkRows(const Matrix& x, const Matrix& w, int64_t m, int64_t k, int64_t n,
+              const Finish& finish) {
+  constexpr int64_t kWidth = 512;     // the sums of 8 rows take 16 KB
+  constexpr int64_t kTasks = 16;      // wanted
+  constexpr int64_t kMinDepth = 256;  // worth a task
+  const int64_t strips = CeilDiv(n, kWidth);
+  const int64_t parts = std::clamp<int64_t>(
+      std::min(CeilDiv(kTasks, strips), k / kMinDepth), 1, kTasks);
+  const int64_t part_depth = RoundUp(CeilDiv(k, parts), 8);
+  const int64_t padded = PaddedRows(m);
+  thread_local Scratch sums_scratch;
+  float* sums = sums_scratch.Get(parts * padded * strips * kWidth);
+  ParallelFor(strips * parts, 1, [&](int64_t begin, int64_t end) {
+    thread_local Scratch scratch;
+    float* rows = scratch.Get(padded * part_depth);
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t col = task % strips * kWidth;
+      const int64_t k0 = std::min(k, task / strips * part_depth);
+      const int64_t depth = std::min(part_depth, k - k0);
+      DecodeRows(x.From(0, k0), m, padded, depth, part_depth, rows);
+      float* out = sums + task * padded * kWidth;
+      const int64_t cols = std::min(kWidth, n - col);
+      WithRows(m, [&](auto count) {
+        AddMany<count()>(rows, part_depth, w.From(k0, col).as<T>(),
+                         w.row_stride, depth, cols, out, kWidth);
+      });
+      if (parts > 1) continue;
+      for (int64_t r = 0; r < m; ++r) finish(r, col, cols, out + r * kWidth);
+    }
+  });
+  if (parts == 1) return;
+  ParallelFor(strips, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t strip = begin; strip < end; ++strip) {
+      const int64_t col = strip * kWidth;
+      const int64_t cols = std::min(kWidth, n - col);
+      for (int64_t r = 0; r < m; ++r) {
+        float* sum = sums + (strip * padded + r) * kWidth;
+        for (int64_t part = 1; part < parts; ++part) {
+          const float* more = sum + part * strips * padded * kWidth;
+          for (int64_t c = 0; c < cols; ++c) sum[c] += more[c];
+        }
+        finish(r, col, cols, sum);
+      }
+    }
+  });
+}
+
+// Whether there is a walk for this w.
+inline bool CanWalk(const Matrix& w, int64_t m, int64_t n) {
+  return m <= kFewRows &&
+         (w.row_stride == 1 || (w.col_stride == 1 && n >= kTileLanes));
+}
+
+// x[m, k] @ w[k, n], none of them 0; see MultiplyBlocked for `finish`.
+template <class Finish>
+void MultiplyFewRows(const Matrix& x, const Matrix& w, int64_t m, int64_t k,
+                     int64_t n, const Finish& finish) {
+  const bool half = w.dtype == DType::F16;
+  if (w.row_stride == 1) {
+    half ? WalkColumns<uint16_t>(x, w, m, k, n, finish)
+         : WalkColumns<float>(x, w, m, k, n, finish);
+  } else {
+    half ? WalkRows<uint16_t>(x, w, m, k, n, finish)
+         : WalkRows<float>(x, w, m, k, n, finish);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tl::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif  // TL_CPU_MATMUL_FEW_ROWS_INL_H_
