@@ -117,22 +117,8 @@ FunctionResult Eye(const Call& call) {
               call.Type(2, DType::F16));
 }
 
-FunctionResult ToTensor(const Call& call) {
-  const TensorRef x = call.Tensor(0);
-  return Cast(call.lowering(), x, call.Type(1, x->dtype()));
-}
-
-FunctionResult To(const Call& call) {
-  const TensorRef x = call.Tensor(0);
-  return Cast(call.lowering(), x, call.Type(1, x->dtype()));
-}
-
 FunctionResult Half(const Call& call) {
   return Cast(call.lowering(), call.Tensor(0), DType::F16);
-}
-
-FunctionResult Float(const Call& call) {
-  return Cast(call.lowering(), call.Tensor(0), DType::F32);
 }
 
 FunctionResult Tril(const Call& call) {
