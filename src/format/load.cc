@@ -1,0 +1,115 @@
+#include "format/load.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "format/detect.h"
+#include "format/formats.h"
+#include "format/shards.h"
+
+namespace tl {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct FormatRow {
+  bool (*is)(const MappedFile&);
+  Model (*load)(std::shared_ptr<const MappedFile>);
+};
+
+constexpr auto kFormats = std::to_array<FormatRow>({
+#define TL_FORMAT(id, name) {Is##id, Load##id},
+#include "format/formats.def"
+});
+
+Model LoadFile(const std::string& path) {
+  auto file = MappedFile::Open(path);
+  for (const FormatRow& format : kFormats) {
+    if (format.is(*file)) return format.load(std::move(file));
+  }
+  if (IsShardIndex(*file)) return LoadShardIndex(path, std::move(file));
+  const std::string description = DescribeForeignFile(*file);
+  if (!description.empty()) {
+    Fail(ErrorKind::kInput, "{}: {}", path, description);
+  }
+  // Nothing we know: most likely a damaged file of the usual format, and its
+  // reader says best what is wrong.
+  return LoadSafeTensors(std::move(file));
+}
+
+std::vector<std::string> NamesIn(const fs::path& folder) {
+  std::error_code error;
+  std::vector<std::string> names;
+  fs::directory_iterator entries(folder, error);
+  if (error) {
+    Fail(ErrorKind::kInput, "{}: {}", folder.string(),
+         ErrnoText(error.value()));
+  }
+  for (const auto& entry : entries) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> EndingIn(const std::vector<std::string>& names,
+                                  std::string_view ending) {
+  std::vector<std::string> found;
+  for (const std::string& name : names) {
+    // A name that begins with a dot is hidden, or a save under way.
+    if (name.ends_with(ending) && !name.starts_with('.')) found.push_back(name);
+  }
+  return found;
+}
+
+[[noreturn]] void FailNoModel(const std::string& path,
+                              const std::vector<std::string>& names) {
+  const auto has = [&](std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  if (has("coremldata.bin") || (has("Manifest.json") && has("Data"))) {
+    Fail(ErrorKind::kInput,
+         "{}: is a CoreML model; this build reads SafeTensors", path);
+  }
+  if (!EndingIn(names, ".gguf").empty()) {
+    Fail(ErrorKind::kInput,
+         "{}: holds a GGUF model; this build reads SafeTensors", path);
+  }
+  Fail(ErrorKind::kInput, "{}: holds no .safetensors file", path);
+}
+
+// An index knows which files belong together. Without one, model.safetensors
+// is the model, and otherwise everything that is there.
+Model LoadDirectory(const std::string& path) {
+  const fs::path folder(path);
+  const std::vector<std::string> names = NamesIn(folder);
+  const auto indices = EndingIn(names, ".safetensors.index.json");
+  if (indices.size() > 1) {
+    Fail(ErrorKind::kInput, "{}: holds {} models, such as {} and {}; name one",
+         path, indices.size(), QuoteName(indices[0]), QuoteName(indices[1]));
+  }
+  if (!indices.empty()) {
+    return LoadShardIndex(path, MappedFile::Open(folder / indices[0]));
+  }
+  std::vector<std::string> files;
+  for (const std::string& name : EndingIn(names, ".safetensors")) {
+    if (name == "model.safetensors") {
+      files = {(folder / name).string()};
+      break;
+    }
+    files.push_back((folder / name).string());
+  }
+  if (files.empty()) FailNoModel(path, names);
+  return LoadFilesTogether(path, files);
+}
+
+}  // namespace
+
+Model LoadModel(const std::string& path) {
+  std::error_code error;
+  return fs::is_directory(path, error) ? LoadDirectory(path) : LoadFile(path);
+}
+
+}  // namespace tl

@@ -1,0 +1,183 @@
+#include "format/model.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+
+#include "base/error.h"
+#include "format/nearest.h"
+
+namespace tl {
+namespace {
+
+constexpr size_t kLongestQuotedName = 200;
+constexpr int64_t kConfigLimit = 16 << 20;  // real ones have a few KB
+
+}  // namespace
+
+std::string QuoteName(std::string_view name) {
+  std::string text = "'";
+  for (char c : name.substr(0, kLongestQuotedName)) {
+    const auto code = static_cast<unsigned char>(c);
+    if (code < 0x20 || code == 0x7f) {
+      text += fmt::format("\\x{:02x}", code);
+    } else {
+      text += c;
+    }
+  }
+  // A cut may fall inside a letter of several bytes: those go too.
+  if (name.size() > kLongestQuotedName) {
+    while ((text.back() & 0xc0) == 0x80) text.pop_back();
+    if (text.back() & 0x80) text.pop_back();
+    return fmt::format("{}...' ({} bytes)", text, name.size());
+  }
+  return text + "'";
+}
+
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+Tensor TensorEntry::AsTensor() const {
+  if (!dtype) {
+    Fail(ErrorKind::kInput, "tensor {} has the unknown type {}",
+         QuoteName(name), QuoteName(foreign_type));
+  }
+  if (shape.size() > static_cast<size_t>(kMaxRank)) {
+    Fail(ErrorKind::kInput,
+         "tensor {} has {} dimensions, at most {} can be computed with",
+         QuoteName(name), shape.size(), kMaxRank);
+  }
+  return {*dtype, Device::kCpu, Shape::Of(shape), data};
+}
+
+std::string Model::Label() const {
+  return path_.empty() ? "the model" : fmt::format("'{}'", path_);
+}
+
+const TensorEntry* Model::Find(std::string_view name) const {
+  const auto it = index_.find(name);
+  return it == index_.end() ? nullptr : &tensors_[it->second];
+}
+
+const TensorEntry& Model::Get(std::string_view name) const {
+  if (const TensorEntry* entry = Find(name)) return *entry;
+  std::vector<std::string_view> names;
+  for (const TensorEntry& entry : tensors_) names.push_back(entry.name);
+  std::string hint;
+  for (std::string_view near : NearestNames(name, names, 3)) {
+    hint += (hint.empty() ? "; nearest: " : ", ") + QuoteName(near);
+  }
+  Fail(ErrorKind::kInput, "{} has no tensor {} among its {}{}", Label(),
+       QuoteName(name), size(), hint);
+}
+
+const std::vector<uint32_t>& Model::ByName() const {
+  if (by_name_.size() != tensors_.size()) {
+    by_name_.resize(tensors_.size());
+    std::iota(by_name_.begin(), by_name_.end(), 0);
+    std::sort(by_name_.begin(), by_name_.end(), [this](uint32_t a, uint32_t b) {
+      return tensors_[a].name < tensors_[b].name;
+    });
+  }
+  return by_name_;
+}
+
+std::vector<const TensorEntry*> Model::TensorsBelow(
+    std::string_view part) const {
+  const std::string prefix = std::string(part) + ".";
+  const auto& order = ByName();
+  auto it = std::lower_bound(order.begin(), order.end(), prefix,
+                             [this](uint32_t i, const std::string& text) {
+                               return tensors_[i].name < text;
+                             });
+  std::vector<const TensorEntry*> found;
+  for (; it != order.end() && tensors_[*it].name.starts_with(prefix); ++it) {
+    found.push_back(&tensors_[*it]);
+  }
+  return found;
+}
+
+bool Model::HasPart(std::string_view part) const {
+  if (Find(part) != nullptr) return true;
+  const std::string prefix = std::string(part) + ".";
+  const auto& order = ByName();
+  const auto it = std::lower_bound(order.begin(), order.end(), prefix,
+                                   [this](uint32_t i, const std::string& text) {
+                                     return tensors_[i].name < text;
+                                   });
+  return it != order.end() && tensors_[*it].name.starts_with(prefix);
+}
+
+void Model::Add(TensorEntry entry) {
+  tensors_.push_back(std::move(entry));
+  const TensorEntry& added = tensors_.back();
+  if (!index_.try_emplace(added.name, tensors_.size() - 1).second) {
+    const std::string name = QuoteName(added.name);
+    const auto file = added.file;
+    tensors_.pop_back();
+    Fail(ErrorKind::kInput, "{}: two tensors are called {}",
+         file == nullptr ? Label() : file->path(), name);
+  }
+  by_name_.clear();
+  // Tensors of one file come one after the other.
+  if (added.file != nullptr &&
+      (files_.empty() || files_.back() != added.file)) {
+    files_.push_back(added.file);
+  }
+}
+
+void Model::Set(std::string_view name, Tensor tensor) {
+  TL_CHECK(tensor.device == Device::kCpu);
+  TensorEntry entry;
+  entry.name = name;
+  entry.dtype = tensor.dtype;
+  for (Dim dim : tensor.shape.dims()) entry.shape.push_back(dim.value());
+  entry.elements = tensor.size();
+  entry.bytes = tensor.bytes();
+  entry.data = std::move(tensor.data);
+  const auto it = index_.find(name);
+  if (it == index_.end()) return Add(std::move(entry));
+  TensorEntry& old = tensors_[it->second];
+  // The index points at the characters of the old name: they stay in place.
+  old.dtype = entry.dtype;
+  old.foreign_type.clear();
+  old.shape = std::move(entry.shape);
+  old.elements = entry.elements;
+  old.bytes = entry.bytes;
+  old.data = std::move(entry.data);
+  old.file.reset();
+}
+
+void Model::Remove(std::string_view name) {
+  Get(name);
+  const size_t position = index_.find(name)->second;
+  tensors_.erase(tensors_.begin() + static_cast<ptrdiff_t>(position));
+  Reindex();
+}
+
+void Model::Reindex() {
+  index_.clear();
+  by_name_.clear();
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    index_.emplace(tensors_[i].name, i);
+  }
+}
+
+void Model::CheckIntact() const {
+  for (const auto& file : files_) file->CheckIntact();
+}
+
+std::optional<std::string> Model::ConfigJson() const {
+  namespace fs = std::filesystem;
+  if (path_.empty()) return std::nullopt;
+  std::error_code error;
+  const fs::path folder = fs::is_directory(path_, error)
+                              ? fs::path(path_)
+                              : fs::path(path_).parent_path();
+  const fs::path config = folder / "config.json";
+  if (!fs::exists(config, error)) return std::nullopt;
+  return ReadTextFile(config.string(), kConfigLimit);
+}
+
+}  // namespace tl

@@ -1,0 +1,127 @@
+// A model: tensors by name over mapped bytes, and metadata. Nothing is decoded:
+// a tensor here is its stored type, shape and bytes, whatever the type; room
+// interp turns it into numbers, after asking format/companion.h. The same for
+// every format. Reading is format/load.h, writing format/save.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/file.h"
+#include "tensor/tensor.h"
+
+namespace tl {
+
+struct TensorEntry {
+  std::string name;
+  // Nothing for a type that this build does not know; such a tensor is listed
+  // and saved, and `foreign_type` is what its file calls the type.
+  std::optional<DType> dtype;
+  std::string foreign_type;
+  std::vector<int64_t> shape;  // row-major, of any rank
+  int64_t elements = 0;
+  int64_t bytes = 0;
+  // The first byte; read-only and at any alignment when it lies in `file`.
+  std::shared_ptr<std::byte> data;
+  std::shared_ptr<const MappedFile> file;  // null for a tensor that was set
+
+  std::string_view type_name() const {
+    return dtype ? Info(*dtype).name : std::string_view(foreign_type);
+  }
+  std::span<const std::byte> stored() const {
+    return {data.get(), static_cast<size_t>(bytes)};
+  }
+  int64_t offset() const { return data.get() - file->bytes().data(); }
+  // The stored bytes as a tensor, not a copy. Fails for a foreign type and
+  // above kMaxRank dimensions.
+  Tensor AsTensor() const;
+};
+
+class Model {
+ public:
+  Model() = default;
+  Model(std::string path, std::string_view format)
+      : path_(std::move(path)), format_(format) {}
+  Model(Model&&) = default;
+  Model& operator=(Model&&) = default;
+  Model(const Model&) = delete;  // share it: std::shared_ptr<Model>
+  Model& operator=(const Model&) = delete;
+
+  // As given to LoadModel(); "" for a model that the program made.
+  const std::string& path() const { return path_; }
+  // "SafeTensors"; "" for a model that the program made.
+  std::string_view format() const { return format_; }
+  // "'m.safetensors'", or "the model" where there is no path.
+  std::string Label() const;
+
+  // In the order of the file, new ones at the end. References stay good until
+  // the next Set or Remove.
+  const std::deque<TensorEntry>& tensors() const { return tensors_; }
+  int64_t size() const { return static_cast<int64_t>(tensors_.size()); }
+
+  const TensorEntry* Find(std::string_view name) const;
+  // Fails with the nearest names and how many there are.
+  const TensorEntry& Get(std::string_view name) const;
+  // Whether `part` or anything below it ("part.…") names a tensor.
+  bool HasPart(std::string_view part) const;
+  // The tensors below `part`, in name order, with their whole names.
+  std::vector<const TensorEntry*> TensorsBelow(std::string_view part) const;
+
+  // For loaders. Fails when the name is taken.
+  void Add(TensorEntry entry);
+  // Adds a host tensor, or replaces the one of this name in its place.
+  void Set(std::string_view name, Tensor tensor);
+  // Fails as Get() when there is no such tensor. O(size).
+  void Remove(std::string_view name);
+
+  std::map<std::string, std::string>& metadata() { return metadata_; }
+  const std::map<std::string, std::string>& metadata() const {
+    return metadata_;
+  }
+
+  // What was odd about the files, though not wrong; one line each.
+  const std::vector<std::string>& notes() const { return notes_; }
+  void AddNote(std::string note) { notes_.push_back(std::move(note)); }
+
+  // The files behind the tensors, each once, in the order they were loaded.
+  const std::vector<std::shared_ptr<const MappedFile>>& files() const {
+    return files_;
+  }
+  // Fails if a file shrank or was written to since it was opened: what has
+  // been read may be wrong. To be called after reading.
+  void CheckIntact() const;
+
+  // The text of config.json beside the model's file, if there is one.
+  std::optional<std::string> ConfigJson() const;
+
+ private:
+  void Reindex();
+  const std::vector<uint32_t>& ByName() const;
+
+  std::string path_;
+  std::string_view format_;
+  std::deque<TensorEntry> tensors_;  // a deque: `index_` points into the names
+  std::unordered_map<std::string_view, size_t> index_;
+  // Indices in name order, made when first asked for; empty when outdated.
+  mutable std::vector<uint32_t> by_name_;
+  std::map<std::string, std::string> metadata_;
+  std::vector<std::string> notes_;
+  std::vector<std::shared_ptr<const MappedFile>> files_;
+};
+
+// For messages: in single quotes, control characters escaped, long ones cut.
+std::string QuoteName(std::string_view name);
+
+// "[2, 3]"
+std::string ShapeText(const std::vector<int64_t>& shape);
+
+}  // namespace tl

@@ -1,0 +1,22 @@
+// Models in several SafeTensors files: by an index
+// (model.safetensors.index.json and the files that it names), or simply all
+// files of a directory.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "format/model.h"
+
+namespace tl {
+
+// `path` is what the user called the model: the index or its directory.
+Model LoadShardIndex(const std::string& path,
+                     std::shared_ptr<const MappedFile> index);
+
+// One model from several files, none of which may repeat a name.
+Model LoadFilesTogether(const std::string& path,
+                        const std::vector<std::string>& files);
+
+}  // namespace tl
