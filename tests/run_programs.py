@@ -61,6 +61,9 @@ class Expectation:
             found[name].append((rest or "").removeprefix(" "))
         if not any(found[name] for name in DIRECTIVES if name.startswith("expect")):
             raise ValueError("it has no '// expect' comment")
+        for name in ("expect error", "expect runtime error", "expect warning"):
+            if "" in found[name]:
+                raise ValueError(f"'// {name}:' says no text")
         self.output = "".join(line + "\n" for line in found["expect"])
         self.errors = found["expect error"]
         self.runtime_errors = found["expect runtime error"]
