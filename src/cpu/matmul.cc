@@ -1,14 +1,21 @@
 // Matrix products: which way, and what happens to a row of results. The ways
 // are matmul_few_rows-inl.h (memory-bound) and matmul_blocked-inl.h.
+#include <algorithm>
+#include <optional>
+
 #include "base/parallel.h"
+#include "cpu/elementwise.h"
 #include "cpu/kernels.h"
 #include "cpu/matmul_problem.h"
 
+// clang-format off: foreach_target.h includes this file for the other targets,
+// so it comes before what differs by target.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/matmul.cc"
+#include "hwy/foreach_target.h"
 #include "cpu/matmul_blocked-inl.h"
 #include "cpu/matmul_few_rows-inl.h"
-#include "hwy/foreach_target.h"
+// clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace tl::cpu {
@@ -27,54 +34,77 @@ void StoreRow(const float* values, int64_t count, T* to) {
   }
 }
 
-// `count` products of row `row` (through all products of a batch) from column
-// `col` on: rounded once, then through the epilogue if there is one.
-void FinishRow(const KernelArgs& args, int64_t n, int64_t row, int64_t col,
-               int64_t count, const float* values) {
-  const View& out = args.outputs[0];
-  const int64_t at = row * n + col;
-  if (args.dtype == DType::F16) {
-    StoreRow(values, count, out.as<uint16_t>() + at);
-  } else {
-    StoreRow(values, count, out.as<float>() + at);
-  }
-}
+// Where results go: rounded once, then through the epilogue if there is one.
+class ResultWriter {
+ public:
+  ResultWriter(const KernelArgs& args, const ElementwiseGroup* epilogue)
+      : out_(args.outputs[0]), dtype_(args.dtype), epilogue_(epilogue) {}
 
+  // `count` products, the first of which is element `at` of the result.
+  void Write(int64_t at, int64_t count, const float* values) const {
+    if (dtype_ == DType::F16) {
+      WriteAs<uint16_t>(at, count, values);
+    } else {
+      WriteAs<float>(at, count, values);
+    }
+  }
+
+ private:
+  template <class T>
+  void WriteAs(int64_t at, int64_t count, const float* values) const {
+    if (epilogue_ == nullptr) {
+      return StoreRow(values, count, out_.as<T>() + at);
+    }
+    constexpr int64_t kStep = 512;
+    alignas(64) T rounded[kStep];
+    for (int64_t i = 0; i < count; i += kStep) {
+      const int64_t some = std::min(kStep, count - i);
+      StoreRow(values + i, some, rounded);
+      epilogue_->RunFrom(reinterpret_cast<const std::byte*>(rounded), at + i,
+                         at + i + some);
+    }
+  }
+
+  const View& out_;
+  DType dtype_;
+  const ElementwiseGroup* epilogue_;
+};
+
+// One product, whose result begins at element `at`.
 void MultiplyOne(const Matrix& x, const Matrix& w, int64_t m, int64_t k,
-                 int64_t n, int64_t row0, const KernelArgs& args) {
+                 int64_t n, int64_t at, const ResultWriter& writer) {
   const auto finish = [&](int64_t row, int64_t col, int64_t count,
                           const float* values) {
-    FinishRow(args, n, row0 + row, col, count, values);
+    writer.Write(at + row * n + col, count, values);
   };
-  if (CanWalk(w, m, n)) {
-    MultiplyFewRows(x, w, m, k, n, finish);
-  } else {
-    MultiplyBlocked(x, w, m, k, n, finish);
+  if (CanWalk(w, m, n)) return MultiplyFewRows(x, w, m, k, n, finish);
+  if (n == 1 && CanWalk(x.Transposed(), 1, m)) {
+    // A matrix times a vector: the vector times the transposed matrix.
+    return MultiplyOne(w.Transposed(), x.Transposed(), 1, k, m, at, writer);
   }
+  MultiplyBlocked(x, w, m, k, n, finish);
 }
 
 // No terms: every sum is 0.
-void MultiplyNothing(int64_t rows, int64_t n, const KernelArgs& args) {
-  constexpr int64_t kWidth = 256;
-  ParallelFor(rows, 64, [&](int64_t begin, int64_t end) {
-    const float zeros[kWidth] = {};
-    for (int64_t row = begin; row < end; ++row) {
-      for (int64_t col = 0; col < n; col += kWidth) {
-        FinishRow(args, n, row, col, std::min(kWidth, n - col), zeros);
-      }
-    }
+void WriteZeros(int64_t size, const ResultWriter& writer) {
+  constexpr int64_t kStep = 4096;
+  static constexpr float kZeros[kStep] = {};
+  ParallelFor(size, kStep, [&](int64_t begin, int64_t end) {
+    writer.Write(begin, end - begin, kZeros);
   });
 }
 
 }  // namespace
 
-void MatmulOfTarget(const MatmulProblem& problem, const KernelArgs& args) {
-  const auto [m, k, n] = std::tuple(problem.m, problem.k, problem.n);
+void MatmulOfTarget(const MatmulProblem& problem, const KernelArgs& args,
+                    const ElementwiseGroup* epilogue) {
+  const int64_t m = problem.m, k = problem.k, n = problem.n;
+  const ResultWriter writer(args, epilogue);
   if (m == 0 || n == 0 || problem.batch == 0) return;
-  if (k == 0) return MultiplyNothing(problem.batch * m, n, args);
+  if (k == 0) return WriteZeros(problem.batch * m * n, writer);
   const auto run = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      MultiplyOne(problem.XOf(i), problem.WOf(i), m, k, n, i * m, args);
+      MultiplyOne(problem.XOf(i), problem.WOf(i), m, k, n, i * m * n, writer);
     }
   };
   // Many small products share the threads as wholes, a few large ones are cut.
@@ -99,8 +129,14 @@ namespace tl::cpu {
 HWY_EXPORT(MatmulOfTarget);
 
 void Matmul(const KernelArgs& args) {
-  const MatmulProblem problem = MatmulProblemOf(args.inputs[0], args.inputs[1]);
-  HWY_DYNAMIC_DISPATCH(MatmulOfTarget)(problem, args);
+  const MatmulProblem problem =
+      MatmulProblemOf(args.inputs[0], args.inputs[1]);
+  std::optional<ElementwiseGroup> epilogue;
+  if (args.program != nullptr) {
+    epilogue.emplace(*args.program, args.inputs.subspan(2), args.outputs);
+  }
+  HWY_DYNAMIC_DISPATCH(MatmulOfTarget)
+  (problem, args, epilogue ? &*epilogue : nullptr);
 }
 
 }  // namespace tl::cpu
