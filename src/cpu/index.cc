@@ -1,0 +1,236 @@
+// IndexSelect, Gather and Scatter: elements chosen by an index tensor. An index
+// counts from the end when it is negative, as Python's does; all of them are
+// checked before a byte is written.
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/half.h"
+#include "base/parallel.h"
+#include "cpu/kernels.h"
+#include "cpu/strided_copy.h"
+
+namespace tl::cpu {
+namespace {
+
+// Elements a task moves: some microseconds of work.
+constexpr int64_t kGrain = 16 * 1024;
+
+int64_t Product(const int64_t* begin, const int64_t* end) {
+  int64_t product = 1;
+  for (; begin != end; ++begin) product *= *begin;
+  return product;
+}
+
+bool OutOfRange(int32_t index, int64_t size) {
+  return index < -size || index >= size;
+}
+
+int64_t FromStart(int32_t index, int64_t size) {
+  return index < 0 ? index + size : index;
+}
+
+// Fails with the first index that has no place on an axis of `size`.
+void CheckIndices(const View& index, int axis, int64_t size) {
+  const int32_t* indices = index.as<int32_t>();
+  std::atomic<bool> any_bad = false;
+  ParallelFor(index.size(), 4 * kGrain, [&](int64_t begin, int64_t end) {
+    int bad = 0;  // no early exit: this loop is a vector loop
+    for (int64_t i = begin; i < end; ++i) bad |= OutOfRange(indices[i], size);
+    if (bad) any_bad = true;
+  });
+  if (!any_bad) return;
+  const int32_t* first =
+      std::find_if(indices, indices + index.size(),
+                   [size](int32_t index) { return OutOfRange(index, size); });
+  Fail(ErrorKind::kProgram, "index {} is out of range for axis {} of size {}",
+       *first, axis, size);
+}
+
+// to[o, i] = from[o, indices[i]], whole rows of `inner` elements at a time.
+template <class T>
+void SelectRows(T* to, const T* from, const View& index, int64_t outer,
+                int64_t size, int64_t inner) {
+  const int32_t* indices = index.as<int32_t>();
+  const int64_t count = index.size();
+  const int64_t grain = std::max<int64_t>(1, kGrain / inner);
+  ParallelFor(outer * count, grain, [&](int64_t begin, int64_t end) {
+    int64_t slice = begin / count;
+    int64_t i = begin % count;
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t chosen = slice * size + FromStart(indices[i], size);
+      if (inner == 1) {
+        to[row] = from[chosen];
+      } else {
+        std::memcpy(to + row * inner, from + chosen * inner, inner * sizeof(T));
+      }
+      if (++i == count) {
+        i = 0;
+        ++slice;
+      }
+    }
+  });
+}
+
+// One axis of an index tensor, and what a step along it, or where the axis is
+// the indexed one a step of the index, means to the tensors beside it.
+struct Axis {
+  int64_t size;
+  int64_t index;  // strides
+  int64_t part;
+  int64_t table;
+};
+
+// The loops that torch.gather and torch.scatter share. For every position of
+// `index`, move(part element, table element): `part` is the tensor that index
+// lies over (the result, the source), `table` the one it points into. A lane is
+// the positions that differ only along the indexed axis; it is walked in order
+// by one thread, so of two writes to one place the later wins.
+class IndexLoops {
+ public:
+  IndexLoops(const View& index, const View& part, const View& table, int axis)
+      : index_(index), part_(part), table_(table), axis_(axis) {
+    for (int i = 0; i < index.rank; ++i) {
+      TL_CHECK(index.dims[i] <= part.dims[i]);
+      TL_CHECK(i == axis || index.dims[i] <= table.dims[i]);
+    }
+  }
+
+  template <class T, class Move>
+  void Run(Move move) const {
+    if (index_.size() == 0) return;
+    const Axis along = AxisAt(axis_);
+    const Axis row = row_axis() < 0 ? Axis{1, 0, 0, 0} : AxisAt(row_axis());
+    const int64_t lanes = index_.size() / along.size;
+    const int64_t grain = std::max<int64_t>(1, kGrain / along.size);
+    ParallelFor(lanes, grain, [&](int64_t begin, int64_t end) {
+      while (begin < end) {
+        const int64_t skip = begin % row.size;
+        const int64_t count = std::min(row.size - skip, end - begin);
+        const Axis start = StartOfRow(begin / row.size);
+        RunRow<T>(start, skip, count, row, along, move);
+        begin += count;
+      }
+    });
+  }
+
+ private:
+  // The innermost axis across lanes; -1 where there is one lane.
+  int row_axis() const {
+    const int last = index_.rank - 1;
+    return axis_ == last ? last - 1 : last;
+  }
+
+  Axis AxisAt(int axis) const {
+    return {index_.dims[axis], index_.strides[axis], part_.strides[axis],
+            table_.strides[axis]};
+  }
+
+  // The offsets of a row's first element.
+  Axis StartOfRow(int64_t row) const {
+    Axis start{0, 0, 0, 0};
+    for (int i = row_axis() - 1; i >= 0; --i) {
+      if (i == axis_) continue;
+      const Axis axis = AxisAt(i);
+      const int64_t at = row % axis.size;
+      row /= axis.size;
+      start.index += at * axis.index;
+      start.part += at * axis.part;
+      start.table += at * axis.table;
+    }
+    return start;
+  }
+
+  template <class T, class Move>
+  void RunRow(const Axis& start, int64_t skip, int64_t count, const Axis& row,
+              const Axis& along, Move move) const {
+    const int32_t* index = index_.as<int32_t>() + start.index;
+    T* part = part_.as<T>() + start.part;
+    T* table = table_.as<T>() + start.table;
+    const int64_t size = table_.dims[axis_];
+    const auto step = [&](int64_t i, int64_t a) {
+      const int64_t chosen =
+          FromStart(index[i * row.index + a * along.index], size);
+      move(part[i * row.part + a * along.part],
+           table[i * row.table + chosen * along.table]);
+    };
+    // The inner loop is the one that reads the index in order.
+    if (axis_ == index_.rank - 1) {
+      for (int64_t i = skip; i < skip + count; ++i) {
+        for (int64_t a = 0; a < along.size; ++a) step(i, a);
+      }
+    } else {
+      for (int64_t a = 0; a < along.size; ++a) {
+        for (int64_t i = skip; i < skip + count; ++i) step(i, a);
+      }
+    }
+  }
+
+  const View& index_;
+  const View& part_;
+  const View& table_;
+  int axis_;
+};
+
+// Calls f with a zero of the integer type that has the size of an element:
+// moving elements needs no more of their type.
+template <class F>
+void WithBits(DType dtype, F f) {
+  if (ElementBytes(dtype) == 2) return f(uint16_t{});
+  TL_CHECK(ElementBytes(dtype) == 4);
+  f(uint32_t{});
+}
+
+}  // namespace
+
+void IndexSelect(const KernelArgs& args) {
+  const View& x = args.inputs[0];
+  const View& index = args.inputs[1];
+  const View& result = args.outputs[0];
+  const auto axis = static_cast<int>(args.ints[0]);
+  CheckIndices(index, axis, x.dims[axis]);
+  if (result.size() == 0) return;
+  if (x.dtype == DType::F16 && result.dtype == DType::F32) {
+    // The result is a number, and a float number is f32.
+    TL_CHECK(result.size() == 1 && x.rank == 1);
+    const int64_t chosen = FromStart(*index.as<int32_t>(), x.dims[0]);
+    *result.as<float>() = HalfToFloat(x.as<uint16_t>()[chosen]);
+    return;
+  }
+  TL_CHECK(x.dtype == result.dtype);
+  const int64_t outer = Product(x.dims, x.dims + axis);
+  const int64_t inner = Product(x.dims + axis + 1, x.dims + x.rank);
+  WithBits(x.dtype, [&]<class T>(T) {
+    SelectRows(result.as<T>(), x.as<T>(), index, outer, x.dims[axis], inner);
+  });
+}
+
+void Gather(const KernelArgs& args) {
+  const View& x = args.inputs[0];
+  const View& index = args.inputs[1];
+  const auto axis = static_cast<int>(args.ints[0]);
+  if (x.rank == 1) return IndexSelect(args);  // which splits a single lane
+  CheckIndices(index, axis, x.dims[axis]);
+  const IndexLoops loops(index, args.outputs[0], x, axis);
+  WithBits(x.dtype, [&]<class T>(T) {
+    loops.Run<T>([](T& result, const T& chosen) { result = chosen; });
+  });
+}
+
+void Scatter(const KernelArgs& args) {
+  const View& x = args.inputs[0];
+  const View& index = args.inputs[1];
+  const View& source = args.inputs[2];
+  const View& result = args.outputs[0];
+  const auto axis = static_cast<int>(args.ints[0]);
+  TL_CHECK(x.dtype == result.dtype && source.dtype == result.dtype);
+  CheckIndices(index, axis, x.dims[axis]);
+  if (x.data != result.data) CopyStrided(result, x);
+  const IndexLoops loops(index, source, result, axis);
+  WithBits(x.dtype, [&]<class T>(T) {
+    loops.Run<T>([](const T& written, T& place) { place = written; });
+  });
+}
+
+}  // namespace tl::cpu
