@@ -109,44 +109,46 @@ bool Model::HasPart(std::string_view part) const {
   return it != order.end() && tensors_[*it].name.starts_with(prefix);
 }
 
+void Model::Remember(const std::shared_ptr<const MappedFile>& file) {
+  // Tensors of one file mostly come one after the other.
+  if (file == nullptr || (!files_.empty() && files_.back() == file)) return;
+  if (std::find(files_.begin(), files_.end(), file) == files_.end()) {
+    files_.push_back(file);
+  }
+}
+
 void Model::Add(TensorEntry entry) {
-  tensors_.push_back(std::move(entry));
-  const TensorEntry& added = tensors_.back();
-  if (!index_.try_emplace(added.name, tensors_.size() - 1).second) {
-    const std::string name = QuoteName(added.name);
-    const auto file = added.file;
-    tensors_.pop_back();
+  if (Find(entry.name) != nullptr) {
     Fail(ErrorKind::kInput, "{}: two tensors are called {}",
-         file == nullptr ? Label() : file->path(), name);
+         entry.file == nullptr ? Label() : entry.file->path(),
+         QuoteName(entry.name));
   }
+  tensors_.push_back(std::move(entry));
+  index_.emplace(tensors_.back().name, tensors_.size() - 1);
   by_name_.clear();
-  // Tensors of one file come one after the other.
-  if (added.file != nullptr &&
-      (files_.empty() || files_.back() != added.file)) {
-    files_.push_back(added.file);
-  }
+  Remember(tensors_.back().file);
+}
+
+void Model::Set(std::string_view name, TensorEntry entry) {
+  entry.name = name;
+  const auto it = index_.find(name);
+  if (it == index_.end()) return Add(std::move(entry));
+  const size_t position = it->second;
+  index_.erase(it);  // it points into the old name
+  tensors_[position] = std::move(entry);
+  index_.emplace(tensors_[position].name, position);
+  Remember(tensors_[position].file);
 }
 
 void Model::Set(std::string_view name, Tensor tensor) {
   TL_CHECK(tensor.device == Device::kCpu);
   TensorEntry entry;
-  entry.name = name;
   entry.dtype = tensor.dtype;
   for (Dim dim : tensor.shape.dims()) entry.shape.push_back(dim.value());
   entry.elements = tensor.size();
   entry.bytes = tensor.bytes();
   entry.data = std::move(tensor.data);
-  const auto it = index_.find(name);
-  if (it == index_.end()) return Add(std::move(entry));
-  TensorEntry& old = tensors_[it->second];
-  // The index points at the characters of the old name: they stay in place.
-  old.dtype = entry.dtype;
-  old.foreign_type.clear();
-  old.shape = std::move(entry.shape);
-  old.elements = entry.elements;
-  old.bytes = entry.bytes;
-  old.data = std::move(entry.data);
-  old.file.reset();
+  Set(name, std::move(entry));
 }
 
 void Model::Remove(std::string_view name) {

@@ -80,6 +80,8 @@ class Model {
   void Add(TensorEntry entry);
   // Adds a host tensor, or replaces the one of this name in its place.
   void Set(std::string_view name, Tensor tensor);
+  // The same with the stored bytes of a tensor of any model, of any type.
+  void Set(std::string_view name, TensorEntry entry);
   // Fails as Get() when there is no such tensor. O(size).
   void Remove(std::string_view name);
 
@@ -104,6 +106,7 @@ class Model {
   std::optional<std::string> ConfigJson() const;
 
  private:
+  void Remember(const std::shared_ptr<const MappedFile>& file);
   void Reindex();
   const std::vector<uint32_t>& ByName() const;
 

@@ -1,0 +1,198 @@
+#include "format/save.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <random>
+#include <thread>
+
+#include "format/load.h"
+#include "format/test_files.h"
+
+namespace tl {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::string_literals;
+
+class SaveTest : public TempFolderTest {
+ protected:
+  // What of the folder's files are left, sorted.
+  std::vector<std::string> Listing() {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_)) {
+      names.push_back(entry.path().filename());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+};
+
+Tensor Floats(std::vector<float> values) {
+  Tensor tensor =
+      MakeTensor(DType::F32, Shape{static_cast<int64_t>(values.size())});
+  std::copy(values.begin(), values.end(), tensor.as<float>());
+  return tensor;
+}
+
+std::string Bytes(const TensorEntry& entry) {
+  const auto stored = entry.stored();
+  return {reinterpret_cast<const char*>(stored.data()), stored.size()};
+}
+
+// As the reference implementation writes it.
+const char kReference[] =
+    "{\"__metadata__\":{\"format\":\"pt\"},"
+    "\"wide\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]},"
+    "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[8,12]},"
+    "\"z\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[12,16]},"
+    "\"half\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[16,20]},"
+    "\"flag\":{\"dtype\":\"BOOL\",\"shape\":[1],\"data_offsets\":[20,21]}} ";
+
+TEST_F(SaveTest, AFileOfTheReferenceComesOutByteForByte) {
+  std::string header = kReference;
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const std::string file = SafeTensorsFile(header, "abcdefghijklmnopqrstu");
+  SaveModel(LoadModel(Make("in", file)), Path("out"));
+  EXPECT_EQ(Content("out"), file);
+}
+
+TEST_F(SaveTest, AnEmptyModelIsStillAFile) {
+  SaveModel(Model(), Path("out"));
+  EXPECT_EQ(Content("out"),
+            SafeTensorsFile("{\"__metadata__\":{\"format\":\"pt\"}}", ""));
+  EXPECT_EQ(LoadModel(Path("out")).size(), 0);
+}
+
+TEST_F(SaveTest, KeepsMetadataOfTheSource) {
+  Model model;
+  model.metadata()["format"] = "np";
+  model.metadata()["note"] = "line\n\"quoted\" \x01 \u00e9";
+  SaveModel(model, Path("out"));
+  EXPECT_EQ(LoadModel(Path("out")).metadata(), model.metadata());
+}
+
+TEST_F(SaveTest, WritesChangedTensorsAndPassesTheOthersThrough) {
+  const std::string path = Make(
+      "m",
+      SafeTensorsFile(
+          "{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+          "\"ids\":{\"dtype\":\"I16\",\"shape\":[2],\"data_offsets\":[4,8]}"
+          ",\"odd\":{\"dtype\":\"F5_WILD\",\"shape\":[9],\"data_offsets\":"
+          "[8,11]}}",
+          "abcd1234xyz"));
+  Model model = LoadModel(path);
+  model.Set("w", Floats({1, 2, 3}));
+  model.Set("new\0name"s, Floats({4}));
+  SaveModel(model, Path("out"));
+
+  const Model saved = LoadModel(Path("out"));
+  ASSERT_EQ(saved.size(), 4);
+  EXPECT_EQ(saved.tensors()[0].name, "new\0name"s);
+  EXPECT_EQ(saved.Get("w").shape, std::vector<int64_t>{3});
+  EXPECT_EQ(saved.Get("w").AsTensor().as<float>()[2], 3);
+  EXPECT_EQ(Bytes(saved.Get("ids")), "1234");
+  EXPECT_EQ(saved.Get("odd").type_name(), "F5_WILD");
+  EXPECT_EQ(Bytes(saved.Get("odd")), "xyz");
+}
+
+TEST_F(SaveTest, TheDataBeginsAtAMultipleOfEight) {
+  for (const char* name : {"a", "ab", "abc", "abcd", "abcde"}) {
+    Model model;
+    model.Set(name, Floats({1}));
+    SaveModel(model, Path("out"));
+    EXPECT_EQ(LoadModel(Path("out")).Get(name).offset() % 8, 0) << name;
+  }
+}
+
+TEST_F(SaveTest, SavesOverTheFileThatItWasLoadedFrom) {
+  Model model;
+  model.Set("big", Floats(std::vector<float>(100'000, 3)));
+  model.Set("small", Floats({1}));
+  SaveModel(model, Path("m"));
+
+  Model loaded = LoadModel(Path("m"));
+  loaded.Set("small", Floats({2}));
+  SaveModel(loaded, Path("m"));
+  SaveModel(loaded, Path("m"));  // the old bytes are still there to copy
+
+  const Model again = LoadModel(Path("m"));
+  EXPECT_EQ(Bytes(again.Get("big")), Bytes(model.Get("big")));
+  EXPECT_EQ(*again.Get("small").AsTensor().as<float>(), 2);
+}
+
+TEST_F(SaveTest, CopiesATensorOfAnotherModelWithItsStoredBytes) {
+  const Model source = LoadModel(
+      Make("m", SafeTensorsFile("{\"w\":{\"dtype\":\"F8_E4M3\",\"shape\":[4],"
+                                "\"data_offsets\":[0,4]}}",
+                                "abcd")));
+  Model model;
+  model.Set("v", source.Get("w"));
+  SaveModel(model, Path("out"));
+  const Model saved = LoadModel(Path("out"));
+  EXPECT_EQ(saved.Get("v").dtype, DType::F8_E4M3);
+  EXPECT_EQ(Bytes(saved.Get("v")), "abcd");
+}
+
+TEST_F(SaveTest, RefusesNamesThatCannotBeReadBack) {
+  Model model;
+  model.Set("__metadata__", Floats({1}));
+  EXPECT_EQ(FailureOf([&] { SaveModel(model, Path("out")); }),
+            "a tensor called '__metadata__' cannot be read back from "
+            "SafeTensors");
+  Model broken;
+  broken.Set("a\xff", Floats({1}));
+  EXPECT_EQ(FailureOf([&] { SaveModel(broken, Path("out")); }),
+            "'a\xff' is not UTF-8, which SafeTensors needs");
+  EXPECT_TRUE(Listing().empty());
+}
+
+TEST_F(SaveTest, RefusesANameThatPromisesAnotherFormat) {
+  EXPECT_EQ(FailureOf([&] { SaveModel(Model(), Path("m.gguf")); }),
+            Path("m.gguf") +
+                ": models are saved as SafeTensors; end the name in "
+                ".safetensors");
+}
+
+TEST_F(SaveTest, ASourceThatShrinksGivesNoFile) {
+  Model model;
+  model.Set("a", Floats(std::vector<float>(500'000, 3)));
+  model.Set("b", Floats({1}));
+  SaveModel(model, Path("m"));
+  const Model loaded = LoadModel(Path("m"));
+  const auto size = static_cast<int64_t>(fs::file_size(Path("m")));
+  // Within the last page nothing faults; further back the mapping does.
+  for (int64_t left : {size - 1, int64_t{10'000}}) {
+    fs::resize_file(Path("m"), left);
+    EXPECT_EQ(FailureOf([&] { SaveModel(loaded, Path("out")); }),
+              fmt::format("{}: shrank from {} to {} bytes while it was in use",
+                          Path("m"), size, left));
+    EXPECT_EQ(Listing(), std::vector<std::string>{"m"});
+  }
+}
+
+TEST_F(SaveTest, KillAtAnyMomentLeavesAModelThatLoads) {
+  Model small, large;
+  small.Set("w", Floats({1}));
+  large.Set("w", Floats(std::vector<float>(700'000, 2)));
+  std::mt19937 random(11);
+  for (int i = 0; i < 40; ++i) {
+    SaveModel(small, Path("m"));
+    const pid_t child = fork();
+    if (child == 0) {
+      SaveModel(large, Path("m"));
+      _exit(0);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 10'000));
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    const int64_t elements = LoadModel(Path("m")).Get("w").elements;
+    ASSERT_TRUE(elements == 1 || elements == 700'000) << elements;
+  }
+}
+
+}  // namespace
+}  // namespace tl
