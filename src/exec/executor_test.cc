@@ -317,11 +317,7 @@ TEST_F(ExecutorTest, ALongChainNeedsNoStackToRunOrToDie) {
 TEST_F(ExecutorTest, ASweepComputesWhatSomebodyHolds) {
   const NodePtr a = Make({1}, {3});
   const TensorRef x = Add(a, a), y = Mul(a, a);
-  std::vector<Node*> pending;
-  for (const NodePtr& node : builder_.PendingNodes()) {
-    pending.push_back(node.get());
-  }
-  executor_.Sweep(pending);
+  executor_.Sweep(builder_.PendingNodes());
   EXPECT_TRUE(AsNode(x)->has_value());
   EXPECT_TRUE(AsNode(y)->has_value());
 }

@@ -53,10 +53,10 @@ TensorRef Builder::Make(OpId op, std::span<const TensorRef> inputs,
   return node;
 }
 
-std::vector<NodePtr> Builder::PendingNodes() const {
-  std::vector<NodePtr> nodes;
+std::vector<Node*> Builder::PendingNodes() const {
+  std::vector<Node*> nodes;
   nodes.reserve(pending_);
-  for (Node* node = first_; node; node = node->next_) nodes.emplace_back(node);
+  for (Node* node = first_; node; node = node->next_) nodes.push_back(node);
   return nodes;
 }
 

@@ -26,7 +26,7 @@ class Builder final : public Lowering {
   // interpreter starts a run when there are too many.
   int64_t pending() const { return pending_; }
   int64_t pending_bytes() const { return pending_bytes_; }
-  std::vector<NodePtr> PendingNodes() const;
+  std::vector<Node*> PendingNodes() const;
 
  private:
   friend class Node;

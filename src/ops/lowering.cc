@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "ops/build.h"
 
 namespace tl {
 namespace {
@@ -135,12 +136,32 @@ TensorRef Call::TensorOf(const Argument& a, std::string_view what) const {
       return lowering_.Number(a.real, DType::F32);
     case Argument::Kind::kUnknown:
       throw NotKnown{};
+    case Argument::Kind::kList:
+      return StackOf(a.list, what);
     case Argument::Kind::kNone:
     case Argument::Kind::kString:
-    case Argument::Kind::kList:
       break;
   }
   Fail(ErrorKind::kProgram, "{} is {}; expected a tensor", what, KindName(a));
+}
+
+// A nested list of numbers or tensors: its items along a new first axis.
+TensorRef Call::StackOf(const std::vector<Argument>& items,
+                        std::string_view what) const {
+  if (items.empty()) {
+    const TensorRef zero = lowering_.Number(0, DType::F32);
+    return BroadcastTo(lowering_, Cast(lowering_, zero, DType::F16), Shape{0});
+  }
+  std::vector<TensorRef> rows;
+  bool plain = true;  // numbers only: not a tensor's choice of type
+  for (const Argument& item : items) {
+    plain = plain && !item.is(Argument::Kind::kTensor);
+    rows.push_back(Unsqueeze(lowering_, TensorOf(item, what), 0));
+  }
+  const TensorRef stacked = Concat(lowering_, std::move(rows), 0);
+  return plain && stacked->dtype() == DType::F32
+             ? Cast(lowering_, stacked, DType::F16)
+             : stacked;
 }
 
 TensorRef Call::Tensor(size_t i) const {

@@ -139,6 +139,8 @@ class Call {
 
  private:
   std::string Name(size_t i) const;  // "softmax: 'dim'"
+  TensorRef StackOf(const std::vector<Argument>& items,
+                    std::string_view what) const;
 
   std::string_view function_;
   std::span<const std::string_view> parameters_;

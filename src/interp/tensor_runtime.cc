@@ -1,0 +1,112 @@
+#include "interp/tensor_runtime.h"
+
+#include <algorithm>
+#include <array>
+
+#include "backends/backends.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/parallel.h"
+
+namespace tl {
+namespace {
+
+// A run of this many nodes plans in about ten milliseconds; waiting longer
+// would only make the graph large.
+constexpr int64_t kMaxPendingNodes = 4096;
+// What pending results may take of the memory that was free at first.
+constexpr int64_t kPendingShareOfMemory = 8;
+
+}  // namespace
+
+void WarnNoGpu() {
+  static bool warned = false;
+  if (warned) return;
+  warned = true;
+  fmt::print(stderr, "warning: no GPU here; computing on the CPU\n");
+}
+
+std::unique_ptr<Backend> OpenDevice(const std::string& device) {
+  if (device.empty()) return Backends().back().open();
+  if (device != "cpu" && device != "gpu") {
+    Fail(ErrorKind::kUsage, "unknown device '{}'; expected cpu or gpu", device);
+  }
+  const Device wanted = device == "gpu" ? Device::kGpu : Device::kCpu;
+  const BackendInfo* info = FindBackend(wanted);
+  if (!info) {
+    WarnNoGpu();
+    info = FindBackend(Device::kCpu);
+  }
+  return info->open();
+}
+
+TensorRuntime::TensorRuntime(const TensorOptions& options,
+                             const Sources& sources)
+    : sources_(sources),
+      observer_(options.observer),
+      backend_(OpenDevice(options.device)),
+      executor_(*backend_, this) {
+  if (options.threads > 0) SetThreads(options.threads);
+  builder_.set_seed(options.seed);
+  executor_.set_check_finite(options.check_finite);
+}
+
+Builder& TensorRuntime::At(Span where) {
+  builder_.set_location(uint64_t{where.source} << 32 | where.begin);
+  return builder_;
+}
+
+const Tensor& TensorRuntime::Evaluate(const TensorRef& ref) {
+  Node* node = static_cast<Node*>(ref.get());
+  if (!node->has_value() && node->op() == OpId::kNumber) {
+    Tensor tensor = MakeTensor(node->dtype(), Shape{});
+    if (node->dtype() == DType::I32) {
+      *tensor.as<int32_t>() = static_cast<int32_t>(node->number());
+    } else {
+      *tensor.as<float>() = static_cast<float>(node->number());
+    }
+    node->SetValue(std::move(tensor));
+  }
+  if (!node->has_value()) executor_.Run(std::array{node});
+  return node->value();
+}
+
+void TensorRuntime::RunIfMuchIsPending() {
+  if (builder_.pending() < kMaxPendingNodes) {
+    // Asking the system costs more than a small program runs.
+    constexpr int64_t kSmall = int64_t{64} << 20;
+    if (builder_.pending_bytes() < kSmall) return;
+    if (pending_bytes_limit_ == 0) {
+      pending_bytes_limit_ =
+          std::max(kSmall, AvailableMemory() / kPendingShareOfMemory);
+    }
+    if (builder_.pending_bytes() < pending_bytes_limit_) return;
+  }
+  executor_.Sweep(builder_.PendingNodes());
+}
+
+void TensorRuntime::OnPlan(const Plan& plan, const Structure& structure) {
+  if (observer_) observer_->OnPlan(plan, structure);
+}
+
+bool TensorRuntime::wants_steps() const {
+  return observer_ && observer_->wants_steps();
+}
+
+void TensorRuntime::OnStep(const Plan& plan, const Step& step,
+                           double seconds) {
+  if (observer_) observer_->OnStep(plan, step, seconds);
+}
+
+void TensorRuntime::OnDecode(const Node& stored, const DecodeCounts& counts) {
+  if (decode_listener_) decode_listener_(stored, counts);
+}
+
+std::string TensorRuntime::Describe(Location location) {
+  const Span span{static_cast<uint32_t>(location >> 32),
+                  static_cast<uint32_t>(location),
+                  static_cast<uint32_t>(location)};
+  return sources_.Where(span);
+}
+
+}  // namespace tl

@@ -1,0 +1,68 @@
+// What stands behind the tensors of one program: the graph that grows, the
+// backend that computes it, and what the user is told about the runs. Made once
+// by program.h; tensors.h and models.h work on it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "exec/executor.h"
+#include "graph/builder.h"
+#include "lang/source.h"
+
+namespace tl {
+
+struct TensorOptions {
+  std::string device;  // "cpu", "gpu", or empty for the best there is
+  int threads = 0;     // 0: as many as the machine gives
+  uint32_t seed = 0;
+  bool check_finite = false;
+  Observer* observer = nullptr;  // plans and steps, for `tl plan` and --profile
+};
+
+class TensorRuntime final : private Observer {
+ public:
+  TensorRuntime(const TensorOptions& options, const Sources& sources);
+
+  // The graph's builder, its next nodes marked as written at `where`.
+  Builder& At(Span where);
+  Builder& builder() { return builder_; }
+  Executor& executor() { return executor_; }
+
+  // The bytes of a tensor in host memory, computed now if they are not yet.
+  const Tensor& Evaluate(const TensorRef& ref);
+  // Computes what is held once a lot is pending; called when no intermediate
+  // of a lowering is alive.
+  void RunIfMuchIsPending();
+
+  // Called with what a conversion of a stored tensor lost.
+  using DecodeListener =
+      std::function<void(const Node& stored, const DecodeCounts&)>;
+  void set_decode_listener(DecodeListener listener) {
+    decode_listener_ = std::move(listener);
+  }
+
+ private:
+  void OnPlan(const Plan& plan, const Structure& structure) override;
+  bool wants_steps() const override;
+  void OnStep(const Plan& plan, const Step& step, double seconds) override;
+  void OnDecode(const Node& stored, const DecodeCounts& counts) override;
+  std::string Describe(Location location) override;
+
+  const Sources& sources_;
+  Observer* observer_;
+  DecodeListener decode_listener_;
+  // Destroyed after the executor: nodes may outlive both.
+  std::unique_ptr<Backend> backend_;
+  Builder builder_;
+  Executor executor_;
+  int64_t pending_bytes_limit_ = 0;  // 0: not asked for yet
+};
+
+// Opens the backend for a device by name; "gpu" on a machine without one is the
+// CPU, with one warning on standard error.
+std::unique_ptr<Backend> OpenDevice(const std::string& device);
+void WarnNoGpu();
+
+}  // namespace tl

@@ -1,0 +1,281 @@
+#include "interp/tensors.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/half.h"
+#include "interp/signatures.h"
+#include "interp/tensor_operand.h"
+#include "interp/tensor_print.h"
+#include "interp/tensor_runtime.h"
+#include "ops/build.h"
+#include "ops/functions.h"
+#include "ops/indexing.h"
+
+namespace tl {
+namespace {
+
+OpId OperatorOf(BinaryOp op) {
+  switch (op) {
+    case BinaryOp::kAdd:
+      return OpId::Add;
+    case BinaryOp::kSubtract:
+      return OpId::Sub;
+    case BinaryOp::kMultiply:
+      return OpId::Mul;
+    case BinaryOp::kDivide:
+      return OpId::Div;
+    case BinaryOp::kRemainder:
+      return OpId::Fmod;
+    case BinaryOp::kMatmul:
+      return OpId::Matmul;
+    case BinaryOp::kPower:
+      return OpId::Pow;
+    case BinaryOp::kLess:
+      return OpId::Less;
+    case BinaryOp::kLessEqual:
+      return OpId::LessEqual;
+    case BinaryOp::kGreater:
+      return OpId::Greater;
+    case BinaryOp::kGreaterEqual:
+      return OpId::GreaterEqual;
+    case BinaryOp::kEqual:
+      return OpId::Equal;
+    case BinaryOp::kNotEqual:
+      return OpId::NotEqual;
+    case BinaryOp::kIn:
+      break;
+  }
+  Fail(ErrorKind::kProgram, "'in' does not look into a tensor");
+}
+
+// An int of a subscript: a number, or a tensor of one element.
+int64_t SubscriptInt(const Value& value, Tensors& tensors) {
+  const Value number = value.is_tensor() ? tensors.Number(value) : value;
+  if (number.is_int()) return number.as_int();
+  if (number.is_float() && number.as_float() == std::floor(number.as_float())) {
+    return static_cast<int64_t>(number.as_float());
+  }
+  Fail(ErrorKind::kProgram, "a {} cannot be an index", TypeName(value));
+}
+
+std::optional<int64_t> Bound(const Value* value, Tensors& tensors) {
+  if (!value || value->is_none()) return std::nullopt;
+  return SubscriptInt(*value, tensors);
+}
+
+IndexItem ItemOf(const SubscriptValue& subscript, Builder& builder,
+                 Tensors& tensors) {
+  IndexItem item;
+  switch (subscript.kind) {
+    case SubscriptKind::kEllipsis:
+      item.kind = IndexItem::Kind::kEllipsis;
+      break;
+    case SubscriptKind::kSlice:
+      item.begin = Bound(subscript.begin, tensors);
+      item.end = Bound(subscript.end, tensors);
+      item.step = Bound(subscript.step, tensors).value_or(1);
+      break;
+    case SubscriptKind::kIndex: {
+      const Value& index = *subscript.index;
+      const bool tensor = index.is_tensor() && AsTensor(index)->rank() > 0;
+      if (tensor || index.is_list()) {
+        item.kind = IndexItem::Kind::kTensor;
+        item.tensor = OperandOf(builder, index, DType::F16);
+      } else {
+        item.kind = IndexItem::Kind::kInt;
+        item.integer = SubscriptInt(index, tensors);
+      }
+      break;
+    }
+  }
+  return item;
+}
+
+std::vector<IndexItem> ItemsOf(std::span<const SubscriptValue> subscripts,
+                               Builder& builder, Tensors& tensors) {
+  std::vector<IndexItem> items;
+  for (const SubscriptValue& subscript : subscripts) {
+    items.push_back(ItemOf(subscript, builder, tensors));
+  }
+  return items;
+}
+
+double ElementAt(const Tensor& tensor, int64_t i) {
+  if (tensor.dtype == DType::F16) return HalfToFloat(tensor.as<uint16_t>()[i]);
+  if (tensor.dtype == DType::F32) return tensor.as<float>()[i];
+  return tensor.as<int32_t>()[i];
+}
+
+Value ShapeValue(const Shape& shape) {
+  std::vector<Value> sizes;
+  for (Dim dim : shape) sizes.push_back(Value::Int(dim.value()));
+  return Value::List(std::move(sizes));
+}
+
+// A float32 number with as few digits as read back the same float32.
+std::string ShortestFloat(float value) {
+  if (!std::isfinite(value)) return fmt::format("{}", value);
+  std::string text = fmt::format("{}", value);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+}  // namespace
+
+Value Tensors::Result(TensorRef ref) {
+  Value value = MakeTensorValue(std::move(ref));
+  runtime_.RunIfMuchIsPending();
+  return value;
+}
+
+Value Tensors::Call(uint16_t function, std::span<const Value> arguments,
+                    Span where) {
+  const FunctionInfo& info = Functions()[function];
+  const Signature& signature =
+      SignatureOfBuiltin(FirstTensorFunction() + function);
+  Builder& builder = runtime_.At(where);
+  const DType list_type = ListTypeBeside(arguments);
+  std::vector<Argument> converted;
+  std::vector<std::string_view> names;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const SignatureParameter& parameter = signature.parameters[i];
+    names.push_back(parameter.name);
+    const Value& value = arguments[i];
+    const bool number = value.is_tensor() && AsTensor(value)->shape().size() == 1 &&
+                        parameter.type != TypeKind::kTensor &&
+                        parameter.type != TypeKind::kAny;
+    if (parameter.type == TypeKind::kTensor && value.is_list()) {
+      converted.push_back(
+          Argument::Of(OperandOf(builder, value, list_type)));
+    } else {
+      converted.push_back(ArgumentOf(number ? Number(value) : value));
+    }
+  }
+  const tl::Call call(info.name, names, converted, builder);
+  FunctionResult result = info.lower(call);
+  converted.clear();  // no intermediate may look held
+  if (!result.is_list) return Result(std::move(result.tensors[0]));
+  std::vector<Value> list;
+  for (TensorRef& tensor : result.tensors) {
+    list.push_back(MakeTensorValue(std::move(tensor)));
+  }
+  return Value::List(std::move(list));
+}
+
+Value Tensors::Binary(BinaryOp op, const Value& a, const Value& b, Span where) {
+  Builder& builder = runtime_.At(where);
+  const DType list_type =
+      std::max(ListTypeBeside({&a, 1}), ListTypeBeside({&b, 1}),
+               [](DType x, DType y) { return x != DType::F32 && y == DType::F32; });
+  TensorRef x = OperandOf(builder, a, list_type);
+  TensorRef y = OperandOf(builder, b, list_type);
+  if (op == BinaryOp::kMatmul) {
+    return Result(MatrixProduct(builder, std::move(x), std::move(y)));
+  }
+  return Result(tl::Binary(builder, OperatorOf(op), x, y));
+}
+
+Value Tensors::Negate(const Value& x, Span where) {
+  Builder& builder = runtime_.At(where);
+  return Result(
+      Unary(builder, OpId::Neg, OperandOf(builder, x, DType::F16)));
+}
+
+Value Tensors::Index(const Value& x, std::span<const SubscriptValue> subscripts,
+                     Span where) {
+  Builder& builder = runtime_.At(where);
+  const std::vector<IndexItem> items = ItemsOf(subscripts, builder, *this);
+  return Result(
+      tl::Index(builder, OperandOf(builder, x, DType::F16), items));
+}
+
+void Tensors::Assign(Value& x, std::span<const SubscriptValue> subscripts,
+                     const Value& part, Span where) {
+  Builder& builder = runtime_.At(where);
+  const std::vector<IndexItem> items = ItemsOf(subscripts, builder, *this);
+  const DType dtype = AsTensor(x)->dtype();
+  TensorRef assigned = AssignIndex(builder, AsTensor(x), items,
+                                   OperandOf(builder, part, dtype));
+  // From here on only the new node holds the old one: it may write in place.
+  x = MakeTensorValue(std::move(assigned));
+  runtime_.RunIfMuchIsPending();
+}
+
+Value Tensors::Row(const Value& x, int64_t row, Span where) {
+  const Value index = Value::Int(row);
+  SubscriptValue subscript;
+  subscript.index = &index;
+  return Index(x, {&subscript, 1}, where);
+}
+
+Value Tensors::Make(const Value& x, ElementType element, Span where) {
+  return Result(TensorOfType(runtime_.At(where), x, ToDType(element)));
+}
+
+Value Tensors::Zeros(std::span<const int64_t> shape, ElementType element,
+                     Span where) {
+  return Fill(Value::Int(0), shape, element, where);
+}
+
+Value Tensors::Fill(const Value& x, std::span<const int64_t> shape,
+                    ElementType element, Span where) {
+  Builder& builder = runtime_.At(where);
+  TensorRef tensor = TensorOfType(builder, x, ToDType(element));
+  const Shape wanted = Shape::Of(shape);
+  if (tensor->rank() == 1 && wanted.rank() != 1 &&
+      tensor->shape().size() == wanted.size()) {
+    return Result(Reshape(builder, tensor, wanted));
+  }
+  if (tensor->rank() > 0 && !(tensor->shape() == wanted)) {
+    Fail(ErrorKind::kProgram, "the initialiser has shape {}; declared {}",
+         tensor->shape().ToString(), wanted.ToString());
+  }
+  return Result(BroadcastTo(builder, tensor, wanted));
+}
+
+Value Tensors::Number(const Value& x) {
+  const TensorRef& ref = AsTensor(x);
+  if (ref->shape().size() != 1) {
+    Fail(ErrorKind::kProgram,
+         "a tensor of shape {} is not one number; any(x) or all(x) ask about "
+         "its elements",
+         ref->shape().ToString());
+  }
+  const double value = ElementAt(runtime_.Evaluate(ref), 0);
+  return ref->dtype() == DType::I32
+             ? Value::Int(static_cast<int64_t>(value))
+             : Value::Float(value);
+}
+
+Value Tensors::FindMember(const Value& x, std::string_view name, Span where) {
+  const TensorRef& ref = AsTensor(x);
+  if (name == "shape") return ShapeValue(ref->shape());
+  if (name == "rank") return Value::Int(ref->rank());
+  if (name == "size") return Value::Int(ref->shape().size());
+  if (name == "dtype") return Value::String(std::string(LanguageName(ref->dtype())));
+  if (name == "device") {
+    return Value::String(std::string(runtime_.executor().backend().name()));
+  }
+  if (name == "T") {
+    if (ref->rank() != 2) {
+      Fail(ErrorKind::kProgram,
+           ".T needs a matrix; shape {} has rank {} (transpose, permute)",
+           ref->shape().ToString(), ref->rank());
+    }
+    return Result(SwapAxes(runtime_.At(where), ref, 0, 1));
+  }
+  return Value::Unset();
+}
+
+std::string Tensors::Format(const Value& x, int column) {
+  const Tensor& tensor = runtime_.Evaluate(AsTensor(x));
+  if (tensor.shape.rank() > 0) return FormatTensor(tensor, column);
+  if (tensor.dtype == DType::I32) {
+    return std::to_string(*tensor.as<int32_t>());
+  }
+  return ShortestFloat(static_cast<float>(ElementAt(tensor, 0)));
+}
+
+}  // namespace tl
