@@ -73,20 +73,30 @@ void SelectRows(T* to, const T* from, const View& index, int64_t outer,
   });
 }
 
-// One axis of an index tensor, and what a step along it, or where the axis is
-// the indexed one a step of the index, means to the tensors beside it.
-struct Axis {
-  int64_t size;
-  int64_t index;  // strides
-  int64_t part;
-  int64_t table;
+// A place, or a step from one to the next, in the three tensors of a loop: the
+// index, the one it lies over (the result, the source), and the one it points
+// into. Along the indexed axis a step in `table` is a step of the index.
+struct Offsets {
+  int64_t index = 0;
+  int64_t part = 0;
+  int64_t table = 0;
+
+  void Add(int64_t steps, const Offsets& step) {
+    index += steps * step.index;
+    part += steps * step.part;
+    table += steps * step.table;
+  }
 };
 
-// The loops that torch.gather and torch.scatter share. For every position of
-// `index`, move(part element, table element): `part` is the tensor that index
-// lies over (the result, the source), `table` the one it points into. A lane is
-// the positions that differ only along the indexed axis; it is walked in order
-// by one thread, so of two writes to one place the later wins.
+struct Axis {
+  int64_t size = 1;
+  Offsets step;
+};
+
+// The loops that torch.gather and torch.scatter share: move(part element, table
+// element) for every position of `index`. A lane is the positions that differ
+// only along the indexed axis; it is walked in order by one thread, so of two
+// writes to one place the later wins.
 class IndexLoops {
  public:
   IndexLoops(const View& index, const View& part, const View& table, int axis)
@@ -101,15 +111,16 @@ class IndexLoops {
   void Run(Move move) const {
     if (index_.size() == 0) return;
     const Axis along = AxisAt(axis_);
-    const Axis row = row_axis() < 0 ? Axis{1, 0, 0, 0} : AxisAt(row_axis());
+    const Axis row = row_axis() < 0 ? Axis{} : AxisAt(row_axis());
     const int64_t lanes = index_.size() / along.size;
     const int64_t grain = std::max<int64_t>(1, kGrain / along.size);
     ParallelFor(lanes, grain, [&](int64_t begin, int64_t end) {
       while (begin < end) {
         const int64_t skip = begin % row.size;
         const int64_t count = std::min(row.size - skip, end - begin);
-        const Axis start = StartOfRow(begin / row.size);
-        RunRow<T>(start, skip, count, row, along, move);
+        Offsets start = StartOfRow(begin / row.size);
+        start.Add(skip, row.step);
+        RunRow<T>(start, count, row.step, along, move);
         begin += count;
       }
     });
@@ -123,46 +134,43 @@ class IndexLoops {
   }
 
   Axis AxisAt(int axis) const {
-    return {index_.dims[axis], index_.strides[axis], part_.strides[axis],
-            table_.strides[axis]};
+    return {index_.dims[axis],
+            {index_.strides[axis], part_.strides[axis], table_.strides[axis]}};
   }
 
-  // The offsets of a row's first element.
-  Axis StartOfRow(int64_t row) const {
-    Axis start{0, 0, 0, 0};
+  Offsets StartOfRow(int64_t row) const {
+    Offsets start;
     for (int i = row_axis() - 1; i >= 0; --i) {
       if (i == axis_) continue;
       const Axis axis = AxisAt(i);
-      const int64_t at = row % axis.size;
+      start.Add(row % axis.size, axis.step);
       row /= axis.size;
-      start.index += at * axis.index;
-      start.part += at * axis.part;
-      start.table += at * axis.table;
     }
     return start;
   }
 
+  // `count` lanes from `start` on.
   template <class T, class Move>
-  void RunRow(const Axis& start, int64_t skip, int64_t count, const Axis& row,
+  void RunRow(const Offsets& start, int64_t count, const Offsets& next_lane,
               const Axis& along, Move move) const {
     const int32_t* index = index_.as<int32_t>() + start.index;
     T* part = part_.as<T>() + start.part;
     T* table = table_.as<T>() + start.table;
     const int64_t size = table_.dims[axis_];
-    const auto step = [&](int64_t i, int64_t a) {
+    const auto step = [&](int64_t lane, int64_t i) {
       const int64_t chosen =
-          FromStart(index[i * row.index + a * along.index], size);
-      move(part[i * row.part + a * along.part],
-           table[i * row.table + chosen * along.table]);
+          FromStart(index[lane * next_lane.index + i * along.step.index], size);
+      move(part[lane * next_lane.part + i * along.step.part],
+           table[lane * next_lane.table + chosen * along.step.table]);
     };
     // The inner loop is the one that reads the index in order.
     if (axis_ == index_.rank - 1) {
-      for (int64_t i = skip; i < skip + count; ++i) {
-        for (int64_t a = 0; a < along.size; ++a) step(i, a);
+      for (int64_t lane = 0; lane < count; ++lane) {
+        for (int64_t i = 0; i < along.size; ++i) step(lane, i);
       }
     } else {
-      for (int64_t a = 0; a < along.size; ++a) {
-        for (int64_t i = skip; i < skip + count; ++i) step(i, a);
+      for (int64_t i = 0; i < along.size; ++i) {
+        for (int64_t lane = 0; lane < count; ++lane) step(lane, i);
       }
     }
   }
