@@ -1,0 +1,35 @@
+// The sizes and kind of a model under one set of names, whatever the format
+// calls them: what `m.config` shows.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "format/model.h"
+
+namespace tl {
+
+// monostate: the model does not say.
+using ConfigValue =
+    std::variant<std::monostate, bool, int64_t, double, std::string>;
+
+struct ConfigField {
+  std::string_view name;
+  ConfigValue value;
+};
+
+inline constexpr std::array kConfigNames = std::to_array<std::string_view>(
+    {"arch", "layers", "dim", "ffn", "heads", "kv_heads", "head_dim", "vocab",
+     "context", "eps", "rope", "window", "attn_softcap", "logit_softcap",
+     "tied"});
+
+using ModelConfig = std::array<ConfigField, kConfigNames.size()>;
+
+// From config.json beside a SafeTensors model (the keys of Hugging Face
+// transformers). Fails if that file is not JSON.
+ModelConfig ConfigOf(const Model& model);
+
+}  // namespace tl

@@ -1,0 +1,84 @@
+// The values behind a model and a part of one. Used by models.cc only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "format/model.h"
+#include "graph/builder.h"
+#include "interp/tensors.h"
+#include "interp/value.h"
+
+namespace tl {
+
+class TensorRuntime;
+
+// A model that a program has open: the file's model, and the lazy tensors that
+// were asked for, each made once.
+class OpenModel {
+ public:
+  // `on_leaf`: told which tensor each stored leaf is.
+  using LeafListener =
+      std::function<void(const Node& leaf, const std::string& name)>;
+
+  OpenModel(Model model, DType dtype, TensorRuntime& runtime,
+            LeafListener on_leaf)
+      : model_(std::move(model)),
+        dtype_(dtype),
+        runtime_(runtime),
+        on_leaf_(std::move(on_leaf)) {}
+
+  const Model& model() const { return model_; }
+  DType dtype() const { return dtype_; }
+
+  // Fails for a missing name, and for a type that cannot be computed with.
+  TensorRef Get(std::string_view name);
+  void Set(std::string_view name, const Value& tensor);
+  void Remove(std::string_view name);
+  std::shared_ptr<OpenModel> Copy() const;
+
+ private:
+  TensorRef Decode(const TensorEntry& entry, DType dtype);
+  TensorRef Scaled(const TensorEntry& entry);
+
+  Model model_;
+  DType dtype_;
+  TensorRuntime& runtime_;
+  LeafListener on_leaf_;
+  std::unordered_map<std::string, TensorRef> tensors_;
+};
+
+// A model, or the part of it below a prefix ("blk.0"; "" is all of it).
+class ModelValue final : public Handle {
+ public:
+  ModelValue(std::shared_ptr<OpenModel> open, std::string prefix)
+      : open_(std::move(open)), prefix_(std::move(prefix)) {}
+
+  static Value Make(std::shared_ptr<OpenModel> open, std::string prefix = "") {
+    return Value::Adopt(new ModelValue(std::move(open), std::move(prefix)));
+  }
+
+  OpenModel& open() const { return *open_; }
+  bool whole() const { return prefix_.empty(); }
+  // The whole name of a tensor of this part.
+  std::string Name(std::string_view name) const;
+  std::vector<std::string> Names() const;  // as this part calls them
+
+  std::string_view type_name() const override { return "model"; }
+  TypeKind type() const override { return TypeKind::kModel; }
+  std::string ToString() const override;
+  Value FindMember(std::string_view name) const override;
+  Value Index(const Value& key) const override;
+  void SetIndex(const Value& key, const Value& to) override;
+  bool Contains(const Value& key) const override;
+  int64_t Length() const override;
+  std::vector<Value> Items() const override;
+
+ private:
+  std::shared_ptr<OpenModel> open_;
+  std::string prefix_;
+};
+
+}  // namespace tl

@@ -1,0 +1,174 @@
+#include "interp/models.h"
+
+#include "base/error.h"
+#include "format/load.h"
+#include "format/save.h"
+#include "interp/model_value.h"
+#include "interp/tensor_runtime.h"
+
+namespace tl {
+namespace {
+
+ModelValue& AsModel(const Value& value) {
+  if (!Models::IsModel(value)) {
+    Fail(ErrorKind::kProgram, "a {} is not a model", TypeName(value));
+  }
+  return static_cast<ModelValue&>(value.as_handle());
+}
+
+DType ComputeType(const Value& dtype) {
+  if (dtype.is_none() || dtype.is_unset()) return DType::F16;
+  const std::string_view name =
+      dtype.is_string() ? std::string_view(dtype.as_string()) : "";
+  for (DType type : {DType::F16, DType::F32}) {
+    if (LanguageName(type) == name) return type;
+  }
+  Fail(ErrorKind::kProgram, "load_model: 'dtype' must be float16 or float32");
+}
+
+std::string Describe(const DecodeCounts& counts, int64_t size) {
+  std::string text;
+  const auto add = [&](int64_t count, std::string_view what) {
+    if (count == 0) return;
+    text += fmt::format("{}{} of {} values {}", text.empty() ? "" : ", ", count,
+                        size, what);
+  };
+  add(counts.overflowed, "exceed float16, became inf");
+  add(counts.flushed, "are too small for float16, became 0");
+  add(counts.nan, "are inf or NaN");
+  return text;
+}
+
+}  // namespace
+
+Models::Models(TensorRuntime& runtime) : runtime_(runtime) {
+  runtime_.set_decode_listener(
+      [this](const Node& stored, const DecodeCounts& counts) {
+        OnDecode(stored, counts);
+      });
+}
+
+Models::~Models() { runtime_.set_decode_listener(nullptr); }
+
+Value Models::Load(const std::string& path, const Value& dtype, bool strict) {
+  Model model = LoadModel(path);
+  for (const std::string& note : model.notes()) {
+    fmt::print(stderr, "note: {}: {}\n", path, note);
+  }
+  const auto open = std::make_shared<OpenModel>(
+      std::move(model), ComputeType(dtype), runtime_,
+      [this, path](const Node& leaf, const std::string& name) {
+        stored_[&leaf] = fmt::format("{}: '{}'", path, name);
+      });
+  if (strict) ConvertAll(*open);
+  return ModelValue::Make(open);
+}
+
+// Everything now; the first loss is an error.
+void Models::ConvertAll(OpenModel& open) {
+  strict_ = true;
+  try {
+    for (const TensorEntry& entry : open.model().tensors()) {
+      const bool computable =
+          entry.dtype && Info(*entry.dtype).kind == DTypeKind::kFloat;
+      if (computable) runtime_.Evaluate(open.Get(entry.name));
+    }
+  } catch (...) {
+    strict_ = false;
+    throw;
+  }
+  strict_ = false;
+}
+
+Value Models::New() {
+  return ModelValue::Make(std::make_shared<OpenModel>(
+      Model(), DType::F16, runtime_, [](const Node&, const std::string&) {}));
+}
+
+void Models::Save(const Value& value, const std::string& path) {
+  ModelValue& model = AsModel(value);
+  if (!model.whole()) {
+    Fail(ErrorKind::kProgram, "save_model: {} is a part of a model; copy its "
+         "tensors into model() to save them", model.ToString());
+  }
+  SaveModel(model.open().model(), path);
+}
+
+bool Models::IsModel(const Value& value) {
+  return value.is_handle() && value.as_handle().type() == TypeKind::kModel;
+}
+
+Value Models::GetTensor(const Value& value, std::string_view name,
+                        const Value& otherwise) {
+  ModelValue& model = AsModel(value);
+  const std::string full = model.Name(name);
+  if (!otherwise.is_unset() && !model.open().model().Find(full)) {
+    return otherwise;
+  }
+  return MakeTensorValue(model.open().Get(full));
+}
+
+bool Models::Has(const Value& value, std::string_view name) {
+  ModelValue& model = AsModel(value);
+  return model.open().model().Find(model.Name(name)) != nullptr;
+}
+
+void Models::Remove(const Value& value, std::string_view name) {
+  ModelValue& model = AsModel(value);
+  model.open().Remove(model.Name(name));
+}
+
+Value Models::Copy(const Value& value) {
+  ModelValue& model = AsModel(value);
+  if (!model.whole()) {
+    Fail(ErrorKind::kProgram, "copy: {} is a part of a model; a whole model is "
+         "needed", model.ToString());
+  }
+  return ModelValue::Make(model.open().Copy());
+}
+
+std::shared_ptr<const ModelHeader> Models::Find(const std::string& path) {
+  const auto known = headers_.find(path);
+  if (known != headers_.end()) return known->second;
+  std::shared_ptr<ModelHeader> header;
+  try {
+    const Model model = LoadModel(path);
+    header = std::make_shared<ModelHeader>();
+    for (const TensorEntry& entry : model.tensors()) {
+      header->tensors.push_back(
+          {entry.name, std::string(entry.type_name()), entry.shape,
+           entry.dtype && Info(*entry.dtype).kind == DTypeKind::kFloat});
+    }
+  } catch (const Error&) {
+    header = nullptr;  // the run says what is wrong with the file
+  }
+  headers_[path] = header;
+  return header;
+}
+
+void Models::OnDecode(const Node& stored, const DecodeCounts& counts) {
+  const auto found = stored_.find(&stored);
+  if (found == stored_.end()) return;
+  const std::string what = Describe(counts, stored.shape().size());
+  if (strict_) {
+    Fail(ErrorKind::kInput, "{}: {}; use dtype: float32", found->second, what);
+  }
+  if (lossy_tensors_++ == 0) {
+    fmt::print(stderr,
+               "note: {}: {}; use dtype: float32; all counts: tl info "
+               "--stats\n",
+               found->second, what);
+  }
+}
+
+void Models::ReportLosses() {
+  if (lossy_tensors_ > 1) {
+    fmt::print(stderr,
+               "note: {} more tensors lost values in conversion; all counts: "
+               "tl info --stats\n",
+               lossy_tensors_ - 1);
+  }
+  lossy_tensors_ = 0;
+}
+
+}  // namespace tl

@@ -1,0 +1,59 @@
+// Models as values of a program: opening and saving them, their tensors as lazy
+// tensors, their parts (`m.blk[0]`), and the headers that the checker asks for.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "interp/value.h"
+#include "lang/header_source.h"
+
+namespace tl {
+
+class TensorRuntime;
+class OpenModel;
+struct DecodeCounts;
+class Node;
+
+class Models final : public HeaderSource {
+ public:
+  explicit Models(TensorRuntime& runtime);
+  ~Models() override;
+
+  // `dtype`: "float16", "float32", or none for float16. `strict`: converts
+  // everything now and fails if anything is lost.
+  Value Load(const std::string& path, const Value& dtype, bool strict);
+  Value New();
+  void Save(const Value& model, const std::string& path);
+
+  // A model or a part of one.
+  static bool IsModel(const Value& value);
+  // `otherwise` is the result for a name the model does not have; where it is
+  // unset that is an error.
+  Value GetTensor(const Value& model, std::string_view name,
+                  const Value& otherwise);
+  bool Has(const Value& model, std::string_view name);
+  void Remove(const Value& model, std::string_view name);
+  Value Copy(const Value& model);
+
+  std::shared_ptr<const ModelHeader> Find(const std::string& path) override;
+
+  // What conversions lost, beyond what was said when it happened: one line on
+  // standard error, at the end of the program.
+  void ReportLosses();
+
+ private:
+  void ConvertAll(OpenModel& open);
+  void OnDecode(const Node& stored, const DecodeCounts& counts);
+
+  TensorRuntime& runtime_;
+  // Which tensor of which model a stored leaf is.
+  std::unordered_map<const Node*, std::string> stored_;
+  int lossy_tensors_ = 0;
+  bool strict_ = false;  // a loss is an error
+  std::unordered_map<std::string, std::shared_ptr<const ModelHeader>> headers_;
+};
+
+}  // namespace tl
