@@ -37,9 +37,9 @@ std::string_view Explain(simdjson::error_code code) {
 
 }  // namespace
 
-JsonDocument::JsonDocument(std::string path, std::string_view text,
+JsonDocument::JsonDocument(std::string path, simdjson::padded_string text,
                            int64_t origin)
-    : path_(std::move(path)), origin_(origin), text_(text) {
+    : path_(std::move(path)), origin_(origin), text_(std::move(text)) {
   Translate([&] { document_ = parser_.iterate(text_); });
 }
 

@@ -18,8 +18,8 @@ class JsonDocument {
   using Field = simdjson::ondemand::field;
 
   // `path` and `origin`, the offset of the text in its file, are for messages.
-  // Copies the text. Fails when it is not UTF-8 or a string does not end.
-  JsonDocument(std::string path, std::string_view text, int64_t origin);
+  // Fails when it is not UTF-8 or a string does not end.
+  JsonDocument(std::string path, simdjson::padded_string text, int64_t origin);
 
   // Runs read(object) on the document's one value, which must be an object and
   // the last thing in it. simdjson's errors become ours.

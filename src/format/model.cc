@@ -55,9 +55,15 @@ std::string Model::Label() const {
   return path_.empty() ? "the model" : fmt::format("'{}'", path_);
 }
 
+uint32_t Model::Position(std::string_view name) const {
+  return index_.Find(name, [this](uint32_t position) {
+    return std::string_view(tensors_[position].name);
+  });
+}
+
 const TensorEntry* Model::Find(std::string_view name) const {
-  const auto it = index_.find(name);
-  return it == index_.end() ? nullptr : &tensors_[it->second];
+  const uint32_t position = Position(name);
+  return position == NameIndex::kNone ? nullptr : &tensors_[position];
 }
 
 const TensorEntry& Model::Get(std::string_view name) const {
@@ -117,6 +123,11 @@ void Model::Remember(const std::shared_ptr<const MappedFile>& file) {
   }
 }
 
+void Model::Reserve(int64_t count) {
+  tensors_.reserve(count);
+  index_.Reserve(count);
+}
+
 void Model::Add(TensorEntry entry) {
   if (Find(entry.name) != nullptr) {
     Fail(ErrorKind::kInput, "{}: two tensors are called {}",
@@ -124,19 +135,17 @@ void Model::Add(TensorEntry entry) {
          QuoteName(entry.name));
   }
   tensors_.push_back(std::move(entry));
-  index_.emplace(tensors_.back().name, tensors_.size() - 1);
+  index_.Insert(tensors_.back().name,
+                static_cast<uint32_t>(tensors_.size() - 1));
   by_name_.clear();
   Remember(tensors_.back().file);
 }
 
 void Model::Set(std::string_view name, TensorEntry entry) {
   entry.name = name;
-  const auto it = index_.find(name);
-  if (it == index_.end()) return Add(std::move(entry));
-  const size_t position = it->second;
-  index_.erase(it);  // it points into the old name
+  const uint32_t position = Position(name);
+  if (position == NameIndex::kNone) return Add(std::move(entry));
   tensors_[position] = std::move(entry);
-  index_.emplace(tensors_[position].name, position);
   Remember(tensors_[position].file);
 }
 
@@ -152,17 +161,11 @@ void Model::Set(std::string_view name, Tensor tensor) {
 }
 
 void Model::Remove(std::string_view name) {
-  Get(name);
-  const size_t position = index_.find(name)->second;
-  tensors_.erase(tensors_.begin() + static_cast<ptrdiff_t>(position));
-  Reindex();
-}
-
-void Model::Reindex() {
-  index_.clear();
+  tensors_.erase(tensors_.begin() + (&Get(name) - tensors_.data()));
+  index_.Clear();
   by_name_.clear();
   for (size_t i = 0; i < tensors_.size(); ++i) {
-    index_.emplace(tensors_[i].name, i);
+    index_.Insert(tensors_[i].name, static_cast<uint32_t>(i));
   }
 }
 

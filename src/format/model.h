@@ -6,17 +6,16 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/file.h"
+#include "format/name_index.h"
 #include "tensor/tensor.h"
 
 namespace tl {
@@ -65,7 +64,7 @@ class Model {
 
   // In the order of the file, new ones at the end. References stay good until
   // the next Set or Remove.
-  const std::deque<TensorEntry>& tensors() const { return tensors_; }
+  const std::vector<TensorEntry>& tensors() const { return tensors_; }
   int64_t size() const { return static_cast<int64_t>(tensors_.size()); }
 
   const TensorEntry* Find(std::string_view name) const;
@@ -76,6 +75,8 @@ class Model {
   // The tensors below `part`, in name order, with their whole names.
   std::vector<const TensorEntry*> TensorsBelow(std::string_view part) const;
 
+  // For loaders: room for so many tensors.
+  void Reserve(int64_t count);
   // For loaders. Fails when the name is taken.
   void Add(TensorEntry entry);
   // Adds a host tensor, or replaces the one of this name in its place.
@@ -106,14 +107,14 @@ class Model {
   std::optional<std::string> ConfigJson() const;
 
  private:
+  uint32_t Position(std::string_view name) const;
   void Remember(const std::shared_ptr<const MappedFile>& file);
-  void Reindex();
   const std::vector<uint32_t>& ByName() const;
 
   std::string path_;
   std::string_view format_;
-  std::deque<TensorEntry> tensors_;  // a deque: `index_` points into the names
-  std::unordered_map<std::string_view, size_t> index_;
+  std::vector<TensorEntry> tensors_;
+  NameIndex index_;
   // Indices in name order, made when first asked for; empty when outdated.
   mutable std::vector<uint32_t> by_name_;
   std::map<std::string, std::string> metadata_;

@@ -37,8 +37,8 @@ HeaderSize ReadHeaderSize(const MappedFile& file) {
 }
 
 // Read, not mapped: a header of 10 MB would count as resident for ever.
-std::string ReadHeader(const MappedFile& file, int64_t size) {
-  std::string json(size, '\0');
+simdjson::padded_string ReadHeader(const MappedFile& file, int64_t size) {
+  simdjson::padded_string json(size);
   int64_t got = 0;
   while (got < size) {
     const ssize_t read_now = pread(file.descriptor(), json.data() + got,
@@ -47,10 +47,12 @@ std::string ReadHeader(const MappedFile& file, int64_t size) {
     if (read_now < 0) {
       Fail(ErrorKind::kInput, "{}: {}", file.path(), ErrnoText(errno));
     }
-    if (read_now == 0) break;  // shorter than when it was opened
+    if (read_now == 0) {
+      file.CheckIntact();
+      Fail(ErrorKind::kInput, "{}: ends inside its header", file.path());
+    }
     got += read_now;
   }
-  file.CheckIntact();
   return json;
 }
 
@@ -104,6 +106,7 @@ Model LoadSafeTensors(std::shared_ptr<const MappedFile> file) {
 
   Model model(file->path(), kSafeTensors);
   model.metadata() = std::move(header.metadata);
+  model.Reserve(static_cast<int64_t>(header.tensors.size()));
   // The bytes are never written to: Tensor has one pointer for both cases.
   auto* data = const_cast<std::byte*>(file->bytes().data()) + data_offset;
   for (SafeTensorsTensor& tensor : header.tensors) {

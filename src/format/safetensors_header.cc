@@ -20,13 +20,14 @@ enum Seen : unsigned { kDType = 1, kShape = 2, kOffsets = 4, kMetadata = 8 };
 
 class HeaderParser {
  public:
-  HeaderParser(const std::string& path, std::string_view json)
-      : path_(path), document_(path, json, kSafeTensorsJsonOffset) {
-    // About 100 bytes for each tensor in files of every origin.
-    header_.tensors.reserve(json.size() / 100);
-  }
+  HeaderParser(const std::string& path, simdjson::padded_string json)
+      : path_(path),
+        // About 100 bytes for each tensor in files of every origin.
+        expected_tensors_(json.size() / 100),
+        document_(path, std::move(json), kSafeTensorsJsonOffset) {}
 
   SafeTensorsHeader Parse() {
+    header_.tensors.reserve(expected_tensors_);
     document_.ReadObject([this](JsonDocument::Object object) {
       for (Field field : object) {
         const std::string_view key = document_.Key(field);
@@ -157,6 +158,7 @@ class HeaderParser {
   }
 
   const std::string& path_;
+  const size_t expected_tensors_;
   JsonDocument document_;
   SafeTensorsHeader header_;
   unsigned seen_ = 0;
@@ -251,9 +253,9 @@ void CheckCoverage(const std::string& path,
 }  // namespace
 
 SafeTensorsHeader ParseSafeTensorsHeader(const std::string& path,
-                                         std::string_view json,
+                                         simdjson::padded_string json,
                                          int64_t data_bytes) {
-  SafeTensorsHeader header = HeaderParser(path, json).Parse();
+  SafeTensorsHeader header = HeaderParser(path, std::move(json)).Parse();
   for (SafeTensorsTensor& tensor : header.tensors) CheckSize(path, tensor);
   CheckCoverage(path, header.tensors, data_bytes);
   return header;

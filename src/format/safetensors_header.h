@@ -2,6 +2,8 @@
 // known without the data: see format/safetensors.cc for the layout.
 #pragma once
 
+#include <simdjson.h>
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -34,7 +36,7 @@ inline constexpr int64_t kSafeTensorsJsonOffset = 8;
 // [0, data_bytes) without hole or overlap, and each has the bytes that its type
 // and shape need. `path` is for messages. Types that are not known pass.
 SafeTensorsHeader ParseSafeTensorsHeader(const std::string& path,
-                                         std::string_view json,
+                                         simdjson::padded_string json,
                                          int64_t data_bytes);
 
 }  // namespace tl

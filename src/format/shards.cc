@@ -34,7 +34,7 @@ void CheckShardName(const std::string& index, const std::string& name) {
 
 WeightMap ParseWeightMap(const std::string& path, std::string_view text) {
   WeightMap shards;
-  JsonDocument document(path, text, 0);
+  JsonDocument document(path, simdjson::padded_string(text), 0);
   bool seen = false;
   document.ReadObject([&](JsonDocument::Object object) {
     for (JsonDocument::Field field : object) {
