@@ -26,6 +26,8 @@ constexpr int64_t kChunkElements = 32 << 10;
 // not find them there, and a line written past them need not be read first.
 constexpr int64_t kStreamBytes = 16 << 20;
 
+constexpr int64_t kLineBytes = 64;
+
 LoopOperand At(DType dtype, std::byte* data) {
   return {KindOf(dtype), data, 0, 0};
 }
@@ -239,6 +241,41 @@ LoopOperand ElementwiseGroup::PlaceResult(int value, DType dtype, int64_t begin,
   return At(dtype, buffer);
 }
 
+// Asks for the operands of the next block while this one is computed: the
+// processor's own prefetching stops whenever a loop does not touch a stream, so
+// memory would rest during exp. Each instruction asks for its share.
+void ElementwiseGroup::Prefetch(int64_t begin, int part) const {
+  if (begin >= size_) return;
+  const int64_t parts = static_cast<int64_t>(program_.instructions.size());
+  for (int i = handed_over_; i < program_.inputs; ++i) {
+    const Input& input = inputs_[i];
+    if (input.access != Input::Access::kFlat) continue;
+    const int64_t count = std::min(block_, size_ - begin);
+    const std::byte* from = input.data + begin * input.element_bytes;
+    const int64_t bytes = count * input.element_bytes;
+    const int64_t end = bytes * (part + 1) / parts;
+    for (int64_t at = bytes * part / parts; at < end; at += kLineBytes) {
+      __builtin_prefetch(from + at);
+    }
+  }
+}
+
+void ElementwiseGroup::Execute(
+    const ElementwiseProgram::Instruction& instruction,
+    const LoopOperand* values, const LoopOperand& result, int64_t count) const {
+  LoopOperand operands[3];
+  bool halves = result.kind == Kind::kF16;
+  const int arity = Info(instruction.op).arity;
+  for (int i = 0; i < arity; ++i) {
+    operands[i] = values[instruction.operand[i]];
+    halves = halves && operands[i].kind == Kind::kF16;
+  }
+  const auto& loops = instruction.int_lanes ? loops_.on_ints
+                      : halves              ? loops_.on_halves
+                                            : loops_.on_floats;
+  loops[static_cast<size_t>(instruction.op)](operands, result, count);
+}
+
 void ElementwiseGroup::RunBlock(const std::byte* first, int64_t begin,
                                 int64_t count, std::byte* scratch) const {
   LoopOperand values[kMaxValues];
@@ -258,17 +295,10 @@ void ElementwiseGroup::RunBlock(const std::byte* first, int64_t begin,
   }
   int value = program_.inputs;
   for (const auto& instruction : program_.instructions) {
-    LoopOperand operands[3];
-    const int arity = Info(instruction.op).arity;
-    for (int i = 0; i < arity; ++i) {
-      operands[i] = values[instruction.operand[i]];
-    }
+    Prefetch(begin + block_, value - program_.inputs);
     values[value] =
         PlaceResult(value, instruction.dtype, begin, count, buffer(value));
-    const auto& loops =
-        instruction.int_lanes ? loops_.on_ints : loops_.on_floats;
-    loops[static_cast<size_t>(instruction.op)](operands, values[value],
-                                               RoundUp(count, kLoopStep));
+    Execute(instruction, values, values[value], RoundUp(count, kLoopStep));
     ++value;
   }
   StoreOutputs({values, static_cast<size_t>(value)}, begin, count);

@@ -61,6 +61,10 @@ class ElementwiseGroup {
               std::byte* to) const;
   LoopOperand PlaceResult(int value, DType dtype, int64_t begin, int64_t count,
                           std::byte* buffer) const;
+  void Prefetch(int64_t begin, int part) const;
+  void Execute(const ElementwiseProgram::Instruction& instruction,
+               const LoopOperand* values, const LoopOperand& result,
+               int64_t count) const;
   void RunBlock(const std::byte* first, int64_t begin, int64_t count,
                 std::byte* scratch) const;
   void StoreOutputs(std::span<const LoopOperand> values, int64_t begin,

@@ -18,7 +18,8 @@ using Kind = LoopOperand::Kind;
 constexpr int64_t kLanes = hn::MaxLanes(F32());
 
 // Which of four ways to load is the same for the whole block: the branch is
-// always predicted, and one loop per row serves every mix of types.
+// always predicted, and one loop per row serves every mix of types. Only the
+// commonest mix, f16 alone, has a loop without branches.
 HWY_INLINE VF LoadAsFloat(const LoopOperand& from, int64_t i) {
   const F32 d;
   switch (from.kind) {
@@ -78,6 +79,15 @@ struct OnFloats {
     StoreFromFloat(v, to, i);
   }
 };
+struct OnHalves {
+  using Math = FloatLanesMath;
+  static HWY_INLINE VF Load(const LoopOperand& from, int64_t i) {
+    return LoadFloat(reinterpret_cast<const uint16_t*>(from.data) + i);
+  }
+  static HWY_INLINE void Store(VF v, const LoopOperand& to, int64_t i) {
+    StoreFloat(v, reinterpret_cast<uint16_t*>(to.data) + i);
+  }
+};
 struct OnInts {
   using Math = IntLanesMath;
   static HWY_INLINE VI Load(const LoopOperand& from, int64_t i) {
@@ -113,32 +123,49 @@ struct OnInts {
   };
 #include "ops/elementwise.def"
 
+// Two vectors at a time: their latencies overlap.
 template <class Row, class On>
 void UnaryLoop(const LoopOperand* in, const LoopOperand& out, int64_t count) {
+  const typename On::Math m;
   const LoopOperand x = in[0], result = out;
-  for (int64_t i = 0; i < count; i += kLanes) {
-    On::Store(Row::Apply(typename On::Math(), On::Load(x, i)), result, i);
+  for (int64_t i = 0; i < count; i += 2 * kLanes) {
+    const int64_t j = i + kLanes;
+    const auto first = Row::Apply(m, On::Load(x, i));
+    const auto second = Row::Apply(m, On::Load(x, j));
+    On::Store(first, result, i);
+    On::Store(second, result, j);
   }
 }
 
 template <class Row, class On>
 void BinaryLoop(const LoopOperand* in, const LoopOperand& out, int64_t count) {
+  const typename On::Math m;
   const LoopOperand x = in[0], y = in[1], result = out;
-  for (int64_t i = 0; i < count; i += kLanes) {
-    On::Store(Row::Apply(typename On::Math(), On::Load(x, i), On::Load(y, i)),
-              result, i);
+  for (int64_t i = 0; i < count; i += 2 * kLanes) {
+    const int64_t j = i + kLanes;
+    const auto first = Row::Apply(m, On::Load(x, i), On::Load(y, i));
+    const auto second = Row::Apply(m, On::Load(x, j), On::Load(y, j));
+    On::Store(first, result, i);
+    On::Store(second, result, j);
   }
 }
 
 template <class Row, class On>
 void TernaryLoop(const LoopOperand* in, const LoopOperand& out, int64_t count) {
+  const typename On::Math m;
   const LoopOperand x = in[0], y = in[1], z = in[2], result = out;
   for (int64_t i = 0; i < count; i += kLanes) {
-    On::Store(Row::Apply(typename On::Math(), On::Load(x, i), On::Load(y, i),
-                         On::Load(z, i)),
+    On::Store(Row::Apply(m, On::Load(x, i), On::Load(y, i), On::Load(z, i)),
               result, i);
   }
 }
+
+constexpr ElementwiseLoop kHalfLoops[] = {
+#define TL_UNARY(id, ...) UnaryLoop<id##Row, OnHalves>,
+#define TL_BINARY(id, ...) BinaryLoop<id##Row, OnHalves>,
+#define TL_TERNARY(id, ...) TernaryLoop<id##Row, OnHalves>,
+#include "ops/elementwise.def"
+};
 
 constexpr ElementwiseLoop kFloatLoops[] = {
 #define TL_UNARY(id, ...) UnaryLoop<id##Row, OnFloats>,
@@ -172,9 +199,9 @@ void Fence() { StreamFence(); }
 }  // namespace
 
 const ElementwiseLoops* LoopsOfTarget() {
-  static_assert(kLoopStep >= static_cast<int64_t>(kMaxFloatLanes));
-  static constexpr ElementwiseLoops kLoops = {kFloatLoops, kIntLoops, Stream,
-                                              Fence};
+  static_assert(kLoopStep % (2 * kLanes) == 0);
+  static constexpr ElementwiseLoops kLoops = {kHalfLoops, kFloatLoops,
+                                              kIntLoops, Stream, Fence};
   return &kLoops;
 }
 

@@ -30,11 +30,13 @@ LoopOperand::Kind KindOf(DType dtype);
 // element of the same size.
 using ElementwiseLoop = void (*)(const LoopOperand* operands,
                                  const LoopOperand& result, int64_t count);
-inline constexpr int64_t kLoopStep = 16;
+inline constexpr int64_t kLoopStep = 32;
 
 struct ElementwiseLoops {
-  // By OpId. Float lanes take and give any kind, rounding once; int lanes take
-  // int32 and give int32, and are null where the row has no such form.
+  // By OpId. Float lanes take and give any kind, rounding once; halves are the
+  // same for f16 operands and results; int lanes take int32 and give int32, and
+  // are null where the row has no such form.
+  std::span<const ElementwiseLoop> on_halves;
   std::span<const ElementwiseLoop> on_floats;
   std::span<const ElementwiseLoop> on_ints;
   // Past the caches. Followed by StreamFence before others may read.
