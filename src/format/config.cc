@@ -1,13 +1,13 @@
 #include "format/config.h"
 
-#include <nlohmann/json.hpp>
+#include <simdjson.h>
 
 #include "base/error.h"
 
 namespace tl {
 namespace {
 
-using Json = nlohmann::json;
+using Json = simdjson::dom::element;
 
 // What config.json may call each field, the usual name first.
 struct Source {
@@ -34,10 +34,10 @@ const Source kSources[] = {
 };
 
 ConfigValue ValueOf(const Json& json) {
-  if (json.is_boolean()) return json.get<bool>();
-  if (json.is_number_integer()) return json.get<int64_t>();
-  if (json.is_number()) return json.get<double>();
-  if (json.is_string()) return json.get<std::string>();
+  if (json.is_bool()) return bool(json);
+  if (json.is_int64()) return int64_t(json);
+  if (json.is_number()) return double(json);
+  if (json.is_string()) return std::string(std::string_view(json));
   return {};
 }
 
@@ -73,16 +73,17 @@ ModelConfig ConfigOf(const Model& model) {
   for (size_t i = 0; i < config.size(); ++i) config[i].name = kConfigNames[i];
   const std::optional<std::string> text = model.ConfigJson();
   if (!text) return config;
-  const Json json = Json::parse(*text, nullptr, false);
-  if (!json.is_object()) {
+  simdjson::dom::parser parser;
+  simdjson::dom::object json;
+  if (parser.parse(*text).get(json) != simdjson::SUCCESS) {
     Fail(ErrorKind::kInput, "{}: its config.json is not a JSON object",
          model.Label());
   }
   for (size_t i = 0; i < config.size(); ++i) {
     for (const char* key : kSources[i].keys) {
-      const auto found = json.find(key);
-      if (found == json.end()) continue;
-      config[i].value = ValueOf(*found);
+      Json found;
+      if (json[key].get(found) != simdjson::SUCCESS) continue;
+      config[i].value = ValueOf(found);
       break;
     }
   }
