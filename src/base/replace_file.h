@@ -7,9 +7,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "base/file.h"
 
@@ -31,7 +31,7 @@ class ReplaceFile {
   int64_t written() const { return written_; }
 
   void Write(std::span<const std::byte> bytes);
-  // Appends a part of `source`, in the kernel where it can.
+  // Appends a part of `source` without mapping it in.
   void Copy(const MappedFile& source, int64_t offset, int64_t size);
 
   // Puts everything on the disk and gives the file its name. Call after the
@@ -49,9 +49,10 @@ class ReplaceFile {
   std::string temporary_;
   int descriptor_ = -1;
   UnfinishedSlot* slot_ = nullptr;
-  std::vector<std::byte> buffer_;  // small pieces, until there are enough
-  int64_t written_ = 0;            // including the buffer
-  int64_t writeback_ = 0;          // up to here the disk has been told to start
+  std::unique_ptr<std::byte[]> buffer_;  // small pieces, or a piece to copy
+  int64_t buffered_ = 0;
+  int64_t written_ = 0;    // including the buffer
+  int64_t writeback_ = 0;  // up to here the disk has been told to start
 };
 
 // Removes the temporary files of this process; for signal handlers. Ctrl-C and
