@@ -191,4 +191,20 @@ std::vector<Value> ModelValue::Items() const {
   return items;
 }
 
+void ModelValue::Remove(const Value& key) {
+  if (!key.is_string()) {
+    Fail(ErrorKind::kProgram, "a tensor's name is a string, not a {}",
+         TypeName(key));
+  }
+  open_->Remove(Name(key.as_string()));
+}
+
+Value ModelValue::Copy() const {
+  if (!whole()) {
+    Fail(ErrorKind::kProgram, "copy: {} is a part of a model; a whole model is "
+         "needed", ToString());
+  }
+  return Make(open_->Copy());
+}
+
 }  // namespace tl

@@ -75,6 +75,8 @@ class ModelValue final : public Handle {
   bool Contains(const Value& key) const override;
   int64_t Length() const override;
   std::vector<Value> Items() const override;
+  void Remove(const Value& key) override;
+  Value Copy() const override;
 
  private:
   std::shared_ptr<OpenModel> open_;

@@ -98,35 +98,6 @@ bool Models::IsModel(const Value& value) {
   return value.is_handle() && value.as_handle().type() == TypeKind::kModel;
 }
 
-Value Models::GetTensor(const Value& value, std::string_view name,
-                        const Value& otherwise) {
-  ModelValue& model = AsModel(value);
-  const std::string full = model.Name(name);
-  if (!otherwise.is_unset() && !model.open().model().Find(full)) {
-    return otherwise;
-  }
-  return MakeTensorValue(model.open().Get(full));
-}
-
-bool Models::Has(const Value& value, std::string_view name) {
-  ModelValue& model = AsModel(value);
-  return model.open().model().Find(model.Name(name)) != nullptr;
-}
-
-void Models::Remove(const Value& value, std::string_view name) {
-  ModelValue& model = AsModel(value);
-  model.open().Remove(model.Name(name));
-}
-
-Value Models::Copy(const Value& value) {
-  ModelValue& model = AsModel(value);
-  if (!model.whole()) {
-    Fail(ErrorKind::kProgram, "copy: {} is a part of a model; a whole model is "
-         "needed", model.ToString());
-  }
-  return ModelValue::Make(model.open().Copy());
-}
-
 std::shared_ptr<const ModelHeader> Models::Find(const std::string& path) {
   const auto known = headers_.find(path);
   if (known != headers_.end()) return known->second;

@@ -28,15 +28,7 @@ class Models final : public HeaderSource {
   Value New();
   void Save(const Value& model, const std::string& path);
 
-  // A model or a part of one.
-  static bool IsModel(const Value& value);
-  // `otherwise` is the result for a name the model does not have; where it is
-  // unset that is an error.
-  Value GetTensor(const Value& model, std::string_view name,
-                  const Value& otherwise);
-  bool Has(const Value& model, std::string_view name);
-  void Remove(const Value& model, std::string_view name);
-  Value Copy(const Value& model);
+  static bool IsModel(const Value& value);  // or a part of one
 
   std::shared_ptr<const ModelHeader> Find(const std::string& path) override;
 

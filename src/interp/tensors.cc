@@ -210,6 +210,10 @@ Value Tensors::Row(const Value& x, int64_t row, Span where) {
   return Index(x, {&subscript, 1}, where);
 }
 
+Value Tensors::Convert(const Value& x, Span where) {
+  return Result(OperandOf(runtime_.At(where), x, DType::F16));
+}
+
 Value Tensors::Make(const Value& x, ElementType element, Span where) {
   return Result(TensorOfType(runtime_.At(where), x, ToDType(element)));
 }

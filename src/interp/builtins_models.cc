@@ -1,0 +1,32 @@
+// Opening, making and saving models.
+#include "base/error.h"
+#include "interp/builtins.h"
+#include "interp/operators.h"
+#include "interp/vm.h"
+
+namespace tl::builtins {
+namespace {
+
+const std::string& Path(const Value& value, std::string_view what) {
+  if (!value.is_string()) {
+    Fail(ErrorKind::kProgram, "{} is {}; expected a string", what,
+         Describe(value));
+  }
+  return value.as_string();
+}
+
+}  // namespace
+
+Value LoadModel(Vm& vm, std::span<Value> arguments) {
+  return vm.models().Load(Path(arguments[0], "load_model: 'path'"),
+                          arguments[1], arguments[2].as_bool());
+}
+
+Value SaveModel(Vm& vm, std::span<Value> arguments) {
+  vm.models().Save(arguments[0], Path(arguments[1], "save_model: 'path'"));
+  return Value();
+}
+
+Value NewModel(Vm& vm, std::span<Value>) { return vm.models().New(); }
+
+}  // namespace tl::builtins

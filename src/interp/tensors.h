@@ -1,0 +1,95 @@
+// Tensors as the interpreter sees them: what the operators, subscripts and
+// functions of the language do to them, and when their numbers are read. The
+// machine knows only this class; nodes, plans and backends are behind it.
+// Lists of numbers and plain numbers are operands as good as tensors.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "interp/value.h"
+#include "lang/ast.h"
+#include "lang/source.h"
+#include "ops/lowering.h"
+
+namespace tl {
+
+struct TensorObject final : BoxedObject {
+  explicit TensorObject(TensorRef ref)
+      : BoxedObject(Tag::kTensor), ref(std::move(ref)) {}
+
+  TensorRef ref;  // a graph Node
+};
+
+inline Value MakeTensorValue(TensorRef ref) {
+  return Value::Adopt(new TensorObject(std::move(ref)));
+}
+
+// The value is a tensor.
+inline TensorObject& AsTensorObject(const Value& value) {
+  return *static_cast<TensorObject*>(
+      static_cast<BoxedObject*>(value.object()));
+}
+inline const TensorRef& AsTensor(const Value& value) {
+  return AsTensorObject(value).ref;
+}
+
+// One subscript with its values; those not written are none.
+struct SubscriptValue {
+  SubscriptKind kind = SubscriptKind::kIndex;
+  const Value* index = nullptr;  // kIndex
+  const Value* begin = nullptr;  // kSlice
+  const Value* end = nullptr;
+  const Value* step = nullptr;
+};
+
+class TensorRuntime;
+
+class Tensors {
+ public:
+  explicit Tensors(TensorRuntime& runtime) : runtime_(runtime) {}
+
+  // Tensor function number `function` of Functions(), with all its arguments
+  // in the order of its parameters.
+  Value Call(uint16_t function, std::span<const Value> arguments, Span where);
+  Value Binary(BinaryOp op, const Value& a, const Value& b, Span where);
+  Value Negate(const Value& x, Span where);
+  Value Index(const Value& x, std::span<const SubscriptValue> subscripts,
+              Span where);
+  // Replaces a part of x, in place where nobody else holds it. On failure x is
+  // what it was.
+  void Assign(Value& x, std::span<const SubscriptValue> subscripts,
+              const Value& part, Span where);
+  // One slice of the first axis, for loops; 0 <= row.
+  Value Row(const Value& x, int64_t row, Span where);
+  // A list of numbers as a tensor: int32 if all are ints, else float16.
+  Value FromList(const Value& list, Span where);
+  // A list or number as a tensor of the type it has as an operand.
+  Value Convert(const Value& x, Span where);
+  // A list or number as a tensor of this type; a tensor converted to it.
+  Value Make(const Value& x, ElementType element, Span where);
+  Value Zeros(std::span<const int64_t> shape, ElementType element, Span where);
+  // `x` spread to a shape: a number everywhere, or a flat list of its count.
+  Value Fill(const Value& x, std::span<const int64_t> shape,
+             ElementType element, Span where);
+
+  // The number in a tensor of one element, as an int or float value. Computes
+  // it; fails, naming any/all or the shape, if there are more.
+  Value Number(const Value& x);
+  // `x.name`, or an unset value if tensors have no such member.
+  Value FindMember(const Value& x, std::string_view name, Span where);
+  // As print shows it; `column` is where on the line it begins.
+  std::string Format(const Value& x, int column);
+
+ private:
+  // A result of a lowering as a value; starts a run when much is pending.
+  Value Result(TensorRef ref);
+
+  TensorRuntime& runtime_;
+};
+
+}  // namespace tl
