@@ -23,7 +23,7 @@ namespace tl {
 namespace {
 
 constexpr size_t kMaxHeader = 100'000'000;  // what readers accept
-constexpr int64_t kProgressStep = 64 << 20;
+constexpr int64_t kProgressStep = 16 << 20;
 
 constexpr auto kWriteOrder = std::to_array<DType>(
     {DType::U64,         DType::I64,     DType::F64,     DType::C64,
