@@ -12,27 +12,16 @@
 // so it comes before what differs by target.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/matmul.cc"
-#include "hwy/foreach_target.h"
+#include "cpu/float_rows-inl.h"
 #include "cpu/matmul_blocked-inl.h"
 #include "cpu/matmul_few_rows-inl.h"
+#include "hwy/foreach_target.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
 namespace tl::cpu {
 namespace HWY_NAMESPACE {
 namespace {
-
-template <class T>
-void StoreRow(const float* values, int64_t count, T* to) {
-  int64_t i = 0;
-  for (; i + kTileLanes <= count; i += kTileLanes) {
-    StoreFloat(LoadFloat(values + i), to + i);
-  }
-  if (i < count) {
-    const size_t rest = static_cast<size_t>(count - i);
-    StoreFirst(LoadFirst(values + i, rest), to + i, rest);
-  }
-}
 
 // Where results go: rounded once, then through the epilogue if there is one.
 class ResultWriter {
@@ -129,8 +118,7 @@ namespace tl::cpu {
 HWY_EXPORT(MatmulOfTarget);
 
 void Matmul(const KernelArgs& args) {
-  const MatmulProblem problem =
-      MatmulProblemOf(args.inputs[0], args.inputs[1]);
+  const MatmulProblem problem = MatmulProblemOf(args.inputs[0], args.inputs[1]);
   std::optional<ElementwiseGroup> epilogue;
   if (args.program != nullptr) {
     epilogue.emplace(*args.program, args.inputs.subspan(2), args.outputs);

@@ -13,6 +13,7 @@
 #include <type_traits>
 
 #include "base/parallel.h"
+#include "cpu/float_rows-inl.h"
 #include "cpu/matmul_pack-inl.h"
 #include "cpu/matmul_problem.h"
 #include "cpu/matmul_tile-inl.h"
@@ -29,100 +30,110 @@ inline constexpr int64_t kFewRows = 8;
 inline constexpr int64_t kDepthStep = 16;
 static_assert(kDepthStep % kTileLanes == 0);
 
-// `count` elements `stride` apart, as f32; zeros up to `padded`.
-template <class T>
-void DecodeRow(const T* from, int64_t stride, int64_t count, int64_t padded,
-               float* to) {
-  int64_t i = 0;
-  if (stride == 1) {
-    for (; i + kTileLanes <= count; i += kTileLanes) {
-      StoreFloat(LoadFloat(from + i), to + i);
-    }
-  }
-  for (; i < count; ++i) to[i] = OneFloat(from[i * stride]);
-  std::fill(to + count, to + padded, 0.0f);
-}
-
 // Rows of x as f32, `stride` apart, rows up to `padded_rows` and elements up
 // to `stride` filled with zeros.
 inline void DecodeRows(const Matrix& x, int64_t rows, int64_t padded_rows,
                        int64_t depth, int64_t stride, float* to) {
   for (int64_t row = 0; row < rows; ++row) {
-    const Matrix from = x.From(row, 0);
-    if (x.dtype == DType::F16) {
-      DecodeRow(from.as<uint16_t>(), x.col_stride, depth, stride,
-                to + row * stride);
-    } else {
-      DecodeRow(from.as<float>(), x.col_stride, depth, stride,
-                to + row * stride);
-    }
+    DecodeRow(x.From(row, 0), depth, stride, to + row * stride);
   }
   std::fill(to + rows * stride, to + padded_rows * stride, 0.0f);
 }
 
-// out[m * out_stride + c] = x row m . w column c for C columns of w, each
-// contiguous along the depth and `w_stride` apart.
+// One step of all sums: the vectors at depth k.
 template <int M, int C, class T>
-HWY_INLINE void DotColumns(const float* HWY_RESTRICT x, int64_t x_stride,
-                           const T* HWY_RESTRICT w, int64_t w_stride,
-                           int64_t depth, float* out, int64_t out_stride) {
-  const F32 d;
-  VF sum[M][C];
+HWY_INLINE void AddProducts(const float* HWY_RESTRICT x, int64_t x_stride,
+                            const T* HWY_RESTRICT w, int64_t w_stride,
+                            VF (&sum)[M][C]) {
+  VF weight[C];
+  HWY_UNROLL(16)
+  for (int c = 0; c < C; ++c) weight[c] = LoadFloat(w + c * w_stride);
   HWY_UNROLL(16)
   for (int m = 0; m < M; ++m) {
-    HWY_UNROLL(16)
-    for (int c = 0; c < C; ++c) sum[m][c] = hn::Zero(d);
-  }
-  const int64_t whole = depth / kTileLanes * kTileLanes;
-  for (int64_t k = 0; k < whole; k += kTileLanes) {
-    VF weight[C];
+    const VF value = hn::LoadU(F32(), x + m * x_stride);
     HWY_UNROLL(16)
     for (int c = 0; c < C; ++c) {
-      weight[c] = LoadFloat(w + c * w_stride + k);
-    }
-    HWY_UNROLL(16)
-    for (int m = 0; m < M; ++m) {
-      const VF value = hn::LoadU(d, x + m * x_stride + k);
-      HWY_UNROLL(16)
-      for (int c = 0; c < C; ++c) {
-        sum[m][c] = hn::MulAdd(value, weight[c], sum[m][c]);
-      }
-    }
-  }
-  if (whole < depth) {
-    HWY_UNROLL(16)
-    for (int c = 0; c < C; ++c) {
-      const VF weight = LoadFirst(w + c * w_stride + whole, depth - whole);
-      HWY_UNROLL(16)
-      for (int m = 0; m < M; ++m) {
-        const VF value = hn::LoadU(d, x + m * x_stride + whole);
-        sum[m][c] = hn::MulAdd(value, weight, sum[m][c]);
-      }
-    }
-  }
-  HWY_UNROLL(16)
-  for (int m = 0; m < M; ++m) {
-    HWY_UNROLL(16)
-    for (int c = 0; c < C; ++c) {
-      out[m * out_stride + c] = hn::GetLane(hn::SumOfLanes(d, sum[m][c]));
+      sum[m][c] = hn::MulAdd(value, weight[c], sum[m][c]);
     }
   }
 }
 
-// Dot products of M rows with `cols` columns of w.
+// out[m * out_stride + c] = x row m . w column c for C columns of w, each
+// contiguous along the depth and `w_stride` apart. x is padded with zeros.
+template <int M, int C, int Chains, class T>
+HWY_INLINE void DotColumns(const float* HWY_RESTRICT x, int64_t x_stride,
+                           const T* HWY_RESTRICT w, int64_t w_stride,
+                           int64_t depth, float* out, int64_t out_stride) {
+  constexpr int64_t kStep = Chains * kTileLanes;
+  const F32 d;
+  VF sum[Chains][M][C];
+  HWY_UNROLL(16)
+  for (int i = 0; i < Chains; ++i) {
+    HWY_UNROLL(16)
+    for (int m = 0; m < M; ++m) {
+      HWY_UNROLL(16)
+      for (int c = 0; c < C; ++c) sum[i][m][c] = hn::Zero(d);
+    }
+  }
+  int64_t k = 0;
+  for (; k + kStep <= depth; k += kStep) {
+    HWY_UNROLL(16)
+    for (int i = 0; i < Chains; ++i) {
+      AddProducts<M, C>(x + k + i * kTileLanes, x_stride,
+                        w + k + i * kTileLanes, w_stride, sum[i]);
+    }
+  }
+  for (; k + kTileLanes <= depth; k += kTileLanes) {
+    AddProducts<M, C>(x + k, x_stride, w + k, w_stride, sum[0]);
+  }
+  if (k < depth) {
+    alignas(64) T rest[C][kMaxFloatLanes] = {};
+    for (int c = 0; c < C; ++c) {
+      std::copy(w + c * w_stride + k, w + c * w_stride + depth, rest[c]);
+    }
+    AddProducts<M, C>(x + k, x_stride, rest[0],
+                      static_cast<int64_t>(kMaxFloatLanes), sum[0]);
+  }
+  HWY_UNROLL(16)
+  for (int m = 0; m < M; ++m) {
+    HWY_UNROLL(16)
+    for (int c = 0; c < C; ++c) {
+      VF total = sum[0][m][c];
+      HWY_UNROLL(16)
+      for (int i = 1; i < Chains; ++i) total = hn::Add(total, sum[i][m][c]);
+      out[m * out_stride + c] = hn::GetLane(hn::SumOfLanes(d, total));
+    }
+  }
+}
+
+template <int M, int C, int Chains, class T>
+void DotManyBy(const float* x, int64_t x_stride, const T* w, int64_t w_stride,
+               int64_t depth, int64_t cols, float* out, int64_t out_stride) {
+  int64_t col = 0;
+  for (; col + C <= cols; col += C) {
+    DotColumns<M, C, Chains>(x, x_stride, w + col * w_stride, w_stride, depth,
+                             out + col, out_stride);
+  }
+  for (; col < cols; ++col) {
+    DotColumns<M, 1, Chains>(x, x_stride, w + col * w_stride, w_stride, depth,
+                             out + col, out_stride);
+  }
+}
+
+// Dot products of M rows with `cols` columns of w. The sums in flight are
+// enough to hide the latency of multiply-adds and few enough for the registers.
+// Long columns are read one or two at a time, in several sums each: memory
+// likes few streams best. Short ones have no time for more than one sum.
 template <int M, class T>
 void DotMany(const float* x, int64_t x_stride, const T* w, int64_t w_stride,
              int64_t depth, int64_t cols, float* out, int64_t out_stride) {
-  constexpr int kAtOnce = M == 8 ? 3 : 4;  // sums that registers can hold
-  int64_t col = 0;
-  for (; col + kAtOnce <= cols; col += kAtOnce) {
-    DotColumns<M, kAtOnce>(x, x_stride, w + col * w_stride, w_stride, depth,
-                           out + col, out_stride);
+  constexpr int64_t kLong = 512;
+  if (M < 8 && depth >= kLong) {
+    return DotManyBy < M, M == 4 ? 2 : 1,
+           8 / M > (x, x_stride, w, w_stride, depth, cols, out, out_stride);
   }
-  for (; col < cols; ++col) {
-    DotColumns<M, 1>(x, x_stride, w + col * w_stride, w_stride, depth,
-                     out + col, out_stride);
-  }
+  DotManyBy<M, M == 8 ? 3 : 4, 1>(x, x_stride, w, w_stride, depth, cols, out,
+                                  out_stride);
 }
 
 // out[M, cols] += x[M, Rows] * w[Rows, cols], w rows contiguous and `w_stride`

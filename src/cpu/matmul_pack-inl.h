@@ -13,15 +13,20 @@
 
 #include <algorithm>
 
-#include "base/half.h"
+#include "cpu/float_rows-inl.h"
 #include "cpu/matmul_problem.h"
 #include "cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tl::cpu {
 namespace HWY_NAMESPACE {
-HWY_INLINE float OneFloat(float value) { return value; }
-HWY_INLINE float OneFloat(uint16_t half) { return HalfToFloat(half); }
+// Runs of a strided matrix are too short for the processor to see them coming.
+// The address may lie past the matrix: fetching is no access.
+template <class T>
+HWY_INLINE void FetchRun(const T* from, int64_t count) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t i = 0; i < count; i += kLine) hwy::Prefetch(from + i);
+}
 
 // Any strides, one element at a time; also the edges of the faster ones.
 template <int W, class T>
@@ -81,11 +86,15 @@ void PackAlongDepth(const Matrix& from, int64_t rows, int64_t depth,
   const F32 d;
   constexpr int64_t kLanes = hn::MaxLanes(d);
   constexpr int64_t kStretch = 64;
+  constexpr int64_t kAhead = 2 * kStretch;
   static_assert(W % 4 == 0 && kStretch % kLanes == 0);
   const T* data = from.as<T>();
   const int64_t whole = rows < W ? 0 : depth / kLanes * kLanes;
   for (int64_t start = 0; start < whole; start += kStretch) {
     const int64_t stop = std::min(whole, start + kStretch);
+    for (int64_t row = 0; row < W; ++row) {
+      FetchRun(data + row * from.row_stride + start + kAhead, kStretch);
+    }
     for (int64_t row = 0; row < W; row += 4) {
       const T* p = data + row * from.row_stride;
       for (int64_t k = start; k < stop; k += kLanes) {
@@ -114,10 +123,12 @@ void PackAcross(const Matrix& from, int64_t rows, int64_t depth,
   const F32 d;
   constexpr int kLanes = hn::MaxLanes(F32());
   constexpr int kRest = W % kLanes;
+  constexpr int64_t kAhead = 8;
   const int64_t whole = rows / W * W;
   for (int64_t k = 0; k < depth; ++k) {
     const T* p = from.as<T>() + k * from.col_stride;
     float* to = panels + k * W;
+    FetchRun(p + kAhead * from.col_stride, rows);
     for (int64_t row = 0; row < whole; row += W) {
       for (int lane = 0; lane + kLanes <= W; lane += kLanes) {
         hn::StoreU(LoadFloat(p + row + lane), d, to + lane);

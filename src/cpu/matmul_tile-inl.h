@@ -41,9 +41,11 @@ inline int64_t RoundUp(int64_t n, int64_t step) {
 enum class Store { kReplace, kAdd };
 
 // c[R, kTileCols] = or += left panel * right panel over `depth`. Every element
-// is one chain of multiply-adds in the order of depth.
+// is one chain of multiply-adds in the order of depth. The left panel's floats
+// of one depth are `left_step` from those of the next: kTileRows if packed.
 template <int R>
 HWY_NOINLINE void MultiplyTile(const float* HWY_RESTRICT left,
+                               int64_t left_step,
                                const float* HWY_RESTRICT right, int64_t depth,
                                float* HWY_RESTRICT c, int64_t c_stride,
                                Store store) {
@@ -68,7 +70,7 @@ HWY_NOINLINE void MultiplyTile(const float* HWY_RESTRICT left,
         sum[r][v] = hn::MulAdd(a, b[v], sum[r][v]);
       }
     }
-    left += kTileRows;
+    left += left_step;
     right += kTileCols;
   }
   HWY_UNROLL(16)
@@ -83,25 +85,27 @@ HWY_NOINLINE void MultiplyTile(const float* HWY_RESTRICT left,
   }
 }
 
-inline void MultiplyRows(int64_t rows, const float* left, const float* right,
-                         int64_t depth, float* c, int64_t c_stride,
-                         Store store) {
+// The same for at most kTileRows rows, whatever their number.
+inline void MultiplyRows(int64_t rows, const float* left, int64_t left_step,
+                         const float* right, int64_t depth, float* c,
+                         int64_t c_stride, Store store) {
   if (rows == kTileRows) {
-    return MultiplyTile<kTileRows>(left, right, depth, c, c_stride, store);
+    return MultiplyTile<kTileRows>(left, left_step, right, depth, c, c_stride,
+                                   store);
   }
-  int64_t done = 0;
-  for (; rows - done >= 4; done += 4) {
-    MultiplyTile<4>(left + done, right, depth, c + done * c_stride, c_stride,
-                    store);
+  for (; rows >= 4; rows -= 4) {
+    MultiplyTile<4>(left, left_step, right, depth, c, c_stride, store);
+    left += 4;
+    c += 4 * c_stride;
   }
-  if (rows - done >= 2) {
-    MultiplyTile<2>(left + done, right, depth, c + done * c_stride, c_stride,
-                    store);
-    done += 2;
+  if (rows >= 2) {
+    MultiplyTile<2>(left, left_step, right, depth, c, c_stride, store);
+    left += 2;
+    c += 2 * c_stride;
+    rows -= 2;
   }
-  if (rows > done) {
-    MultiplyTile<1>(left + done, right, depth, c + done * c_stride, c_stride,
-                    store);
+  if (rows == 1) {
+    MultiplyTile<1>(left, left_step, right, depth, c, c_stride, store);
   }
 }
 
@@ -117,8 +121,8 @@ inline void MultiplyPanels(const float* left, int64_t rows, const float* right,
     for (int64_t row = 0; row < rows; row += kTileRows) {
       const int64_t count = std::min<int64_t>(kTileRows, rows - row);
       for (int64_t col = group; col < stop; col += kTileCols) {
-        MultiplyRows(count, left + row * depth, right + col * depth, depth,
-                     c + row * c_stride + col, c_stride, store);
+        MultiplyRows(count, left + row * depth, kTileRows, right + col * depth,
+                     depth, c + row * c_stride + col, c_stride, store);
       }
     }
   }
