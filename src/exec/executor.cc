@@ -214,9 +214,7 @@ void Executor::RunAll(std::span<Node* const> wanted,
                                        : "");
         });
     const bool lost = counts.overflowed || counts.flushed || counts.nan;
-    if (lost && observer_ && step.inputs[0].source == Operand::Source::kLeaf) {
-      observer_->OnDecode(*structure.leaves[step.inputs[0].index], counts);
-    }
+    if (lost && observer_) observer_->OnDecode(node, counts);
     run.Release(step);
   }
   backend_.Wait();

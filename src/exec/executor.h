@@ -22,8 +22,8 @@ class Observer {
   virtual void OnPlan(const Plan&, const Structure&) {}  // a new one was made
   virtual bool wants_steps() const { return false; }
   virtual void OnStep(const Plan&, const Step&, double /*seconds*/) {}
-  // Converting a stored leaf lost something.
-  virtual void OnDecode(const Node& /*stored*/, const DecodeCounts&) {}
+  // A conversion (an OpId::Decode) lost something.
+  virtual void OnDecode(const Node& /*conversion*/, const DecodeCounts&) {}
   // A place in the program, for notes on errors: "mlp.tl:7:12".
   virtual std::string Describe(Location) { return ""; }
 };

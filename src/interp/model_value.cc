@@ -58,24 +58,93 @@ TensorRef OpenModel::Decode(const TensorEntry& entry, DType dtype) {
   Tensor stored = entry.AsTensor();
   stored.mapped = entry.file != nullptr;
   const bool as_it_is = stored.dtype == dtype && Aligned(stored);
-  const NodePtr leaf = runtime_.builder().Leaf(std::move(stored));
-  if (as_it_is) return leaf;
-  on_leaf_(*leaf, entry.name);
-  return runtime_.builder().Lowering::Apply(OpId::Decode, {leaf},
-                                            {{int64_t(dtype)}, {}});
+  Builder& builder = runtime_.builder();
+  const NodePtr leaf = builder.Leaf(std::move(stored));
+  return as_it_is ? TensorRef(leaf) : Convert(leaf, dtype, entry.name);
+}
+
+// Unlike a cast, a conversion counts what it loses.
+TensorRef OpenModel::Convert(const TensorRef& x, DType dtype,
+                             const std::string& name) {
+  const TensorRef converted = runtime_.builder().Lowering::Apply(
+      OpId::Decode, {x}, {{int64_t(dtype)}, {}});
+  on_conversion_(*AsNode(converted), name);
+  return converted;
+}
+
+TensorRef OpenModel::Scale(const Companion& companion) {
+  const TensorEntry& entry = model_.Get(companion.scale);
+  if (!companion.exponents) return Decode(entry, DType::F32);
+  Tensor exponents = entry.AsTensor();
+  exponents.dtype = DType::F8_E8M0;  // also where the file says U8
+  exponents.mapped = entry.file != nullptr;
+  return Convert(runtime_.builder().Leaf(std::move(exponents)), DType::F32,
+                 entry.name);
+}
+
+// value[.., i, j] = stored[.., i, j] * scale[.., i / rows, j / columns] in
+// float32, then rounded once. Stored is seen as [batch, R, C].
+TensorRef OpenModel::Scaled(const TensorEntry& entry,
+                            const Companion& companion) {
+  Builder& lo = runtime_.builder();
+  const TensorRef stored = Decode(entry, DType::F32);
+  const int rank = stored->rank();
+  const int64_t columns = rank > 0 ? stored->shape().dim(rank - 1) : 1;
+  const int64_t rows = rank > 1 ? stored->shape().dim(rank - 2) : 1;
+  if (stored->shape().size() == 0) return Cast(lo, stored, dtype_);
+  const int64_t batch = stored->shape().size() / (rows * columns);
+  const auto blocks = [](int64_t n, int64_t size) {
+    return (n + size - 1) / size;
+  };
+  const int64_t block_rows = blocks(rows, companion.rows);
+  const int64_t block_columns = blocks(columns, companion.columns);
+  const TensorRef scale = Scale(companion);
+  const int64_t count = scale->shape().size();
+  Shape blocked{batch, block_rows, 1, block_columns, 1};
+  if (count == block_rows * block_columns) {
+    blocked[0] = 1;
+  } else if (count == batch || count == 1) {
+    blocked = Shape{count, 1, 1, 1, 1};
+  } else if (count != batch * block_rows * block_columns) {
+    Fail(ErrorKind::kInput,
+         "{}: scale {} of shape {} does not fit {} of shape {} ({})",
+         model_.Label(), QuoteName(companion.scale),
+         scale->shape().ToString(), QuoteName(entry.name),
+         stored->shape().ToString(), companion.text);
+  }
+  // Each scale over its block; what reaches past the edge is cut off.
+  const Shape whole{batch, block_rows, companion.rows, block_columns,
+                    companion.columns};
+  TensorRef spread = BroadcastTo(lo, Reshape(lo, scale, blocked), whole);
+  spread = Reshape(lo, spread,
+                   Shape{batch, block_rows * companion.rows,
+                         block_columns * companion.columns});
+  spread = Slice(lo, Slice(lo, spread, 1, 0, rows), 2, 0, columns);
+  const TensorRef product =
+      Binary(lo, OpId::Mul, Reshape(lo, stored, Shape{batch, rows, columns}),
+             spread);
+  const TensorRef result = Reshape(lo, product, stored->shape());
+  return dtype_ == DType::F32 ? result : Convert(result, dtype_, entry.name);
 }
 
 TensorRef OpenModel::Get(std::string_view name) {
   const auto known = tensors_.find(std::string(name));
   if (known != tensors_.end()) return known->second;
   const TensorEntry& entry = model_.Get(name);
+  const Companion companion = FindCompanion(model_, entry);
+  if (companion.reading == Reading::kRefused) {
+    Fail(ErrorKind::kInput, "{}: tensor {}: {}", model_.Label(),
+         QuoteName(name), companion.text);
+  }
   if (!entry.dtype || Info(*entry.dtype).kind != DTypeKind::kFloat) {
     Fail(ErrorKind::kInput,
          "{}: tensor {} has type {}, which cannot be computed with; only "
          "floating-point types can",
          model_.Label(), QuoteName(name), entry.type_name());
   }
-  const TensorRef tensor = Decode(entry, dtype_);
+  const TensorRef tensor = companion.reading == Reading::kScaled
+                               ? Scaled(entry, companion)
+                               : Decode(entry, dtype_);
   tensors_.emplace(name, tensor);
   return tensor;
 }
@@ -103,7 +172,7 @@ std::shared_ptr<OpenModel> OpenModel::Copy() const {
   for (const TensorEntry& entry : model_.tensors()) copy.Add(entry);
   copy.metadata() = model_.metadata();
   auto open = std::make_shared<OpenModel>(std::move(copy), dtype_, runtime_,
-                                          on_leaf_);
+                                          on_conversion_);
   open->tensors_ = tensors_;
   return open;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "format/companion.h"
 #include "format/model.h"
 #include "graph/builder.h"
 #include "interp/tensors.h"
@@ -19,16 +20,16 @@ class TensorRuntime;
 // were asked for, each made once.
 class OpenModel {
  public:
-  // `on_leaf`: told which tensor each stored leaf is.
-  using LeafListener =
-      std::function<void(const Node& leaf, const std::string& name)>;
+  // Told of which tensor each conversion is.
+  using ConversionListener =
+      std::function<void(const Node& conversion, const std::string& name)>;
 
   OpenModel(Model model, DType dtype, TensorRuntime& runtime,
-            LeafListener on_leaf)
+            ConversionListener on_conversion)
       : model_(std::move(model)),
         dtype_(dtype),
         runtime_(runtime),
-        on_leaf_(std::move(on_leaf)) {}
+        on_conversion_(std::move(on_conversion)) {}
 
   const Model& model() const { return model_; }
   DType dtype() const { return dtype_; }
@@ -41,12 +42,14 @@ class OpenModel {
 
  private:
   TensorRef Decode(const TensorEntry& entry, DType dtype);
-  TensorRef Scaled(const TensorEntry& entry);
+  TensorRef Convert(const TensorRef& x, DType dtype, const std::string& name);
+  TensorRef Scale(const Companion& companion);
+  TensorRef Scaled(const TensorEntry& entry, const Companion& companion);
 
   Model model_;
   DType dtype_;
   TensorRuntime& runtime_;
-  LeafListener on_leaf_;
+  ConversionListener on_conversion_;
   std::unordered_map<std::string, TensorRef> tensors_;
 };
 

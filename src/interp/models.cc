@@ -43,8 +43,8 @@ std::string Describe(const DecodeCounts& counts, int64_t size) {
 
 Models::Models(TensorRuntime& runtime) : runtime_(runtime) {
   runtime_.set_decode_listener(
-      [this](const Node& stored, const DecodeCounts& counts) {
-        OnDecode(stored, counts);
+      [this](const Node& conversion, const DecodeCounts& counts) {
+        OnDecode(conversion, counts);
       });
 }
 
@@ -57,8 +57,8 @@ Value Models::Load(const std::string& path, const Value& dtype, bool strict) {
   }
   const auto open = std::make_shared<OpenModel>(
       std::move(model), ComputeType(dtype), runtime_,
-      [this, path](const Node& leaf, const std::string& name) {
-        stored_[&leaf] = fmt::format("{}: '{}'", path, name);
+      [this, path](const Node& conversion, const std::string& name) {
+        conversions_[&conversion] = fmt::format("{}: '{}'", path, name);
       });
   if (strict) ConvertAll(*open);
   return ModelValue::Make(open);
@@ -117,10 +117,10 @@ std::shared_ptr<const ModelHeader> Models::Find(const std::string& path) {
   return header;
 }
 
-void Models::OnDecode(const Node& stored, const DecodeCounts& counts) {
-  const auto found = stored_.find(&stored);
-  if (found == stored_.end()) return;
-  const std::string what = Describe(counts, stored.shape().size());
+void Models::OnDecode(const Node& conversion, const DecodeCounts& counts) {
+  const auto found = conversions_.find(&conversion);
+  if (found == conversions_.end()) return;
+  const std::string what = Describe(counts, conversion.shape().size());
   if (strict_) {
     Fail(ErrorKind::kInput, "{}: {}; use dtype: float32", found->second, what);
   }

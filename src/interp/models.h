@@ -38,11 +38,11 @@ class Models final : public HeaderSource {
 
  private:
   void ConvertAll(OpenModel& open);
-  void OnDecode(const Node& stored, const DecodeCounts& counts);
+  void OnDecode(const Node& conversion, const DecodeCounts& counts);
 
   TensorRuntime& runtime_;
-  // Which tensor of which model a stored leaf is.
-  std::unordered_map<const Node*, std::string> stored_;
+  // Which tensor of which model a conversion is of.
+  std::unordered_map<const Node*, std::string> conversions_;
   int lossy_tensors_ = 0;
   bool strict_ = false;  // a loss is an error
   std::unordered_map<std::string, std::shared_ptr<const ModelHeader>> headers_;

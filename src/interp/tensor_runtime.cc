@@ -98,8 +98,8 @@ void TensorRuntime::OnStep(const Plan& plan, const Step& step,
   if (observer_) observer_->OnStep(plan, step, seconds);
 }
 
-void TensorRuntime::OnDecode(const Node& stored, const DecodeCounts& counts) {
-  if (decode_listener_) decode_listener_(stored, counts);
+void TensorRuntime::OnDecode(const Node& conversion, const DecodeCounts& counts) {
+  if (decode_listener_) decode_listener_(conversion, counts);
 }
 
 std::string TensorRuntime::Describe(Location location) {

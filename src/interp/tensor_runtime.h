@@ -36,9 +36,9 @@ class TensorRuntime final : private Observer {
   // of a lowering is alive.
   void RunIfMuchIsPending();
 
-  // Called with what a conversion of a stored tensor lost.
+  // Called with what converting a stored tensor lost.
   using DecodeListener =
-      std::function<void(const Node& stored, const DecodeCounts&)>;
+      std::function<void(const Node& conversion, const DecodeCounts&)>;
   void set_decode_listener(DecodeListener listener) {
     decode_listener_ = std::move(listener);
   }
@@ -47,7 +47,7 @@ class TensorRuntime final : private Observer {
   void OnPlan(const Plan& plan, const Structure& structure) override;
   bool wants_steps() const override;
   void OnStep(const Plan& plan, const Step& step, double seconds) override;
-  void OnDecode(const Node& stored, const DecodeCounts& counts) override;
+  void OnDecode(const Node& conversion, const DecodeCounts& counts) override;
   std::string Describe(Location location) override;
 
   const Sources& sources_;
