@@ -37,6 +37,9 @@ constexpr auto kHtmlBeginnings =
 // The first bytes are enough for all of this.
 constexpr size_t kHead = 4096;
 
+// No index is larger, so nothing larger is searched.
+constexpr size_t kMaxIndex = 100'000'000;
+
 std::string_view Head(const MappedFile& file) {
   const auto bytes = file.bytes();
   return {reinterpret_cast<const char*>(bytes.data()),
@@ -95,10 +98,11 @@ std::string DescribeForeignFile(const MappedFile& file) {
 }
 
 bool IsShardIndex(const MappedFile& file) {
+  if (!WithoutSpace(Head(file)).starts_with('{')) return false;
   const std::string_view text(
-      reinterpret_cast<const char*>(file.bytes().data()), file.size());
-  return WithoutSpace(text.substr(0, kHead)).starts_with('{') &&
-         text.find("\"weight_map\"") != std::string_view::npos;
+      reinterpret_cast<const char*>(file.bytes().data()),
+      std::min(file.bytes().size(), kMaxIndex));
+  return text.find("\"weight_map\"") != std::string_view::npos;
 }
 
 }  // namespace tl

@@ -47,7 +47,12 @@ WeightMap ParseWeightMap(const std::string& path, std::string_view text) {
       }
       for (JsonDocument::Field entry : field.value().get_object()) {
         const std::string name(document.Key(entry));
-        const std::string shard(entry.value().get_string().value());
+        std::string_view shard_name;
+        if (entry.value().get_string().get(shard_name)) {
+          Fail(ErrorKind::kInput, "{}: the file of tensor {} is not a text",
+               path, QuoteName(name));
+        }
+        const std::string shard(shard_name);
         CheckShardName(path, shard);
         if (!shards.try_emplace(name, shard).second) {
           Fail(ErrorKind::kInput, "{}: tensor {} is there twice", path,
