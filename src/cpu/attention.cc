@@ -4,13 +4,14 @@
 #include "cpu/attention_problem.h"
 #include "cpu/kernels.h"
 
-// clang-format off: foreach_target.h includes this file for the other targets,
-// so it comes before what differs by target.
+// foreach_target.h includes this file for the other targets, so it comes before
+// what differs by target.
+// clang-format off
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/attention.cc"
+#include "hwy/foreach_target.h"
 #include "cpu/attention_blocked-inl.h"
 #include "cpu/attention_few_rows-inl.h"
-#include "hwy/foreach_target.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();

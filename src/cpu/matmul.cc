@@ -8,14 +8,15 @@
 #include "cpu/kernels.h"
 #include "cpu/matmul_problem.h"
 
-// clang-format off: foreach_target.h includes this file for the other targets,
-// so it comes before what differs by target.
+// foreach_target.h includes this file for the other targets, so it comes before
+// what differs by target.
+// clang-format off
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/matmul.cc"
+#include "hwy/foreach_target.h"
 #include "cpu/float_rows-inl.h"
 #include "cpu/matmul_blocked-inl.h"
 #include "cpu/matmul_few_rows-inl.h"
-#include "hwy/foreach_target.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
