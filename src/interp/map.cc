@@ -1,0 +1,108 @@
+#include "interp/map.h"
+
+#include <functional>
+
+#include "base/error.h"
+
+namespace tl {
+namespace {
+
+// Below this many entries a walk is as fast as a hash.
+constexpr size_t kSmall = 8;
+
+uint64_t HashText(std::string_view text) {
+  return std::hash<std::string_view>{}(text);
+}
+
+uint64_t Hash(const Value& key) {
+  if (key.is_string()) return HashText(key.as_string());
+  if (key.is_int() || key.is_bool()) {
+    // The multiplier spreads neighbours over all bits (2^64 / golden ratio).
+    return static_cast<uint64_t>(key.as_int()) * 0x9E3779B97F4A7C15u;
+  }
+  Fail(ErrorKind::kProgram,
+       "a {} cannot be a map's key; a string, an int or a bool can",
+       TypeName(key));
+}
+
+bool SameKey(const Value& a, const Value& b) {
+  if (a.tag() != b.tag()) return false;
+  return a.is_string() ? a.as_string() == b.as_string()
+                       : a.as_int() == b.as_int();
+}
+
+}  // namespace
+
+MapObject::MapObject(const MapObject& other)
+    : Object(Tag::kMap), entries_(other.entries_), slots_(other.slots_) {}
+
+size_t MapObject::Position(const Value& key, uint64_t hash) const {
+  if (slots_.empty()) {
+    for (size_t i = 0; i < entries_.size(); ++i) {
+      if (SameKey(entries_[i].key, key)) return i;
+    }
+    return kNotFound;
+  }
+  const size_t mask = slots_.size() - 1;
+  for (size_t i = hash & mask;; i = (i + 1) & mask) {
+    if (slots_[i] == 0) return kNotFound;
+    const size_t position = slots_[i] - 1;
+    if (SameKey(entries_[position].key, key)) return position;
+  }
+}
+
+void MapObject::Index(size_t position, uint64_t hash) {
+  const size_t mask = slots_.size() - 1;
+  size_t i = hash & mask;
+  while (slots_[i] != 0) i = (i + 1) & mask;
+  slots_[i] = static_cast<uint32_t>(position + 1);
+}
+
+void MapObject::Rebuild(size_t slots) {
+  slots_.assign(slots, 0);
+  for (size_t i = 0; i < entries_.size(); ++i) Index(i, Hash(entries_[i].key));
+}
+
+const Value* MapObject::Find(const Value& key) const {
+  const size_t position = Position(key, Hash(key));
+  return position == kNotFound ? nullptr : &entries_[position].value;
+}
+
+const Value* MapObject::Find(std::string_view name) const {
+  if (entries_.empty()) return nullptr;
+  return Find(Value::String(std::string(name)));
+}
+
+Value& MapObject::At(const Value& key) {
+  const uint64_t hash = Hash(key);
+  const size_t position = Position(key, hash);
+  if (position != kNotFound) return entries_[position].value;
+  if (entries_.size() >= UINT32_MAX - 1) {
+    Fail(ErrorKind::kProgram, "a map cannot have more than {} entries",
+         entries_.size());
+  }
+  entries_.push_back({key, Value()});
+  // At most half full, so that walks stay short.
+  if (entries_.size() > kSmall && entries_.size() * 2 > slots_.size()) {
+    Rebuild(std::max<size_t>(4 * kSmall, slots_.size() * 2));
+  } else if (!slots_.empty()) {
+    Index(entries_.size() - 1, hash);
+  }
+  return entries_.back().value;
+}
+
+bool MapObject::Remove(const Value& key) {
+  const size_t position = Position(key, Hash(key));
+  if (position == kNotFound) return false;
+  entries_.erase(entries_.begin() + static_cast<ptrdiff_t>(position));
+  // Everything behind has moved; removal is rare enough to pay for it.
+  if (!slots_.empty()) Rebuild(slots_.size());
+  return true;
+}
+
+void MapObject::Clear() {
+  entries_.clear();
+  slots_.clear();
+}
+
+}  // namespace tl

@@ -1,0 +1,23 @@
+// Arguments, results and declared tensors against the types written for them.
+// What the language converts is converted in place: a list to a tensor, a
+// whole float to an int.
+#pragma once
+
+#include <string>
+
+#include "interp/bytecode.h"
+#include "interp/tensors.h"
+#include "interp/value.h"
+
+namespace tl {
+
+// `base`: the registers of the call, where the dims of the check live; those
+// still unset are bound here. `of`: whose parameter it is, for messages.
+void CheckType(Tensors& tensors, Value& value, const TypeCheck& check,
+               Value* base, const std::string& of, Span where);
+
+// `tensor w: type = value`; none means zeros.
+void CheckDeclaredTensor(Tensors& tensors, Value& value, const TypeCheck& check,
+                         Value* base, Span where);
+
+}  // namespace tl
