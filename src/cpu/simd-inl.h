@@ -42,6 +42,7 @@
 
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
+#include "tensor/dtype.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tl::cpu {
@@ -128,6 +129,9 @@ HWY_INLINE VF LoadFloat(const float* from) { return hn::LoadU(F32(), from); }
 HWY_INLINE VF LoadFloat(const uint16_t* from) {
   return HalfBitsToFloat(hn::LoadU(U16Lanes(), from));
 }
+HWY_INLINE VF LoadFloat(const int32_t* from) {
+  return hn::ConvertTo(F32(), hn::LoadU(I32Lanes(), from));
+}
 HWY_INLINE void StoreFloat(VF v, float* to) { hn::StoreU(v, F32(), to); }
 HWY_INLINE void StoreFloat(VF v, uint16_t* to) {
   hn::StoreU(FloatToHalfBits(v), U16Lanes(), to);
@@ -146,6 +150,14 @@ HWY_INLINE void StoreFirst(VF v, T* to, size_t count) {
   alignas(64) T lanes[kMaxFloatLanes];
   StoreFloat(v, lanes);
   std::memcpy(to, lanes, count * sizeof(T));
+}
+
+// Calls f with a pointer of the elements' type: uint16_t, float or int32_t.
+template <class F>
+HWY_INLINE auto WithElements(DType dtype, const std::byte* data, F f) {
+  if (dtype == DType::F16) return f(reinterpret_cast<const uint16_t*>(data));
+  if (dtype == DType::F32) return f(reinterpret_cast<const float*>(data));
+  return f(reinterpret_cast<const int32_t*>(data));
 }
 
 // Copies past the caches, for results too large to be found there again. The
