@@ -1,0 +1,197 @@
+// Softmax and its logarithm over the last axis: f32 inside a row, rounded once.
+// The largest element is taken off first, so nothing overflows; the sum of a
+// row's exponentials is at least 1.
+#include <algorithm>
+#include <cmath>
+
+#include "base/parallel.h"
+#include "cpu/kernels.h"
+#include "cpu/reduce_loops.h"
+#include "tensor/tensor.h"
+
+// clang-format off
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "cpu/softmax.cc"
+#include "hwy/foreach_target.h"
+#include "cpu/math-inl.h"
+// clang-format on
+
+#ifndef TL_CPU_SOFTMAX_ONCE_
+#define TL_CPU_SOFTMAX_ONCE_
+namespace tl::cpu {
+namespace {
+
+struct SoftmaxRow {
+  Stretch x;
+  float largest;
+  DType to_type;
+  std::byte* to;
+  float* exponentials;  // a row of working memory
+  bool log;
+  bool stream;
+};
+
+// Results wait here for their way past the caches.
+constexpr int64_t kPartElements = 1024;
+
+}  // namespace
+}  // namespace tl::cpu
+#endif  // TL_CPU_SOFTMAX_ONCE_
+
+HWY_BEFORE_NAMESPACE();
+namespace tl::cpu {
+namespace HWY_NAMESPACE {
+namespace {
+
+constexpr int64_t kLanes = hn::MaxLanes(F32());
+
+HWY_INLINE float SumOfLanes(VF v) {
+  alignas(64) float lanes[kLanes];
+  hn::Store(v, F32(), lanes);
+  double sum = 0;
+  for (float lane : lanes) sum += lane;
+  return static_cast<float>(sum);
+}
+
+// Stores e^(x - largest) and returns their sum. Sums of 64 vectors are added up
+// before they grow large beside what is added.
+template <class T>
+float Exponentiate(const T* x, int64_t count, float largest, float* to) {
+  const F32 d;
+  const VF top = hn::Set(d, largest);
+  VF total = hn::Zero(d);
+  int64_t i = 0;
+  while (i + 2 * kLanes <= count) {
+    const int64_t stop = std::min(count - 2 * kLanes, i + 62 * kLanes);
+    VF a = hn::Zero(d), b = hn::Zero(d);
+    for (; i <= stop; i += 2 * kLanes) {
+      const VF first = Exp(hn::Sub(LoadFloat(x + i), top));
+      const VF second = Exp(hn::Sub(LoadFloat(x + i + kLanes), top));
+      StoreFloat(first, to + i);
+      StoreFloat(second, to + i + kLanes);
+      a = hn::Add(a, first);
+      b = hn::Add(b, second);
+    }
+    total = hn::Add(total, hn::Add(a, b));
+  }
+  for (; i < count; i += kLanes) {
+    const int64_t here = std::min(kLanes, count - i);
+    VF e = Exp(hn::Sub(LoadFirst(x + i, here), top));
+    e = hn::IfThenElseZero(hn::FirstN(d, here), e);
+    StoreFirst(e, to + i, here);
+    total = hn::Add(total, e);
+  }
+  return SumOfLanes(total);
+}
+
+// What becomes of an element or its exponential v: (v - center) * scale -
+// shift. Two subtractions: center may be large beside shift and the result.
+struct Line {
+  float center;
+  float scale;
+  float shift;
+};
+
+template <class From, class To>
+void Rescale(const From* from, int64_t count, const Line& line, To* to) {
+  const F32 d;
+  const VF center = hn::Set(d, line.center), scale = hn::Set(d, line.scale);
+  const VF shift = hn::Set(d, line.shift);
+  const auto apply = [&](VF v) HWY_ATTR {
+    return hn::Sub(hn::Mul(hn::Sub(v, center), scale), shift);
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    StoreFloat(apply(LoadFloat(from + i)), to + i);
+  }
+  if (i < count) {
+    const size_t rest = static_cast<size_t>(count - i);
+    StoreFirst(apply(LoadFirst(from + i, rest)), to + i, rest);
+  }
+}
+
+template <class From, class To>
+void StoreParts(const SoftmaxRow& row, const From* from, const Line& line) {
+  alignas(64) To buffer[kPartElements];
+  To* to = reinterpret_cast<To*>(row.to);
+  for (int64_t at = 0; at < row.x.count; at += kPartElements) {
+    const int64_t count = std::min(kPartElements, row.x.count - at);
+    To* part = row.stream ? buffer : to + at;
+    Rescale(from + at, count, line, part);
+    if (!row.stream) continue;
+    StreamCopy(reinterpret_cast<std::byte*>(to + at),
+               reinterpret_cast<const std::byte*>(part), count * sizeof(To));
+  }
+}
+
+template <class From>
+void StoreRow(const SoftmaxRow& row, const From* from, const Line& line) {
+  if (row.to_type == DType::F16) {
+    StoreParts<From, uint16_t>(row, from, line);
+  } else {
+    StoreParts<From, float>(row, from, line);
+  }
+}
+
+}  // namespace
+
+void SoftmaxRowOfTarget(const SoftmaxRow& row) {
+  WithElements(row.x.dtype, row.x.data, [&](const auto* x) HWY_ATTR {
+    const float sum =
+        Exponentiate(x, row.x.count, row.largest, row.exponentials);
+    if (row.log) {
+      StoreRow(row, x, {row.largest, 1, std::log(sum)});
+    } else {
+      StoreRow(row, row.exponentials, {0, 1 / sum, 0});
+    }
+  });
+}
+
+void SoftmaxFenceOfTarget() { StreamFence(); }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tl::cpu
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tl::cpu {
+
+HWY_EXPORT(SoftmaxRowOfTarget);
+HWY_EXPORT(SoftmaxFenceOfTarget);
+
+namespace {
+
+constexpr int64_t kChunkElements = 32 << 10;
+constexpr int64_t kStreamBytes = 16 << 20;
+
+void RunSoftmax(const KernelArgs& args, bool log) {
+  const View& x = args.inputs[0];
+  const View& y = args.outputs[0];
+  const int64_t count = x.dims[x.rank - 1];
+  const int64_t size = y.size();
+  if (size == 0) return;
+  const bool stream = size * ElementBytes(y.dtype) >= kStreamBytes;
+  const int64_t grain = std::max<int64_t>(1, kChunkElements / count);
+  ParallelFor(size / count, grain, [&](int64_t first, int64_t last) {
+    const ReduceLoops& loops = GetReduceLoops();
+    const auto exponentials =
+        AllocateHost(count * static_cast<int64_t>(sizeof(float)));
+    for (int64_t i = first; i < last; ++i) {
+      const Stretch row = {x.dtype, x.data + i * count * ElementBytes(x.dtype),
+                           count};
+      HWY_DYNAMIC_DISPATCH(SoftmaxRowOfTarget)
+      ({row, loops.largest(row), y.dtype,
+        y.data + i * count * ElementBytes(y.dtype),
+        reinterpret_cast<float*>(exponentials.get()), log, stream});
+    }
+    if (stream) HWY_DYNAMIC_DISPATCH(SoftmaxFenceOfTarget)();
+  });
+}
+
+}  // namespace
+
+void Softmax(const KernelArgs& args) { RunSoftmax(args, false); }
+void LogSoftmax(const KernelArgs& args) { RunSoftmax(args, true); }
+
+}  // namespace tl::cpu
+#endif  // HWY_ONCE
