@@ -163,6 +163,11 @@ void Diagnostics::Add(Severity severity, Span span, std::string message,
   found_.push_back({severity, span, std::move(message), std::move(hint), {}});
 }
 
+void Diagnostics::Append(const Diagnostics& other) {
+  found_.insert(found_.end(), other.found_.begin(), other.found_.end());
+  errors_ += other.errors_;
+}
+
 std::vector<Diagnostic> Diagnostics::Sorted() const {
   std::vector<Diagnostic> sorted = found_;
   std::stable_sort(sorted.begin(), sorted.end(),

@@ -33,6 +33,9 @@ class Diagnostics {
   // Belongs to the fault reported last.
   void Note(Span span, std::string message);
 
+  // Takes over all that another one found.
+  void Append(const Diagnostics& other);
+
   size_t errors() const { return errors_; }
   bool full() const { return errors_ >= kMaxErrors; }
   // In the order of the text.
