@@ -176,6 +176,86 @@ TEST(MatmulTest, ManySmallProductsOfABatch) {
         RandomArray(DType::F16, {20, 300, 600}, 313), DType::F16);
 }
 
+// relu(product + bias) and (product * residual), both stored.
+ElementwiseProgram EpilogueProgram(DType dtype) {
+  ElementwiseProgram program;
+  program.inputs = 3;
+  program.input_dtypes = {dtype, dtype, dtype};
+  program.instructions = {{OpId::Add, dtype, false, {0, 1}},
+                          {OpId::Relu, dtype, false, {3}},
+                          {OpId::Mul, dtype, false, {0, 2}}};
+  program.outputs = {4, 5};
+  return program;
+}
+
+// The epilogue may not change a bit of what separate steps give.
+void CheckEpilogue(const TestArray& x, const TestArray& w, DType dtype) {
+  const ElementwiseProgram program = EpilogueProgram(dtype);
+  ForEachTarget([&] {
+    const TestArray y = ResultOf(x, w, dtype);
+    Call(Matmul, {x, w}, {y});
+    const TestArray bias = RandomArray(dtype, {y.dims.back()}, 601);
+    const TestArray residual = RandomArray(dtype, y.dims, 602);
+    const TestArray relu = ResultOf(x, w, dtype), mul = ResultOf(x, w, dtype);
+    const View inputs[] = {x.AsView(), w.AsView(),
+                           BroadcastTo(bias, y.dims).AsView(),
+                           residual.AsView()};
+    const View outputs[] = {relu.AsView(), mul.AsView()};
+    KernelArgs args;
+    args.inputs = inputs;
+    args.outputs = outputs;
+    args.dtype = dtype;
+    args.program = &program;
+    Matmul(args);
+    std::vector<double> want_relu, want_mul;
+    for (int64_t i = 0; i < ElementCount(y.dims); ++i) {
+      const double sum =
+          RoundedTo(dtype, y.Get(i) + bias.Get(i % y.dims.back()));
+      want_relu.push_back(std::max(sum, 0.0));
+      want_mul.push_back(RoundedTo(dtype, y.Get(i) * residual.Get(i)));
+    }
+    ExpectClose(relu, want_relu, 0);
+    ExpectClose(mul, want_mul, 0);
+  });
+}
+
+TEST(MatmulTest, EpilogueEqualsSeparateSteps) {
+  struct Size {
+    int64_t m, k, n;
+  };
+  const Size sizes[] = {{1, 50, 70},  {6, 300, 1100}, {3, 0, 5},
+                        {40, 30, 75}, {200, 520, 90}, {130, 70, 1}};
+  for (const Size& size : sizes) {
+    SCOPED_TRACE(testing::Message()
+                 << size.m << " x " << size.k << " x " << size.n);
+    for (DType dtype : {DType::F16, DType::F32}) {
+      const TestArray x = RandomArray(dtype, {size.m, size.k}, 603);
+      CheckEpilogue(x, RandomArray(dtype, {size.k, size.n}, 604), dtype);
+      CheckEpilogue(x, RandomTransposed(dtype, size.k, size.n, 605), dtype);
+    }
+  }
+}
+
+TEST(MatmulTest, EpilogueRunsThroughABatch) {
+  CheckEpilogue(RandomArray(DType::F16, {3, 4, 7, 19}, 606),
+                RandomArray(DType::F16, {3, 4, 19, 21}, 607), DType::F16);
+  CheckEpilogue(
+      RandomArray(DType::F16, {5, 30, 19}, 608),
+      BroadcastTo(RandomArray(DType::F16, {19, 21}, 609), {5, 19, 21}),
+      DType::F16);
+}
+
+TEST(MatmulTest, AMatrixTimesAVectorReadsTheMatrixAsItLies) {
+  for (int64_t m : {1, 9, 70, 1030}) {
+    for (int64_t k : {1, 33, 600}) {
+      const TestArray v = RandomArray(DType::F16, {k, 1}, 611);
+      Check(RandomArray(DType::F16, {m, k}, 610), v, DType::F16);
+      Check(RandomTransposed(DType::F16, m, k, 612), v, DType::F16);
+      Check(RandomSpread(DType::F16, m, k, 613), v, DType::F16);
+    }
+  }
+}
+
 TEST(MatmulTest, NoTermsSumToZero) {
   for (DType dtype : {DType::F16, DType::F32}) {
     Check(RandomArray(dtype, {2, 3, 0}, 1), RandomArray(dtype, {2, 0, 301}, 1),
