@@ -123,6 +123,11 @@ Value Vm::RunModule(uint16_t module) {
   return Run(*program_.modules[module].top_level);
 }
 
+const Value* Vm::FindGlobal(uint16_t slot) const {
+  if (slot >= globals_.size() || globals_[slot].is_unset()) return nullptr;
+  return &globals_[slot];
+}
+
 Value Vm::NewCell(Value value) {
   auto* cell = new CellObject(&cells_);
   cell->value = std::move(value);

@@ -53,6 +53,9 @@ class Vm {
   // A call by a built-in, with positional arguments.
   Value Call(const Value& callee, std::span<const Value> arguments);
 
+  // The value of a global; null before it has one.
+  const Value* FindGlobal(uint16_t slot) const;
+
   Tensors& tensors() { return tensors_; }
   Models& models() { return models_; }
   Output& output() { return output_; }
