@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "lang/source.h"
@@ -482,6 +483,10 @@ struct TestStmt : StmtOf<StmtKind::kTest> {
 struct SyntaxTree {
   uint32_t source = 0;
   std::vector<StmtPtr> statements;
+  // Names in statements that were left out for their faults: some of them may
+  // be declared there.
+  std::unordered_set<std::string> faulty_names;
+  bool ends_early = false;  // nothing after some fault could be understood
 };
 
 }  // namespace tl

@@ -10,6 +10,7 @@ namespace tl {
 
 void Check(const LoadedProgram& program, const CheckOptions& options,
            Diagnostics& diagnostics) {
+  if (!program.complete) return;
   Diagnostics found;
   Checker checker(program, options, Checker::Models::kRead, found);
   checker.Run();
@@ -36,6 +37,9 @@ void Checker::CheckModule(size_t index) {
   ended_.clear();
   top_level_changes_.clear();
   for (const std::string& name : options_.known_names) {
+    Declare(name, {}).forgotten = true;
+  }
+  for (const std::string& name : module.tree.faulty_names) {
     Declare(name, {}).forgotten = true;
   }
   CollectNames(module);

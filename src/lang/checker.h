@@ -22,7 +22,8 @@ struct CheckOptions {
   enum class Mode { kProgram, kSession } mode = Mode::kProgram;
 };
 
-// The program has been loaded without errors.
+// Also of a program with syntax errors: what could be parsed is checked. An
+// incomplete one is not, since any name may stand in what is missing.
 void Check(const LoadedProgram& program, const CheckOptions& options,
            Diagnostics& diagnostics);
 

@@ -234,17 +234,16 @@ StaticType Checker::CallFunction(const FunctionDecl& function, Span span,
 void Checker::BindDims(const FunctionDecl& function, const ParamDecl& parameter,
                        const Arg& arg, DimBinding& dims) {
   const TypeExpr& type = parameter.type;
-  if (type.kind != TypeKind::kElementTensor || !arg.type.is(Kind::kTensor) ||
-      !arg.type.tensor) {
-    return;
-  }
-  const TensorRef& tensor = arg.type.tensor;
-  const Shape& shape = tensor->shape();
+  if (type.kind != TypeKind::kElementTensor) return;
+  std::optional<TensorRef> tensor = AsTensor(arg.type);
+  if (!tensor) return;
+  const Shape& shape = (*tensor)->shape();
+  // A list is made into a tensor of the type that is wanted.
+  bool element = shape.rank() == 0 || arg.type.is(Kind::kList) ||
+                 LanguageName((*tensor)->dtype()) == NameOf(type.element);
   int count = static_cast<int>(type.dims.size());
   int leading = shape.rank() - count;
   bool fits = type.leading_any ? leading >= 0 : leading == 0;
-  bool element = shape.rank() == 0 ||
-                 LanguageName(tensor->dtype()) == NameOf(type.element);
   fits = fits && element;
   for (int i = 0; fits && i < count; ++i) {
     const DimExpr& dim = type.dims[i];
@@ -266,11 +265,14 @@ void Checker::BindDims(const FunctionDecl& function, const ParamDecl& parameter,
                   Same(*rows, shape[1]) && Same(*columns, shape[0]);
     if (turned) hint = "the transpose would fit: '.T'";
   }
-  Report(
-      arg.span,
-      fmt::format("{}: '{}' is {}; expected {}{}", name, parameter.name,
-                  arg.type.ToString(), ToString(type), KnownDims(type, dims)),
-      hint);
+  std::string given = arg.type.ToString();
+  if (arg.type.is(Kind::kList)) {
+    given = fmt::format("{}{}", NameOf(type.element), shape.ToString());
+  }
+  Report(arg.span,
+         fmt::format("{}: '{}' is {}; expected {}{}", name, parameter.name,
+                     given, ToString(type), KnownDims(type, dims)),
+         hint);
 }
 
 // Nothing where a name in it is not bound.

@@ -114,6 +114,8 @@ class Checker {
                   StaticType value);
   void AssignPlace(const AssignStmt& assign);
   void CheckTensorDeclaration(const TensorStmt& tensor);
+  void CheckInitialiser(const StaticType& value, const StaticType& declared,
+                        const TensorStmt& tensor);
   void CheckFor(const ForStmt& loop);
   void CheckLoopBody(const StmtBlock& body, const std::string& name,
                      StaticType element);

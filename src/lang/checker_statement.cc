@@ -243,13 +243,33 @@ void Checker::CheckTensorDeclaration(const TensorStmt& tensor) {
              fmt::format("'{}' is {}; expected {}", tensor.name,
                          value.ToString(), Described(TypeKind::kTensor)));
     }
-    bool filled = value.is_number() || value.is(Kind::kList);
-    if (!filled) {
-      CheckFits(value, tensor.type, dim_scope, fmt::format("'{}'", tensor.name),
-                tensor.value->span);
-    }
+    CheckInitialiser(value, declared, tensor);
   }
   Declare(tensor.name, std::move(declared));
+}
+
+// A scalar fills the tensor, a flat list of the right count is its elements in
+// order; anything else has its shape.
+void Checker::CheckInitialiser(const StaticType& value,
+                               const StaticType& declared,
+                               const TensorStmt& tensor) {
+  if (!value.tensor || !declared.tensor) return;
+  const Shape& shape = value.tensor->shape();
+  const Shape& expected = declared.tensor->shape();
+  StaticType made = value;
+  if (value.is(Kind::kList)) {
+    made = StaticType::Tensor(
+        MakeRef<TensorValue>(TensorType{declared.tensor->dtype(), shape}));
+    if (shape.rank() == 1 && expected.rank() != 1) {
+      Dim count = 1;
+      for (Dim dim : expected) count = count * dim;
+      if (!Clash(count, shape[0])) return;
+    }
+  }
+  if (shape.rank() == 0) return;
+  int dim_scope = functions_.empty() ? 0 : functions_.back().dim_scope;
+  CheckFits(made, tensor.type, dim_scope, fmt::format("'{}'", tensor.name),
+            tensor.value->span);
 }
 
 // --- Branches and loops ------------------------------------------------------

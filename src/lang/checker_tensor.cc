@@ -91,11 +91,13 @@ Argument ArgumentOf(const DefaultValue& value) {
   return Argument::None();
 }
 
-// A list given where a row says `any` may be sizes or a tensor: which of them,
-// the function decides by what it holds. Ints are both.
-bool IsLooseList(const StaticType& value) {
+// A list given where a row says `any` may be sizes or a tensor: the function
+// decides by what else it is given. Of several values, ints are sizes.
+enum class ListPlace { kAlone, kAmongRest };
+
+bool IsLooseList(const StaticType& value, ListPlace place) {
   if (!value.is(Kind::kList)) return false;
-  if (!value.elements) return true;
+  if (place == ListPlace::kAlone || !value.elements) return true;
   for (const StaticType& element : *value.elements) {
     if (!element.is(Kind::kInt)) return true;
   }
@@ -180,7 +182,7 @@ StaticType Checker::CallTensorFunction(const FunctionInfo& function,
       std::vector<Argument> rest;
       for (int at : binding.rest) {
         const StaticType& value = args[at].type;
-        loose = loose || IsLooseList(value);
+        loose = loose || IsLooseList(value, ListPlace::kAmongRest);
         scalars = scalars && value.is_number();
         rest.push_back(ArgumentOf(value, TypeKind::kAny));
       }
@@ -189,8 +191,8 @@ StaticType Checker::CallTensorFunction(const FunctionInfo& function,
       arguments.push_back(ArgumentOf(parameter.default_value));
     } else {
       const StaticType& value = args[binding.arguments[i]].type;
-      loose =
-          loose || (parameter.type != TypeKind::kTensor && IsLooseList(value));
+      loose = loose || (parameter.type != TypeKind::kTensor &&
+                        IsLooseList(value, ListPlace::kAlone));
       if (parameter.type == TypeKind::kTensor) {
         scalars = scalars && value.is_number();
       }

@@ -291,6 +291,50 @@ TEST(Checker, ChecksDeclaredTensors) {
             "dimensions 3 and 4 differ\n");
 }
 
+TEST(Checker, ChecksListsAndNumbersGivenForTensors) {
+  EXPECT_EQ(Messages("tensor w: float16[2, 3] = [1, 2, 3, 4]\n"
+                     "tensor v: float16[2, 3] = 0.5\n"
+                     "tensor u: float16[2, 3] = [[1, 2], [3, 4]]"),
+            "1: 'w' is float16[4]; expected float16[2, 3]\n"
+            "3: 'u' is float16[2, 2]; expected float16[2, 3]\n");
+  EXPECT_EQ(Messages("fn f(x: float16[N, 2]) { x }\nf([[1, 2], [3, 4]])\n"
+                     "f([1.0, 2.0])\nf(1.0)\n"
+                     "layer_norm([1.0, 2.0], [1, 1], [0, 0]).shape"),
+            "3: f: 'x' is float16[2]; expected float16[N, 2]\n"
+            "4: f: 'x' is a float; expected float16[N, 2]\n");
+}
+
+TEST(Checker, ChecksWhatCouldBeParsed) {
+  Sources sources;
+  Diagnostics diagnostics;
+  FakeFiles files;
+  LoadedProgram program = LoadProgram(
+      sources.Add("t.tl",
+                  "print(one)\nlet two = =\nfn f(x: flot) {\n    return x\n}\n"
+                  "print(two, f(1))\nprint(three)"),
+      "t.tl", files, sources, diagnostics);
+  Check(program, {}, diagnostics);
+  std::string messages;
+  for (const Diagnostic& found : diagnostics.Sorted()) {
+    messages += found.message.substr(0, 21) + "\n";
+  }
+  EXPECT_EQ(messages,
+            "unknown name 'one'\nunexpected '='; expec\n'flot' is not a "
+            "type;\nunknown name 'three'\n");
+}
+
+TEST(Checker, SaysNothingOfATextWhoseEndIsMissing) {
+  Sources sources;
+  Diagnostics diagnostics;
+  FakeFiles files;
+  LoadedProgram program =
+      LoadProgram(sources.Add("t.tl", "print(one)\nprint(f("), "t.tl", files,
+                  sources, diagnostics);
+  EXPECT_FALSE(program.complete);
+  Check(program, {}, diagnostics);
+  EXPECT_EQ(diagnostics.errors(), 1u);
+}
+
 TEST(Checker, ChecksConditionsMembersAndSubscripts) {
   EXPECT_EQ(Messages("let x = zeros([2, 3])\nif x { print(1) }\n"
                      "print(x.shpe)\nprint(x.sum)\nprint(x[5])\n"
@@ -326,6 +370,21 @@ TEST(Checker, AcceptsTheGuide) {
                      "print(\"Output shape:\", output.shape)\n"
                      "save_model(model, \"output.safetensors\")"),
             "");
+}
+
+TEST(Checker, WalksTheTallestTree) {
+  std::string sum = "let x = 1\nprint(x";
+  for (int i = 0; i < 900; ++i) sum += " + x";
+  EXPECT_EQ(Messages(sum + ")"), "");
+  std::string lists = "print(";
+  for (int i = 0; i < 450; ++i) lists += "[";
+  lists += "1";
+  for (int i = 0; i < 450; ++i) lists += "]";
+  EXPECT_EQ(Messages(lists + ")"), "");
+  std::string functions;
+  for (int i = 0; i < 300; ++i) functions += "let f = fn() { ";
+  for (int i = 0; i < 300; ++i) functions += "}";
+  EXPECT_EQ(Messages(functions), "");
 }
 
 TEST(Checker, AcceptsSessions) {

@@ -29,12 +29,15 @@ class Loader {
     LoadedModule module;
     module.path = path;
     module.tree = Parse(source, diagnostics_);
+    program_.complete = program_.complete && !module.tree.ends_early;
     loading_.push_back(path);
     for (const StmtPtr& statement : module.tree.statements) {
       const auto* import = FindAs<ImportStmt>(*statement);
       if (!import) continue;
       if (std::optional<size_t> index = Import(*import, path)) {
         module.imports.push_back(*index);
+      } else {
+        program_.complete = false;
       }
     }
     loading_.pop_back();

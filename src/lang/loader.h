@@ -31,13 +31,17 @@ class ModuleFiles {
 struct LoadedModule {
   std::string path;  // canonical; empty for a program that is no file
   SyntaxTree tree;
-  // Per import statement of the tree, in order: index in LoadedProgram.
+  // Per import statement of the tree, in order: index in LoadedProgram. Those
+  // that failed (and were reported) are left out.
   std::vector<size_t> imports;
 };
 
 struct LoadedProgram {
   // In running order; the program itself is the last.
   std::vector<LoadedModule> modules;
+  // False where a file, or the end of one, is missing: then nothing can be said
+  // about names.
+  bool complete = true;
 };
 
 // `main` is the program's source; `path` is where it lies ("" if it is no

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "lang/ast.h"
@@ -164,6 +165,7 @@ class Parser {
   int height_ = 0;
   int block_depth_ = 0;
   bool ended_early_ = false;
+  std::unordered_set<std::string> faulty_names_;
   std::optional<Span> main_;
 };
 

@@ -70,7 +70,9 @@ SyntaxTree Parser::Run() {
       }
     }
   } catch (const ParsingEnds&) {
+    tree.ends_early = true;
   }
+  tree.faulty_names = std::move(faulty_names_);
   return tree;
 }
 
@@ -245,11 +247,15 @@ void Parser::SkipFaultyStatement(size_t open_before, size_t began_at) {
   while (!At(TokenKind::kEnd)) {
     if (depth == 0 && (Next().newline_before || At(TokenKind::kSemicolon) ||
                        At(TokenKind::kRightBrace))) {
-      return;
+      break;
     }
     if (OpensBracket(Kind())) ++depth;
     if (ClosesBracket(Kind()) && depth > 0) --depth;
     Take();
+  }
+  for (size_t i = began_at; i < at_; ++i) {
+    if (lexed_.tokens[i].kind != TokenKind::kName) continue;
+    faulty_names_.emplace(TextOf(lexed_.tokens[i]));
   }
 }
 
