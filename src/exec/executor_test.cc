@@ -302,6 +302,15 @@ TEST_F(ExecutorTest, CopiesBeforeWritingWhenTheOldValueIsHeld) {
   EXPECT_EQ(Values(x), (Doubles{1, 2, 3}));
 }
 
+TEST_F(ExecutorTest, CopiesBeforeWritingWhenThePartIsAViewOfTheTensor) {
+  const NodePtr a = Make({5}, {1, 2, 3, 4, 5});
+  TensorRef x = Unary(builder_, OpId::Neg, Unary(builder_, OpId::Neg, a));
+  const TensorRef part = Slice(builder_, x, 0, 0, 4);
+  x = Assign(builder_, x, std::array<int64_t, 1>{1},
+             std::array<int64_t, 1>{1}, Shape{4}, part);
+  EXPECT_EQ(Values(x), (Doubles{1, 1, 2, 3, 4}));
+}
+
 TEST_F(ExecutorTest, ALongChainNeedsNoStackToRunOrToDie) {
   const NodePtr one = Make({1}, {1});
   TensorRef x = Make({1}, {0});

@@ -353,7 +353,10 @@ class Planner {
 
   void ChooseDonor(Step& step) {
     if (step.op == OpId::Assign) {
-      step.donor = 0;  // the executor sees whether x is free to be written
+      // The executor sees whether x is free to be written. Not where the part
+      // is a view of x itself: x[1:5] = x[0:4] reads what it would overwrite.
+      const Operand &x = step.inputs[0], &part = step.inputs[1];
+      if (x.source != part.source || x.index != part.index) step.donor = 0;
       return;
     }
     if (step.op != OpId::Identity || step.outputs.empty()) return;
