@@ -241,16 +241,16 @@ LoopOperand ElementwiseGroup::PlaceResult(int value, DType dtype, int64_t begin,
   return At(dtype, buffer);
 }
 
-// Asks for the operands of the next block while this one is computed: the
-// processor's own prefetching stops whenever a loop does not touch a stream, so
-// memory would rest during exp. Each instruction asks for its share.
+// Asks for the operands of the next block while this one is computed, each
+// instruction for its share: the processor's own prefetching stops whenever a
+// loop does not touch a stream, so memory would rest during exp.
 void ElementwiseGroup::Prefetch(int64_t begin, int part) const {
   if (begin >= size_) return;
+  const int64_t count = std::min(block_, size_ - begin);
   const int64_t parts = static_cast<int64_t>(program_.instructions.size());
   for (int i = handed_over_; i < program_.inputs; ++i) {
     const Input& input = inputs_[i];
     if (input.access != Input::Access::kFlat) continue;
-    const int64_t count = std::min(block_, size_ - begin);
     const std::byte* from = input.data + begin * input.element_bytes;
     const int64_t bytes = count * input.element_bytes;
     const int64_t end = bytes * (part + 1) / parts;

@@ -5,10 +5,11 @@
 #include <cmath>
 #include <memory>
 
-#include "base/half.h"
 #include "base/parallel.h"
+#include "cpu/half_rows.h"
 #include "cpu/kernels.h"
 #include "cpu/reduce_loops.h"
+#include "tensor/tensor.h"
 
 // clang-format off
 #undef HWY_TARGET_INCLUDE
@@ -33,7 +34,7 @@ struct NormPart {
   float scale;
   const float* weight;
   const float* bias;      // null: none
-  const std::byte* next;  // of the next row, to be asked for
+  const std::byte* next;  // the same part of the next row
   bool stream;
 };
 
@@ -55,15 +56,25 @@ void NormElements(const NormPart& part, const From* from, To* to) {
   const VF center = hn::Set(F32(), part.center);
   const VF scale = hn::Set(F32(), part.scale);
   const auto apply = [&](VF x, VF weight, VF bias) HWY_ATTR {
-    const VF y = hn::Mul(hn::Mul(hn::Sub(x, center), scale), weight);
-    return has_bias ? hn::Add(y, bias) : y;
+    const VF y = hn::Mul(hn::Sub(x, center), scale);
+    return has_bias ? hn::MulAdd(y, weight, bias) : hn::Mul(y, weight);
   };
-  int64_t i = 0;
-  for (; i + kLanes <= part.count; i += kLanes) {
-    hwy::Prefetch(reinterpret_cast<const From*>(part.next) + i);
+  const auto at = [&](int64_t i) HWY_ATTR {
     const VF weight = LoadFloat(part.weight + i);
     const VF bias = has_bias ? LoadFloat(part.bias + i) : weight;
-    StoreFloat(apply(LoadFloat(from + i), weight, bias), to + i);
+    return apply(LoadFloat(from + i), weight, bias);
+  };
+  int64_t i = 0;
+  for (; i + 2 * kLanes <= part.count; i += 2 * kLanes) {
+    // The sums before this left the memory idle.
+    hwy::Prefetch(reinterpret_cast<const From*>(part.next) + i);
+    const VF first = at(i), second = at(i + kLanes);
+    StoreFloat(first, to + i);
+    StoreFloat(second, to + i + kLanes);
+  }
+  if (i + kLanes <= part.count) {
+    StoreFloat(at(i), to + i);
+    i += kLanes;
   }
   if (i < part.count) {
     const size_t rest = static_cast<size_t>(part.count - i);
@@ -115,24 +126,34 @@ namespace {
 constexpr int64_t kChunkElements = 32 << 10;
 constexpr int64_t kStreamBytes = 16 << 20;
 
-// A weight or bias as f32, shared by all rows.
-std::unique_ptr<float[]> AsFloats(const View& view) {
-  const int64_t n = view.size();
-  auto floats = std::make_unique<float[]>(n);
-  for (int64_t i = 0; i < n; ++i) {
-    floats[i] = view.dtype == DType::F16 ? HalfToFloat(view.as<uint16_t>()[i])
-                : view.dtype == DType::F32
-                    ? view.as<float>()[i]
-                    : static_cast<float>(view.as<int32_t>()[i]);
+// One f32 per element of a row, at a cache line's start: a vector that crosses
+// lines costs two loads.
+class RowFloats {
+ public:
+  RowFloats() = default;
+  // A weight or bias, shared by all rows.
+  explicit RowFloats(const View& view) : RowFloats(view.size()) {
+    const int64_t n = view.size();
+    if (view.dtype == DType::F16) {
+      HalvesToFloats(view.as<uint16_t>(), get(), n);
+    } else if (view.dtype == DType::F32) {
+      std::copy_n(view.as<float>(), n, get());
+    } else {
+      std::copy_n(view.as<int32_t>(), n, get());
+    }
   }
-  return floats;
-}
+  static RowFloats Ones(int64_t n) {
+    RowFloats ones(n);
+    std::fill_n(ones.get(), n, 1.0f);
+    return ones;
+  }
+  float* get() const { return reinterpret_cast<float*>(block_.get()); }
 
-std::unique_ptr<float[]> Ones(int64_t n) {
-  auto floats = std::make_unique<float[]>(n);
-  std::fill_n(floats.get(), n, 1.0f);
-  return floats;
-}
+ private:
+  explicit RowFloats(int64_t n)
+      : block_(AllocateHost(n * int64_t{sizeof(float)})) {}
+  std::shared_ptr<std::byte> block_;
+};
 
 struct RowNorm {
   const View& x;
@@ -192,9 +213,10 @@ void LayerNorm(const KernelArgs& args) {
   int64_t row = 1;
   for (int64_t i = 0; i < args.ints[0]; ++i) row *= x.dims[x.rank - 1 - i];
   const bool has_weight = args.ints[1] & 1, has_bias = args.ints[1] & 2;
-  const auto weight = has_weight ? AsFloats(args.inputs[1]) : Ones(row);
+  const auto weight =
+      has_weight ? RowFloats(args.inputs[1]) : RowFloats::Ones(row);
   const auto bias =
-      has_bias ? AsFloats(args.inputs[has_weight ? 2 : 1]) : nullptr;
+      has_bias ? RowFloats(args.inputs[has_weight ? 2 : 1]) : RowFloats();
   RunNorm({x, args.outputs[0], row, args.numbers[0], true, weight.get(),
            bias.get()});
 }
@@ -203,7 +225,7 @@ void RmsNorm(const KernelArgs& args) {
   const View& x = args.inputs[0];
   const int64_t row = x.dims[x.rank - 1];
   const auto weight =
-      args.inputs.size() > 1 ? AsFloats(args.inputs[1]) : Ones(row);
+      args.inputs.size() > 1 ? RowFloats(args.inputs[1]) : RowFloats::Ones(row);
   RunNorm(
       {x, args.outputs[0], row, args.numbers[0], false, weight.get(), nullptr});
 }

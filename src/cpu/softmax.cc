@@ -29,6 +29,7 @@ struct SoftmaxRow {
   float* exponentials;  // a row of working memory
   bool log;
   bool stream;
+  const std::byte* next;  // row, or this one where it is the last
 };
 
 // Results wait here for their way past the caches.
@@ -56,7 +57,8 @@ HWY_INLINE float SumOfLanes(VF v) {
 // Stores e^(x - largest) and returns their sum. Sums of 64 vectors are added up
 // before they grow large beside what is added.
 template <class T>
-float Exponentiate(const T* x, int64_t count, float largest, float* to) {
+float Exponentiate(const T* x, int64_t count, float largest, const T* next,
+                   float* to) {
   const F32 d;
   const VF top = hn::Set(d, largest);
   VF total = hn::Zero(d);
@@ -65,6 +67,7 @@ float Exponentiate(const T* x, int64_t count, float largest, float* to) {
     const int64_t stop = std::min(count - 2 * kLanes, i + 62 * kLanes);
     VF a = hn::Zero(d), b = hn::Zero(d);
     for (; i <= stop; i += 2 * kLanes) {
+      hwy::Prefetch(next + i);  // memory would rest during exp
       const VF first = Exp(hn::Sub(LoadFloat(x + i), top));
       const VF second = Exp(hn::Sub(LoadFloat(x + i + kLanes), top));
       StoreFloat(first, to + i);
@@ -84,52 +87,55 @@ float Exponentiate(const T* x, int64_t count, float largest, float* to) {
   return SumOfLanes(total);
 }
 
-// What becomes of an element or its exponential v: (v - center) * scale -
-// shift. Two subtractions: center may be large beside shift and the result.
-struct Line {
-  float center;
+// What an exponential becomes, or for the logarithm an element. There in two
+// subtractions: `largest` may be large beside the logarithm and the result.
+struct Scaled {
   float scale;
-  float shift;
+  HWY_INLINE VF operator()(VF v) const {
+    return hn::Mul(v, hn::Set(F32(), scale));
+  }
+};
+struct Lowered {
+  float largest;
+  float log_sum;
+  HWY_INLINE VF operator()(VF v) const {
+    const F32 d;
+    return hn::Sub(hn::Sub(v, hn::Set(d, largest)), hn::Set(d, log_sum));
+  }
 };
 
-template <class From, class To>
-void Rescale(const From* from, int64_t count, const Line& line, To* to) {
-  const F32 d;
-  const VF center = hn::Set(d, line.center), scale = hn::Set(d, line.scale);
-  const VF shift = hn::Set(d, line.shift);
-  const auto apply = [&](VF v) HWY_ATTR {
-    return hn::Sub(hn::Mul(hn::Sub(v, center), scale), shift);
-  };
+template <class From, class Change, class To>
+void ChangeAll(const From* from, int64_t count, const Change& change, To* to) {
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    StoreFloat(apply(LoadFloat(from + i)), to + i);
+    StoreFloat(change(LoadFloat(from + i)), to + i);
   }
   if (i < count) {
     const size_t rest = static_cast<size_t>(count - i);
-    StoreFirst(apply(LoadFirst(from + i, rest)), to + i, rest);
+    StoreFirst(change(LoadFirst(from + i, rest)), to + i, rest);
   }
 }
 
-template <class From, class To>
-void StoreParts(const SoftmaxRow& row, const From* from, const Line& line) {
+template <class To, class From, class Change>
+void StoreParts(const SoftmaxRow& row, const From* from, const Change& change) {
   alignas(64) To buffer[kPartElements];
   To* to = reinterpret_cast<To*>(row.to);
   for (int64_t at = 0; at < row.x.count; at += kPartElements) {
     const int64_t count = std::min(kPartElements, row.x.count - at);
     To* part = row.stream ? buffer : to + at;
-    Rescale(from + at, count, line, part);
+    ChangeAll(from + at, count, change, part);
     if (!row.stream) continue;
     StreamCopy(reinterpret_cast<std::byte*>(to + at),
                reinterpret_cast<const std::byte*>(part), count * sizeof(To));
   }
 }
 
-template <class From>
-void StoreRow(const SoftmaxRow& row, const From* from, const Line& line) {
+template <class From, class Change>
+void StoreRow(const SoftmaxRow& row, const From* from, const Change& change) {
   if (row.to_type == DType::F16) {
-    StoreParts<From, uint16_t>(row, from, line);
+    StoreParts<uint16_t>(row, from, change);
   } else {
-    StoreParts<From, float>(row, from, line);
+    StoreParts<float>(row, from, change);
   }
 }
 
@@ -138,11 +144,12 @@ void StoreRow(const SoftmaxRow& row, const From* from, const Line& line) {
 void SoftmaxRowOfTarget(const SoftmaxRow& row) {
   WithElements(row.x.dtype, row.x.data, [&](const auto* x) HWY_ATTR {
     const float sum =
-        Exponentiate(x, row.x.count, row.largest, row.exponentials);
+        Exponentiate(x, row.x.count, row.largest,
+                     reinterpret_cast<decltype(x)>(row.next), row.exponentials);
     if (row.log) {
-      StoreRow(row, x, {row.largest, 1, std::log(sum)});
+      StoreRow(row, x, Lowered{row.largest, std::log(sum)});
     } else {
-      StoreRow(row, row.exponentials, {0, 1 / sum, 0});
+      StoreRow(row, row.exponentials, Scaled{1 / sum});
     }
   });
 }
@@ -176,13 +183,14 @@ void RunSoftmax(const KernelArgs& args, bool log) {
     const ReduceLoops& loops = GetReduceLoops();
     const auto exponentials =
         AllocateHost(count * static_cast<int64_t>(sizeof(float)));
+    const int64_t from_bytes = count * ElementBytes(x.dtype);
     for (int64_t i = first; i < last; ++i) {
-      const Stretch row = {x.dtype, x.data + i * count * ElementBytes(x.dtype),
-                           count};
+      const Stretch row = {x.dtype, x.data + i * from_bytes, count};
+      const std::byte* next = row.data + (i + 1 < last ? from_bytes : 0);
       HWY_DYNAMIC_DISPATCH(SoftmaxRowOfTarget)
       ({row, loops.largest(row), y.dtype,
         y.data + i * count * ElementBytes(y.dtype),
-        reinterpret_cast<float*>(exponentials.get()), log, stream});
+        reinterpret_cast<float*>(exponentials.get()), log, stream, next});
     }
     if (stream) HWY_DYNAMIC_DISPATCH(SoftmaxFenceOfTarget)();
   });
