@@ -98,6 +98,91 @@ void ElementwiseAgainstTriad() {
                      kRounds);
 }
 
+void Copy(const Tensor& to, const Tensor& from) {
+  // One long copy per thread: the C library then streams past the caches.
+  ParallelFor(to.bytes(), to.bytes() / Threads(),
+              [&](int64_t begin, int64_t end) {
+                std::memcpy(to.data.get() + begin, from.data.get() + begin,
+                            end - begin);
+              });
+}
+
+// Read once, written once.
+void RowsAgainstCopy() {
+  const Tensor x = Halves(kElements, 1), y = Halves(kElements, 2);
+  const Tensor weight = Halves(kRow, 3), bias = Halves(kRow, 4);
+  View vector = RowsOf(weight, kRow);
+  vector.rank = 1;
+  vector.dims[0] = kRow;
+  vector.strides[0] = 1;
+  View other = vector;
+  other.data = bias.data.get();
+  const View inputs[] = {RowsOf(x, kRow), vector, other};
+  const View output = RowsOf(y, kRow);
+  const int64_t ints[] = {1, 3};
+  const double eps[] = {1e-5};
+  const auto run = [&](void (*kernel)(const KernelArgs&), size_t count) {
+    KernelArgs args;
+    args.inputs = {inputs, count};
+    args.outputs = {&output, 1};
+    args.ints = ints;
+    args.numbers = eps;
+    kernel(args);
+  };
+  const double bytes = 2 * kElements * 2.0;
+  bench::PrintRatios(
+      {{"memcpy, read + written", bytes, [&] { Copy(y, x); }},
+       {"rms_norm, rows of 4096", bytes, [&] { run(cpu::RmsNorm, 2); }},
+       {"layer_norm, rows of 4096", bytes, [&] { run(cpu::LayerNorm, 3); }},
+       {"softmax, rows of 4096", bytes, [&] { run(cpu::Softmax, 1); }},
+       {"sum of rows (bytes read)", bytes / 2,
+        [&] {
+          KernelArgs args;
+          View sums = RowsOf(y, 1);
+          sums.rank = 1;
+          args.inputs = inputs;
+          args.outputs = {&sums, 1};
+          const int64_t axes[] = {1, 1};
+          args.ints = axes;
+          cpu::Sum(args);
+        }}},
+      kRounds);
+}
+
+// A whole model's worth: 1 G elements would be 2 GB of f16; the rate is the
+// same from 64 M on.
+void DecodeAgainstCopy() {
+  const Tensor narrow = Halves(kElements, 1), half = Halves(kElements, 2);
+  Tensor wide = MakeTensor(DType::F32, Shape({Dim(kElements)}));
+  ParallelFor(kElements, kChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      wide.as<float>()[i] = static_cast<float>(i % 1000) - 499.5f;
+    }
+  });
+  Tensor brain = MakeTensor(DType::BF16, Shape({Dim(kElements)}));
+  ParallelFor(kElements, kChunk, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      brain.as<uint16_t>()[i] = FloatToBFloat16(wide.as<float>()[i]);
+    }
+  });
+  const auto run = [&](const Tensor& from) {
+    const View input = RowsOf(from, kRow), output = RowsOf(half, kRow);
+    DecodeCounts counts;
+    KernelArgs args;
+    args.inputs = {&input, 1};
+    args.outputs = {&output, 1};
+    args.counts = &counts;
+    cpu::Decode(args);
+  };
+  const double bytes = kElements;
+  bench::PrintRatios(
+      {{"memcpy, read + written", 4 * bytes, [&] { Copy(half, narrow); }},
+       {"BF16 to f16", 4 * bytes, [&] { run(brain); }},
+       {"F32 to f16", 6 * bytes, [&] { run(wide); }},
+       {"F16 to f16", 4 * bytes, [&] { run(narrow); }}},
+      kRounds);
+}
+
 }  // namespace
 }  // namespace tl
 
@@ -106,5 +191,7 @@ int main() {
               tl::Threads(), static_cast<long long>(tl::kElements >> 20),
               tl::kRounds);
   tl::ElementwiseAgainstTriad();
+  tl::RowsAgainstCopy();
+  tl::DecodeAgainstCopy();
   return 0;
 }
