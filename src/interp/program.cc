@@ -45,16 +45,14 @@ std::optional<LoadedProgram> Interpreter::Load(std::string name,
   const Source& source = sources_.Add(std::move(name), std::move(text));
   LoadedProgram program =
       LoadProgram(source, path, files_, sources_, diagnostics);
-  if (diagnostics.errors() == 0) {
-    const std::vector<std::string> known = Names();
-    CheckOptions options;
-    options.headers = models_.get();
-    if (kind == TopLevel::kSession) {
-      options.known_names = known;
-      options.mode = CheckOptions::Mode::kSession;
-    }
-    Check(program, options, diagnostics);
+  const std::vector<std::string> known = Names();
+  CheckOptions options;
+  options.headers = models_.get();
+  if (kind == TopLevel::kSession) {
+    options.known_names = known;
+    options.mode = CheckOptions::Mode::kSession;
   }
+  Check(program, options, diagnostics);
   Report(diagnostics);
   if (diagnostics.errors() > 0) return std::nullopt;
   return program;

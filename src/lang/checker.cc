@@ -133,6 +133,7 @@ void Checker::CheckFunction(const FunctionDecl& function, Naming naming) {
   }
   int dim_scope = scope.dim_scope;
   functions_.push_back(std::move(scope));
+  std::unordered_set<std::string> ended_around = ended_;
   size_t before = OpenScope();
   DeclareParameters(function, dim_scope);
   if (function.result.kind == TypeKind::kElementTensor) {
@@ -151,6 +152,7 @@ void Checker::CheckFunction(const FunctionDecl& function, Naming naming) {
   CheckResultGiven(function);
   CloseScope(before);
   functions_.pop_back();
+  ended_ = std::move(ended_around);
 }
 
 void Checker::DeclareParameters(const FunctionDecl& function, int dim_scope) {

@@ -158,7 +158,7 @@ StaticType Checker::CheckMethod(const CallExpr& call,
               object.is(Kind::kTokenizer) || object.is(Kind::kCache);
   bool known = own_function || FindSignature(name) || FindVariable(name) ||
                IsLaterGlobal(name);
-  if (open && !own_function) return {};
+  if (open) return {};  // it may have a member of that name
   if (!known) {
     std::string nearest = NearestName(name, BuiltinNames());
     Report(method.name_span,

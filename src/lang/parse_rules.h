@@ -1,5 +1,6 @@
 // The grammar, a method per rule: parse_statement.cc, parse_expression.cc,
-// parse_type.cc and parse_later.cc hold the rules, parser.cc what they share.
+// parse_primary.cc, parse_type.cc and parse_later.cc hold the rules, parser.cc
+// what they share.
 // A rule that meets a fault reports it and throws SyntaxFault; Statement
 // catches it and goes on after the faulty statement.
 #pragma once
@@ -119,25 +120,27 @@ class Parser {
   ExprPtr Infix(ExprPtr left);
   ExprPtr Comparison(ExprPtr left, Token op);
   ExprPtr Postfix(ExprPtr operand);
+  std::vector<CallArgument> Arguments();
+  ExprPtr CallRule(ExprPtr callee);
+  ExprPtr MemberRule(ExprPtr object);
+  ExprPtr IndexRule(ExprPtr object);
+  Subscript SubscriptRule();
+
+  // parse_primary.cc
   ExprPtr Primary();
-  ExprPtr Parenthesised();
   ExprPtr Constant();
+  ExprPtr Parenthesised();
   ExprPtr Number(Token token, Span span);
   ExprPtr Name();
   ExprPtr TypedTensor();
   ExprPtr List();
   ExprPtr Map();
-  ExprPtr CallRule(ExprPtr callee);
-  ExprPtr MemberRule(ExprPtr object);
-  ExprPtr IndexRule(ExprPtr object);
+  void EndEntry(std::string_view expected);
   ExprPtr FunctionExpression();
   ExprPtr If();
   ExprPtr Match();
-  std::vector<CallArgument> Arguments();
-  Subscript SubscriptRule();
   MatchArm Arm();
   MatchPattern PatternRule();
-  void EndEntry(std::string_view expected);
 
   // parse_type.cc
   TypeExpr Type();
