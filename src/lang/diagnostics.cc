@@ -69,6 +69,19 @@ Cell CellOf(std::string_view rest, uint32_t begin) {
   return cell;
 }
 
+// A message as the terminal will show it: names in it may be of any length, and
+// those of a model file may hold any byte.
+std::string Printable(std::string_view message) {
+  constexpr size_t kMaxCharacters = 500;
+  std::string shown;
+  for (size_t count = 0; !message.empty(); ++count) {
+    if (count == kMaxCharacters) return shown.append(kCut);
+    shown += CellOf(message, 0).text;
+    message.remove_prefix(FirstCharacter(message).bytes);
+  }
+  return shown;
+}
+
 // Where in `line` to begin showing it so that byte `caret` is seen.
 size_t FirstShown(std::string_view line, size_t caret) {
   if (line.size() <= kMaxWidth || caret <= kWidthBefore) return 0;
@@ -186,10 +199,10 @@ std::string Render(const Diagnostic& diagnostic, const Sources& sources) {
   size_t end = diagnostic.span.end - source.LineBegin(number);
   std::string text =
       fmt::format("{}: {}: {}\n{}", sources.Where(diagnostic.span),
-                  NameOf(diagnostic.severity), diagnostic.message,
+                  NameOf(diagnostic.severity), Printable(diagnostic.message),
                   RenderLine(line, begin, end));
   if (!diagnostic.hint.empty()) {
-    text += fmt::format("  hint: {}\n", diagnostic.hint);
+    text += fmt::format("  hint: {}\n", Printable(diagnostic.hint));
   }
   for (const Diagnostic& note : diagnostic.notes) text += Render(note, sources);
   return text;

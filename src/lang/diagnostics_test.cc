@@ -99,6 +99,16 @@ TEST(Diagnostics, ShowsTheFirstFaultsInOrderAndCountsTheRest) {
   EXPECT_EQ(diagnostics.errors(), 150u);
 }
 
+TEST(Diagnostics, CutsAndEscapesMessages) {
+  Sources sources;
+  sources.Add("t.tl", "x");
+  Diagnostic fault{Severity::kError, {0, 0, 1}, "\x1b[2J", "", {}};
+  EXPECT_EQ(Render(fault, sources), "t.tl:1:1: error: \\x1b[2J\n  x\n  ^\n");
+  fault.message = std::string(1000, 'a');
+  EXPECT_EQ(Render(fault, sources),
+            "t.tl:1:1: error: " + std::string(500, 'a') + "...\n  x\n  ^\n");
+}
+
 TEST(Diagnostics, FindsTheNearestName) {
   std::string_view names[] = {"weights", "bias", "relu", "x"};
   EXPECT_EQ(NearestName("wieghts", names), "weights");
