@@ -152,7 +152,6 @@ class Formatter {
   bool last_was_prefix_ = false;
   bool after_comment_ = false;
   size_t line_indent_ = 0;
-  size_t typed_tensor_ends_ = 0;  // piece index of the `>` of `tensor<...>`
 };
 
 size_t Formatter::IndentOf(const Piece& piece) const {
