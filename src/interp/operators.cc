@@ -243,8 +243,8 @@ bool SameMaps(Tensors& tensors, const Value& a, const Value& b, Span where,
 
 bool SameTensors(Tensors& tensors, const Value& a, const Value& b, Span where) {
   if (!IsArithmeticOperand(a) || !IsArithmeticOperand(b)) return false;
-  const Value x = a.is_list() ? tensors.FromList(a, where) : a;
-  const Value y = b.is_list() ? tensors.FromList(b, where) : b;
+  const Value x = a.is_list() ? tensors.Convert(a, where) : a;
+  const Value y = b.is_list() ? tensors.Convert(b, where) : b;
   if (x.is_tensor() && y.is_tensor() &&
       !(AsTensor(x)->shape() == AsTensor(y)->shape())) {
     return false;
@@ -421,7 +421,7 @@ Value CastValue(Tensors& tensors, const Value& x, const TypeExpr& type,
     case TypeKind::kElementTensor:
       return tensors.Make(x, type.element, where);
     case TypeKind::kTensor:
-      return x.is_list() ? tensors.FromList(x, where) : x;
+      return x.is_list() ? tensors.Convert(x, where) : x;
     case TypeKind::kAny:
     case TypeKind::kList:
     case TypeKind::kMap:

@@ -267,7 +267,7 @@ Value FindMemberOf(Tensors& tensors, const Value& object,
     case Tag::kList:
       // A nested list of numbers is as good as its tensor; `v.size` is not.
       if (name != "shape" && name != "rank" && name != "T") break;
-      return tensors.FindMember(tensors.FromList(object, where), name, where);
+      return tensors.FindMember(tensors.Convert(object, where), name, where);
     case Tag::kNone:
     case Tag::kUnset:
     case Tag::kBool:

@@ -66,8 +66,6 @@ class Tensors {
               const Value& part, Span where);
   // One slice of the first axis, for loops; 0 <= row.
   Value Row(const Value& x, int64_t row, Span where);
-  // A list of numbers as a tensor: int32 if all are ints, else float16.
-  Value FromList(const Value& list, Span where);
   // A list or number as a tensor of the type it has as an operand.
   Value Convert(const Value& x, Span where);
   // A list or number as a tensor of this type; a tensor converted to it.

@@ -195,7 +195,7 @@ void Check::Scalar(Value& value) {
 void Check::Tensor(Value& value) {
   if (!FitsKind(value)) FailType(value);
   if (check_.type.kind == TypeKind::kTensor) {
-    if (value.is_list()) value = tensors_.FromList(value, where_);
+    if (value.is_list()) value = tensors_.Convert(value, where_);
     return;
   }
   if (value.is_list()) {
