@@ -12,7 +12,7 @@ namespace tl {
 namespace {
 
 constexpr size_t kIndent = 4;
-constexpr std::string_view kBeforeComment = "  ";
+constexpr size_t kBeforeComment = 2;  // blanks, at least
 
 // A token or a comment, in the order of the text.
 struct Piece {
@@ -112,7 +112,7 @@ class Formatter {
       }
     }
     if (!out_.empty()) out_ += '\n';
-    return std::move(out_);
+    return AlignComments();
   }
 
  private:
@@ -121,6 +121,7 @@ class Formatter {
   void AddToken(const Piece& piece);
   size_t IndentOf(const Piece& piece) const;
   void OpenBracket(TokenKind kind);
+  std::string AlignComments() const;
   bool IsTypedTensorMark(const Piece& piece) const;
   bool IsPrefix(const Piece& piece) const;
   bool BlankBetween(const Piece& piece) const;
@@ -147,6 +148,7 @@ class Formatter {
   std::vector<Piece> pieces_;
   size_t at_ = 0;
   std::string out_;
+  std::vector<size_t> comments_;  // where in out_ a line's comment begins
   std::vector<Bracket> brackets_;
   const Piece* last_ = nullptr;  // the last token
   bool last_was_prefix_ = false;
@@ -177,8 +179,10 @@ void Formatter::BeginLine(const Piece& piece) {
 }
 
 void Formatter::AddBlanks(const Piece& piece) {
-  if (piece.comment) {
-    out_ += piece.text.starts_with("//") ? kBeforeComment : " ";
+  if (piece.comment && piece.text.starts_with("//")) {
+    comments_.push_back(out_.size());
+  } else if (piece.comment) {
+    out_ += ' ';
   } else if (after_comment_ || BlankBetween(piece) || WouldJoin(piece)) {
     out_ += ' ';
   }
@@ -272,7 +276,7 @@ bool Formatter::BlankBetween(const Piece& piece) const {
                           TokenKind::kDotDot, TokenKind::kDotDotEqual}) {
     if (last == tight || kind == tight) return false;
   }
-  if (kind == TokenKind::kColon) return false;
+  if (kind == TokenKind::kColon) return last == TokenKind::kComma;
   if (last == TokenKind::kColon) return !In(BracketUse::kIndex);
   if (IsTypedTensorMark(piece)) return false;
   bool after_typed = at_ >= 2 && pieces_[at_ - 2].text == "tensor" &&
@@ -294,6 +298,35 @@ bool Formatter::WouldJoin(const Piece& piece) const {
   return tokens.size() != 3 || tokens[0].kind != last_->kind ||
          tokens[1].kind != piece.kind ||
          tokens[0].span.end != last_->text.size();
+}
+
+// The comments behind neighbouring lines stand under each other.
+std::string Formatter::AlignComments() const {
+  std::string_view text = out_;
+  std::string aligned;
+  size_t written = 0;
+  for (size_t i = 0; i < comments_.size();) {
+    std::vector<size_t> widths;
+    size_t widest = 0;
+    size_t end = i;
+    do {
+      size_t at = comments_[end];
+      size_t line = text.rfind('\n', at - 1) + 1;  // npos + 1 is the beginning
+      widths.push_back(CountCharacters(text.substr(line, at - line)));
+      widest = std::max(widest, widths.back());
+      ++end;
+    } while (end < comments_.size() &&
+             CountNewlines(text.substr(comments_[end - 1],
+                                       comments_[end] - comments_[end - 1])) ==
+                 1);
+    for (; i < end; ++i) {
+      size_t blanks = widest - widths[widths.size() - (end - i)];
+      aligned += text.substr(written, comments_[i] - written);
+      aligned.append(blanks + kBeforeComment, ' ');
+      written = comments_[i];
+    }
+  }
+  return aligned.append(text.substr(written));
 }
 
 }  // namespace

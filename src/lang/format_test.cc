@@ -46,8 +46,8 @@ TEST(Format, SpacesOperatorsAndMarks) {
   EXPECT_EQ(Formatted("let   x=a+b *c@d"), "let x = a + b * c @ d\n");
   EXPECT_EQ(Formatted("x=- y**- 2 ; z = ! a"), "x = -y ** -2; z = !a\n");
   EXPECT_EQ(Formatted("f ( a ,dim :- 1 ) . T [ 0 ]"), "f(a, dim: -1).T[0]\n");
-  EXPECT_EQ(Formatted("x [ 1 : , a+1 : b : 2 , ... ] = y"),
-            "x[1:, a + 1:b:2, ...] = y\n");
+  EXPECT_EQ(Formatted("x [ 1 : , a+1 : b : 2 , ... ,: ] = y"),
+            "x[1:, a + 1:b:2, ..., :] = y\n");
   EXPECT_EQ(Formatted("m={ \"a\" :1 ,\"b\":[ 1,2 ] }"),
             "m = {\"a\": 1, \"b\": [1, 2]}\n");
   EXPECT_EQ(Formatted("let t=tensor < float16 > ([1.0],device:gpu)"),
@@ -111,6 +111,13 @@ TEST(Format, KeepsCommentsAndOneBlankLine) {
       "// a\n\nx = 1  //b\nfn f() {\n    // c\n    y /* d */ + 1\n}\n"
       "/* e\n   f */\n");
   EXPECT_EQ(Formatted(""), "");
+}
+
+TEST(Format, AlignsTheCommentsOfNeighbouringLines) {
+  EXPECT_EQ(Formatted("a = 1 // x\nlonger = 2     // y\n\nb = 3 // z"),
+            "a = 1       // x\nlonger = 2  // y\n\nb = 3  // z\n");
+  EXPECT_EQ(Formatted("é = 1 // x\nx = f( // y\n1) // z"),
+            "é = 1   // x\nx = f(  // y\n    1)  // z\n");
 }
 
 TEST(Format, ReportsSyntaxErrorsInstead) {
