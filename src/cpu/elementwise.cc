@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "base/half.h"
 #include "base/parallel.h"
 #include "cpu/kernels.h"
+#include "cpu/strided_copy.h"
+#include "tensor/tensor.h"
 
 namespace tl::cpu {
 namespace {
@@ -27,6 +30,14 @@ constexpr int64_t kChunkElements = 32 << 10;
 constexpr int64_t kStreamBytes = 16 << 20;
 
 constexpr int64_t kLineBytes = 64;
+
+// An operand that comes again after at most so many elements (a bias, a row of
+// weights) is laid out behind itself and then read in place.
+constexpr int64_t kLargestPeriod = 8 << 10;
+
+// A transposed operand with fewer elements stays in the caches while it is
+// read across its lines.
+constexpr int64_t kWorthTransposing = 16 << 10;
 
 LoopOperand At(DType dtype, std::byte* data) {
   return {KindOf(dtype), data, 0, 0};
@@ -112,11 +123,9 @@ void ElementwiseGroup::Coalesce(std::span<const View> inputs,
   const int count = static_cast<int>(inputs.size());
   for (int i = 0; i < count; ++i) {
     const View& view = inputs[i];
-    inputs_[handed_over_ + i] = {{},
-                                 view.dtype,
-                                 static_cast<int>(ElementBytes(view.dtype)),
-                                 view.data,
-                                 {}};
+    inputs_[handed_over_ + i] = {
+        {},        view.dtype, static_cast<int>(ElementBytes(view.dtype)),
+        view.data, {},         0};
   }
   for (int axis = 0; axis < output.rank; ++axis) {
     const int64_t dim = output.dims[axis];
@@ -143,7 +152,7 @@ void ElementwiseGroup::Coalesce(std::span<const View> inputs,
   for (int i = 0; i < count; ++i) Classify(inputs_[handed_over_ + i]);
 }
 
-void ElementwiseGroup::Classify(Input& input) const {
+void ElementwiseGroup::Classify(Input& input) {
   bool scalar = true, flat = true;
   int64_t dense = 1;
   for (int axis = rank_ - 1; axis >= 0; --axis) {
@@ -151,9 +160,42 @@ void ElementwiseGroup::Classify(Input& input) const {
     flat = flat && input.strides[axis] == dense;
     dense *= dims_[axis];
   }
-  input.access = scalar ? Input::Access::kScalar
-                 : flat ? Input::Access::kFlat
-                        : Input::Access::kStrided;
+  const int64_t period = PeriodOf(input);
+  if (scalar) {
+    input.access = Input::Access::kScalar;
+  } else if (flat) {
+    input.access = Input::Access::kFlat;
+  } else if (period <= kLargestPeriod && size_ >= 4 * period) {
+    MakePeriodic(input, period);
+  } else {
+    input.access = Input::Access::kStrided;
+  }
+}
+
+// After how many elements an operand that broadcasts along the outer axes comes
+// again; size_ for the others.
+int64_t ElementwiseGroup::PeriodOf(const Input& input) const {
+  int64_t period = size_;
+  for (int axis = 0; axis < rank_ && input.strides[axis] == 0; ++axis) {
+    period /= dims_[axis];
+  }
+  return period;
+}
+
+// A copy long enough that a block that starts anywhere in the period can be
+// read from one place.
+void ElementwiseGroup::MakePeriodic(Input& input, int64_t period) {
+  const int64_t count = period + block_ + kLoopStep;
+  std::shared_ptr<std::byte> copy = AllocateHost(count * input.element_bytes);
+  Gather(input, 0, period, copy.get());
+  for (int64_t have = period; have < count; have *= 2) {
+    std::memcpy(copy.get() + have * input.element_bytes, copy.get(),
+                std::min(have, count - have) * input.element_bytes);
+  }
+  input.access = Input::Access::kPeriodic;
+  input.data = copy.get();
+  input.period = period;
+  copies_.push_back(std::move(copy));
 }
 
 // Elements [begin, begin + count) of an input, read in place where they lie in
@@ -170,6 +212,9 @@ LoopOperand ElementwiseGroup::Bind(const Input& input, int64_t begin,
       std::memcpy(buffer, from, count * input.element_bytes);
       break;
     }
+    case Input::Access::kPeriodic:
+      return At(input.dtype,
+                input.data + begin % input.period * input.element_bytes);
     case Input::Access::kStrided:
       return BindStrided(input, begin, count, buffer);
   }
@@ -335,9 +380,79 @@ void ElementwiseGroup::RunFrom(const std::byte* first, int64_t begin,
   if (stream_) loops_.fence();
 }
 
+namespace {
+
+// Contiguous along another axis than the result: each element read would be
+// another cache line.
+bool IsTransposed(const View& view) {
+  int64_t elements = 1, inner_stride = 0;
+  bool contiguous_elsewhere = false;
+  for (int axis = 0; axis < view.rank; ++axis) {
+    if (view.dims[axis] == 1) continue;
+    inner_stride = view.strides[axis];
+    contiguous_elsewhere = contiguous_elsewhere || inner_stride == 1;
+    if (inner_stride != 0) elements *= view.dims[axis];
+  }
+  return contiguous_elsewhere && inner_stride != 0 && inner_stride != 1 &&
+         elements >= kWorthTransposing;
+}
+
+struct DenseCopy {
+  View view;
+  std::shared_ptr<std::byte> block;
+};
+
+// The same operand, row-major along the axes that it does not broadcast along.
+DenseCopy Transpose(const View& view) {
+  View from = view;
+  for (int axis = 0; axis < view.rank; ++axis) {
+    if (view.strides[axis] == 0) from.dims[axis] = 1;
+  }
+  View to = from;
+  int64_t stride = 1;
+  for (int axis = view.rank - 1; axis >= 0; --axis) {
+    to.strides[axis] = stride;
+    stride *= to.dims[axis];
+  }
+  DenseCopy copy = {view, AllocateHost(stride * ElementBytes(view.dtype))};
+  to.data = copy.block.get();
+  CopyStrided(to, from);
+  copy.view.data = to.data;
+  for (int axis = 0; axis < view.rank; ++axis) {
+    if (view.strides[axis] != 0) copy.view.strides[axis] = to.strides[axis];
+  }
+  return copy;
+}
+
+// Nothing but a change of layout.
+bool IsTransposition(const KernelArgs& args) {
+  const ElementwiseProgram& program = *args.program;
+  if (program.inputs != 1 || program.instructions.size() != 1 ||
+      program.outputs != std::vector<uint8_t>{1}) {
+    return false;
+  }
+  const View &from = args.inputs[0], &to = args.outputs[0];
+  return program.instructions[0].op == OpId::Identity &&
+         from.dtype == to.dtype && from.rank == to.rank &&
+         std::equal(from.dims, from.dims + from.rank, to.dims) &&
+         IsTransposed(from);
+}
+
+}  // namespace
+
 void Elementwise(const KernelArgs& args) {
   TL_CHECK(args.program != nullptr);
-  const ElementwiseGroup group(*args.program, args.inputs, args.outputs);
+  if (IsTransposition(args)) {
+    return CopyStrided(args.outputs[0], args.inputs[0]);
+  }
+  std::vector<View> inputs(args.inputs.begin(), args.inputs.end());
+  std::vector<DenseCopy> copies;
+  for (View& input : inputs) {
+    if (!IsTransposed(input)) continue;
+    copies.push_back(Transpose(input));
+    input = copies.back().view;
+  }
+  const ElementwiseGroup group(*args.program, inputs, args.outputs);
   const int64_t grain =
       std::max(int64_t{1}, kChunkElements / group.block()) * group.block();
   ParallelFor(group.size(), grain,

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <span>
+#include <vector>
 
 #include "cpu/elementwise_loops.h"
 #include "exec/backend.h"
@@ -38,12 +40,14 @@ class ElementwiseGroup {
   static constexpr int kMaxValues = ElementwiseProgram::kMaxValues;
 
   struct Input {
-    enum class Access : uint8_t { kScalar, kFlat, kStrided };
+    // kPeriodic: `data` is a copy of `period` elements, again and again.
+    enum class Access : uint8_t { kScalar, kFlat, kPeriodic, kStrided };
     Access access;
     DType dtype;
     int element_bytes;
     std::byte* data;
     int64_t strides[kMaxRank];  // over dims_
+    int64_t period;
   };
   struct Output {
     std::byte* data;
@@ -52,7 +56,9 @@ class ElementwiseGroup {
   };
 
   void Coalesce(std::span<const View> inputs, const View& output);
-  void Classify(Input& input) const;
+  void Classify(Input& input);
+  int64_t PeriodOf(const Input& input) const;
+  void MakePeriodic(Input& input, int64_t period);
   LoopOperand Bind(const Input& input, int64_t begin, int64_t count,
                    std::byte* buffer) const;
   LoopOperand BindStrided(const Input& input, int64_t begin, int64_t count,
@@ -81,6 +87,7 @@ class ElementwiseGroup {
   bool stream_ = false;
   std::array<Input, kMaxValues> inputs_;
   std::array<Output, kMaxValues> outputs_;
+  std::vector<std::shared_ptr<std::byte>> copies_;  // periodic operands
 };
 
 }  // namespace tl::cpu

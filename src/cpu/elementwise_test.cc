@@ -393,6 +393,41 @@ TEST(Elementwise, GivesTheSameBitsOnAnyNumberOfThreads) {
   }
 }
 
+// Rows that do not end where blocks do, and periods of every length.
+TEST(Elementwise, RepeatsOperandsThatBroadcastAlongOuterAxes) {
+  ForEachTarget([] {
+    for (const Dims& dims : {Dims{3000, 3}, Dims{100, 77}, Dims{9, 1000},
+                             Dims{8, 3, 129}, Dims{5, 9000}}) {
+      const TestArray x = RandomArray(DType::F16, dims, 1);
+      const TestArray row =
+          BroadcastTo(RandomArray(DType::F32, {dims.back()}, 2), dims);
+      const TestArray y = RunOne(OpId::Sub, {x, row}, DType::F16);
+      for (int64_t i = 0; i < ElementCount(dims); ++i) {
+        ASSERT_EQ(y.Get(i),
+                  RoundedTo(DType::F16, float(x.Get(i) - row.Get(i))));
+      }
+    }
+  });
+}
+
+TEST(Elementwise, ReadsLargeTransposedOperands) {
+  const Dims dims = {2, 150, 170};
+  const TestArray x = RandomArray(DType::F16, dims, 1);
+  const TestArray turned =
+      Permuted(RandomArray(DType::F16, {170, 2, 150}, 2), {1, 2, 0});
+  const TestArray plane = BroadcastTo(
+      Permuted(RandomArray(DType::F16, {170, 150}, 3), {1, 0}), dims);
+  ForEachTarget([&] {
+    for (const TestArray& other : {turned, plane}) {
+      std::vector<double> want = x.Values();
+      for (size_t i = 0; i < want.size(); ++i) want[i] += other.Get(i);
+      ExpectClose(RunOne(OpId::Add, {x, other}, DType::F16), want, 0.5);
+      ExpectClose(RunOne(OpId::Identity, {other}, DType::F16), other.Values(),
+                  0);
+    }
+  });
+}
+
 TEST(Elementwise, TakesTheFirstValueOfAnEpilogueFromItsCaller) {
   const Dims dims = {4, 100};
   const TestArray bias = BroadcastTo(RandomArray(DType::F16, {100}, 2), dims);
