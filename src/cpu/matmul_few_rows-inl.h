@@ -41,8 +41,8 @@ inline void DecodeRows(const Matrix& x, int64_t rows, int64_t padded_rows,
 }
 
 // One step of all sums: the vectors at depth k.
-template <int M, int C, class T>
-HWY_INLINE void AddProducts(const float* HWY_RESTRICT x, int64_t x_stride,
+template <int M, int C, class X, class T>
+HWY_INLINE void AddProducts(const X* HWY_RESTRICT x, int64_t x_stride,
                             const T* HWY_RESTRICT w, int64_t w_stride,
                             VF (&sum)[M][C]) {
   VF weight[C];
@@ -50,7 +50,7 @@ HWY_INLINE void AddProducts(const float* HWY_RESTRICT x, int64_t x_stride,
   for (int c = 0; c < C; ++c) weight[c] = LoadFloat(w + c * w_stride);
   HWY_UNROLL(16)
   for (int m = 0; m < M; ++m) {
-    const VF value = hn::LoadU(F32(), x + m * x_stride);
+    const VF value = LoadFloat(x + m * x_stride);
     HWY_UNROLL(16)
     for (int c = 0; c < C; ++c) {
       sum[m][c] = hn::MulAdd(value, weight[c], sum[m][c]);
@@ -58,10 +58,47 @@ HWY_INLINE void AddProducts(const float* HWY_RESTRICT x, int64_t x_stride,
   }
 }
 
+// to[c] = the sum of the lanes of v[c].
+template <int C>
+HWY_INLINE void StoreSums(const VF (&v)[C], float* to) {
+  HWY_UNROLL(16)
+  for (int c = 0; c < C; ++c) to[c] = hn::GetLane(hn::SumOfLanes(F32(), v[c]));
+}
+
+#if HWY_TARGET != HWY_SCALAR
+template <class D>
+HWY_INLINE void StoreSumOfBlocks(D d, hn::Vec<D> v, float* to) {
+  if constexpr (hn::MaxLanes(D()) <= 4) {
+    hn::StoreU(v, d, to);
+  } else {
+    const hn::Half<D> half;
+    StoreSumOfBlocks(
+        half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)), to);
+  }
+}
+
+// Four at a time cost half as much as one by one.
+template <>
+HWY_INLINE void StoreSums<4>(const VF (&v)[4], float* to) {
+  const F32 d;
+  const hn::Repartition<double, F32> pair;
+  const auto v01 =
+      hn::BitCast(pair, hn::Add(hn::InterleaveLower(d, v[0], v[1]),
+                                hn::InterleaveUpper(d, v[0], v[1])));
+  const auto v23 =
+      hn::BitCast(pair, hn::Add(hn::InterleaveLower(d, v[2], v[3]),
+                                hn::InterleaveUpper(d, v[2], v[3])));
+  StoreSumOfBlocks(d,
+                   hn::Add(hn::BitCast(d, hn::InterleaveLower(pair, v01, v23)),
+                           hn::BitCast(d, hn::InterleaveUpper(pair, v01, v23))),
+                   to);
+}
+#endif
+
 // out[m * out_stride + c] = x row m . w column c for C columns of w, each
 // contiguous along the depth and `w_stride` apart. x is padded with zeros.
-template <int M, int C, int Chains, class T>
-HWY_INLINE void DotColumns(const float* HWY_RESTRICT x, int64_t x_stride,
+template <int M, int C, int Chains, class X, class T>
+HWY_INLINE void DotColumns(const X* HWY_RESTRICT x, int64_t x_stride,
                            const T* HWY_RESTRICT w, int64_t w_stride,
                            int64_t depth, float* out, int64_t out_stride) {
   constexpr int64_t kStep = Chains * kTileLanes;
@@ -98,42 +135,65 @@ HWY_INLINE void DotColumns(const float* HWY_RESTRICT x, int64_t x_stride,
   for (int m = 0; m < M; ++m) {
     HWY_UNROLL(16)
     for (int c = 0; c < C; ++c) {
-      VF total = sum[0][m][c];
       HWY_UNROLL(16)
-      for (int i = 1; i < Chains; ++i) total = hn::Add(total, sum[i][m][c]);
-      out[m * out_stride + c] = hn::GetLane(hn::SumOfLanes(d, total));
+      for (int i = 1; i < Chains; ++i) {
+        sum[0][m][c] = hn::Add(sum[0][m][c], sum[i][m][c]);
+      }
     }
+    StoreSums(sum[0][m], out + m * out_stride);
   }
 }
 
-template <int M, int C, int Chains, class T>
-void DotManyBy(const float* x, int64_t x_stride, const T* w, int64_t w_stride,
-               int64_t depth, int64_t cols, float* out, int64_t out_stride) {
+// Dot products of M rows with `cols` columns of w. A single row reads w as one
+// stream, which memory likes best, in enough sums to hide the latency of
+// multiply-adds; more rows share each load of x among columns instead.
+template <int M, class X, class T>
+void DotLong(const X* x, int64_t x_stride, const T* w, int64_t w_stride,
+             int64_t depth, int64_t cols, float* out, int64_t out_stride) {
+  constexpr int kAtOnce = M == 1 ? 1 : M == 8 ? 3 : 4;
+  constexpr int kChains = M == 1 ? 8 : M == 2 ? 2 : 1;
   int64_t col = 0;
-  for (; col + C <= cols; col += C) {
-    DotColumns<M, C, Chains>(x, x_stride, w + col * w_stride, w_stride, depth,
-                             out + col, out_stride);
+  for (; col + kAtOnce <= cols; col += kAtOnce) {
+    DotColumns<M, kAtOnce, kChains>(x, x_stride, w + col * w_stride, w_stride,
+                                    depth, out + col, out_stride);
   }
   for (; col < cols; ++col) {
-    DotColumns<M, 1, Chains>(x, x_stride, w + col * w_stride, w_stride, depth,
-                             out + col, out_stride);
+    DotColumns<M, 1, kChains>(x, x_stride, w + col * w_stride, w_stride, depth,
+                              out + col, out_stride);
   }
 }
 
-// Dot products of M rows with `cols` columns of w. The sums in flight are
-// enough to hide the latency of multiply-adds and few enough for the registers.
-// Long columns are read one or two at a time, in several sums each: memory
-// likes few streams best. Short ones have no time for more than one sum.
-template <int M, class T>
-void DotMany(const float* x, int64_t x_stride, const T* w, int64_t w_stride,
+// The same for columns so short that the sums across lanes count, and the
+// processor does not see the next column coming.
+template <int M, class X, class T>
+void DotShort(const X* x, int64_t x_stride, const T* w, int64_t w_stride,
+              int64_t depth, int64_t cols, float* out, int64_t out_stride) {
+  constexpr int kAtOnce = 4;
+  constexpr int kAhead = 16;
+  constexpr int kRows = M == 8 ? 4 : M;
+  int64_t col = 0;
+  for (; col + kAtOnce <= cols; col += kAtOnce) {
+    for (int c = 0; c < kAtOnce; ++c) {
+      FetchRun(w + (col + kAhead + c) * w_stride, depth);
+    }
+    for (int m = 0; m < M; m += kRows) {
+      DotColumns<kRows, kAtOnce, 1>(x + m * x_stride, x_stride,
+                                    w + col * w_stride, w_stride, depth,
+                                    out + m * out_stride + col, out_stride);
+    }
+  }
+  for (; col < cols; ++col) {
+    DotColumns<M, 1, 1>(x, x_stride, w + col * w_stride, w_stride, depth,
+                        out + col, out_stride);
+  }
+}
+
+template <int M, class X, class T>
+void DotMany(const X* x, int64_t x_stride, const T* w, int64_t w_stride,
              int64_t depth, int64_t cols, float* out, int64_t out_stride) {
   constexpr int64_t kLong = 512;
-  if (M < 8 && depth >= kLong) {
-    return DotManyBy < M, M == 4 ? 2 : 1,
-           8 / M > (x, x_stride, w, w_stride, depth, cols, out, out_stride);
-  }
-  DotManyBy<M, M == 8 ? 3 : 4, 1>(x, x_stride, w, w_stride, depth, cols, out,
-                                  out_stride);
+  const auto dot = depth < kLong ? DotShort<M, X, T> : DotLong<M, X, T>;
+  dot(x, x_stride, w, w_stride, depth, cols, out, out_stride);
 }
 
 // out[M, cols] += x[M, Rows] * w[Rows, cols], w rows contiguous and `w_stride`
@@ -208,20 +268,39 @@ inline int64_t PaddedRows(int64_t rows) {
   return rows <= 2 ? rows : rows <= 4 ? 4 : 8;
 }
 
-// Columns of w contiguous along K.
-template <class T, class Finish>
+// Rows of x in their own type, `stride` apart, the rest up to `padded` rows and
+// `stride` elements filled with zeros.
+template <class X>
+void CopyRows(const Matrix& x, int64_t rows, int64_t padded, int64_t depth,
+              int64_t stride, X* to) {
+  std::fill_n(to, padded * stride, X{0});
+  for (int64_t row = 0; row < rows; ++row) {
+    const X* from = x.From(row, 0).as<X>();
+    X* out = to + row * stride;
+    if (x.col_stride == 1) {
+      std::copy_n(from, depth, out);
+    } else {
+      for (int64_t k = 0; k < depth; ++k) out[k] = from[k * x.col_stride];
+    }
+  }
+}
+
+// Columns of w contiguous along K. F16 rows of x are decoded again for each
+// column: they take half the room in the first-level cache, through which w
+// streams, and loads of x that miss it cost more than decoding.
+template <class X, class T, class Finish>
 void WalkColumns(const Matrix& x, const Matrix& w, int64_t m, int64_t k,
                  int64_t n, const Finish& finish) {
-  // Enough columns that decoding x again for each task is lost in them.
+  // Enough columns that copying x again for each task is lost in them.
   constexpr int64_t kTaskWeights = int64_t{128} << 10;
   const int64_t width = std::clamp<int64_t>(kTaskWeights / k, 24, 1024);
   const int64_t padded = PaddedRows(m);
   const int64_t x_stride = RoundUp(k, kDepthStep);
   ParallelFor(n, width, [&](int64_t begin, int64_t end) {
     thread_local Scratch scratch;
-    float* rows = scratch.Get(padded * (x_stride + width));
-    float* out = rows + padded * x_stride;
-    DecodeRows(x, m, padded, k, x_stride, rows);
+    float* out = scratch.Get(padded * (x_stride + width));
+    X* rows = reinterpret_cast<X*>(out + padded * width);
+    CopyRows(x, m, padded, k, x_stride, rows);
     WithRows(m, [&](auto count) {
       DotMany<count()>(rows, x_stride, w.From(0, begin).as<T>(), w.col_stride,
                        k, end - begin, out, width);
@@ -232,48 +311,60 @@ void WalkColumns(const Matrix& x, const Matrix& w, int64_t m, int64_t k,
   });
 }
 
-// Rows of w contiguous along N. Where N alone gives too few tasks K is cut as
-// well, and the parts are summed in order.
+// How rows of w are shared out: strips of columns whose sums stay in the
+// first-level cache, and parts of K. Memory likes whole rows best, so K is cut
+// before N; the parts are summed in order.
+struct RowWalk {
+  int64_t width, strips;
+  int64_t depth, parts;
+};
+
+inline RowWalk RowWalkOf(int64_t padded_rows, int64_t k, int64_t n) {
+  constexpr int64_t kSums = 4096;     // 16 KB
+  constexpr int64_t kTasks = 16;      // wanted
+  constexpr int64_t kMinDepth = 128;  // worth a task
+  RowWalk walk;
+  walk.width = std::min(RoundUp(n, kDepthStep), kSums / padded_rows);
+  walk.strips = CeilDiv(n, walk.width);
+  const int64_t wanted = std::clamp<int64_t>(
+      std::min(CeilDiv(kTasks, walk.strips), k / kMinDepth), 1, kTasks);
+  walk.depth = RoundUp(CeilDiv(k, wanted), 8);
+  walk.parts = CeilDiv(k, walk.depth);
+  return walk;
+}
+
+// Rows of w contiguous along N.
 template <class T, class Finish>
 void WalkRows(const Matrix& x, const Matrix& w, int64_t m, int64_t k, int64_t n,
               const Finish& finish) {
-  constexpr int64_t kWidth = 512;     // the sums of 8 rows take 16 KB
-  constexpr int64_t kTasks = 16;      // wanted
-  constexpr int64_t kMinDepth = 256;  // worth a task
-  const int64_t strips = CeilDiv(n, kWidth);
-  const int64_t parts = std::clamp<int64_t>(
-      std::min(CeilDiv(kTasks, strips), k / kMinDepth), 1, kTasks);
-  const int64_t part_depth = RoundUp(CeilDiv(k, parts), 8);
   const int64_t padded = PaddedRows(m);
+  const RowWalk walk = RowWalkOf(padded, k, n);
+  const int64_t task_sums = padded * walk.width;
   thread_local Scratch sums_scratch;
-  float* sums = sums_scratch.Get(parts * padded * strips * kWidth);
-  ParallelFor(strips * parts, 1, [&](int64_t begin, int64_t end) {
+  float* sums = sums_scratch.Get(walk.parts * walk.strips * task_sums);
+  ParallelFor(walk.strips * walk.parts, 1, [&](int64_t begin, int64_t end) {
     thread_local Scratch scratch;
-    float* rows = scratch.Get(padded * part_depth);
+    float* rows = scratch.Get(padded * walk.depth);
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t col = task % strips * kWidth;
-      const int64_t k0 = std::min(k, task / strips * part_depth);
-      const int64_t depth = std::min(part_depth, k - k0);
-      DecodeRows(x.From(0, k0), m, padded, depth, part_depth, rows);
-      float* out = sums + task * padded * kWidth;
-      const int64_t cols = std::min(kWidth, n - col);
+      const int64_t col = task % walk.strips * walk.width;
+      const int64_t k0 = task / walk.strips * walk.depth;
+      const int64_t depth = std::min(walk.depth, k - k0);
+      DecodeRows(x.From(0, k0), m, padded, depth, walk.depth, rows);
       WithRows(m, [&](auto count) {
-        AddMany<count()>(rows, part_depth, w.From(k0, col).as<T>(),
-                         w.row_stride, depth, cols, out, kWidth);
+        AddMany<count()>(rows, walk.depth, w.From(k0, col).as<T>(),
+                         w.row_stride, depth, std::min(walk.width, n - col),
+                         sums + task * task_sums, walk.width);
       });
-      if (parts > 1) continue;
-      for (int64_t r = 0; r < m; ++r) finish(r, col, cols, out + r * kWidth);
     }
   });
-  if (parts == 1) return;
-  ParallelFor(strips, 1, [&](int64_t begin, int64_t end) {
+  ParallelFor(walk.strips, 1, [&](int64_t begin, int64_t end) {
     for (int64_t strip = begin; strip < end; ++strip) {
-      const int64_t col = strip * kWidth;
-      const int64_t cols = std::min(kWidth, n - col);
+      const int64_t col = strip * walk.width;
+      const int64_t cols = std::min(walk.width, n - col);
       for (int64_t r = 0; r < m; ++r) {
-        float* sum = sums + (strip * padded + r) * kWidth;
-        for (int64_t part = 1; part < parts; ++part) {
-          const float* more = sum + part * strips * padded * kWidth;
+        float* sum = sums + strip * task_sums + r * walk.width;
+        for (int64_t part = 1; part < walk.parts; ++part) {
+          const float* more = sum + part * walk.strips * task_sums;
           for (int64_t c = 0; c < cols; ++c) sum[c] += more[c];
         }
         finish(r, col, cols, sum);
@@ -292,14 +383,17 @@ inline bool CanWalk(const Matrix& w, int64_t m, int64_t n) {
 template <class Finish>
 void MultiplyFewRows(const Matrix& x, const Matrix& w, int64_t m, int64_t k,
                      int64_t n, const Finish& finish) {
-  const bool half = w.dtype == DType::F16;
-  if (w.row_stride == 1) {
-    half ? WalkColumns<uint16_t>(x, w, m, k, n, finish)
-         : WalkColumns<float>(x, w, m, k, n, finish);
-  } else {
-    half ? WalkRows<uint16_t>(x, w, m, k, n, finish)
-         : WalkRows<float>(x, w, m, k, n, finish);
-  }
+  const auto walk = [&](auto type) {
+    using T = decltype(type);
+    if (w.row_stride != 1) {
+      WalkRows<T>(x, w, m, k, n, finish);
+    } else if (x.dtype == DType::F16) {
+      WalkColumns<uint16_t, T>(x, w, m, k, n, finish);
+    } else {
+      WalkColumns<float, T>(x, w, m, k, n, finish);
+    }
+  };
+  w.dtype == DType::F16 ? walk(uint16_t{}) : walk(float{});
 }
 
 }  // namespace HWY_NAMESPACE
