@@ -23,6 +23,7 @@ struct MappingSlot {
   std::atomic<uintptr_t> begin{0};
   std::atomic<size_t> size{0};  // whole pages; 0 while not in use
   std::atomic<bool> damaged{false};
+  std::atomic<const MappedFile*> file{nullptr};
 };
 
 namespace {
@@ -172,8 +173,22 @@ std::shared_ptr<const MappedFile> MappedFile::Open(const std::string& path) {
   }
   file->slot_ = &mappings.Acquire();
   file->slot_->damaged = false;
+  file->slot_->file = file.get();
   file->slot_->begin = reinterpret_cast<uintptr_t>(region);
   file->slot_->size = pages;
+  return file;
+}
+
+std::shared_ptr<const MappedFile> MappedFile::Containing(const void* address) {
+  std::shared_ptr<const MappedFile> file;
+  mappings.VisitUntil([&](MappingSlot& slot) {
+    const size_t size = slot.size.load();
+    if (reinterpret_cast<uintptr_t>(address) - slot.begin.load() >= size) {
+      return false;
+    }
+    file = slot.file.load()->shared_from_this();
+    return true;
+  });
   return file;
 }
 

@@ -16,10 +16,13 @@ namespace tl {
 
 struct MappingSlot;
 
-class MappedFile {
+class MappedFile : public std::enable_shared_from_this<MappedFile> {
  public:
   // Fails when `path` is not a regular file that can be read.
   static std::shared_ptr<const MappedFile> Open(const std::string& path);
+  // The file whose mapping holds `address`, or null. The caller keeps the bytes
+  // there alive, as a Tensor does.
+  static std::shared_ptr<const MappedFile> Containing(const void* address);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;

@@ -156,6 +156,8 @@ void Model::Set(std::string_view name, Tensor tensor) {
   for (Dim dim : tensor.shape.dims()) entry.shape.push_back(dim.value());
   entry.elements = tensor.size();
   entry.bytes = tensor.bytes();
+  // A tensor of another model, or of this one, may be mapped all the same.
+  entry.file = MappedFile::Containing(tensor.data.get());
   entry.data = std::move(tensor.data);
   Set(name, std::move(entry));
 }

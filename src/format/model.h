@@ -31,7 +31,7 @@ struct TensorEntry {
   int64_t bytes = 0;
   // The first byte; read-only and at any alignment when it lies in `file`.
   std::shared_ptr<std::byte> data;
-  std::shared_ptr<const MappedFile> file;  // null for a tensor that was set
+  std::shared_ptr<const MappedFile> file;  // null for bytes that were computed
 
   std::string_view type_name() const {
     return dtype ? Info(*dtype).name : std::string_view(foreign_type);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -43,6 +44,13 @@ inline std::string SafeTensorsFile(std::string_view header,
   std::string file(8, '\0');
   std::memcpy(file.data(), &size, 8);
   return file.append(header).append(data);
+}
+
+// Tensors of a file lie at any alignment.
+inline float FirstFloat(const std::byte* bytes) {
+  float value;
+  std::memcpy(&value, bytes, sizeof(value));
+  return value;
 }
 
 // Everything an Error says, the notes in lines of their own.
