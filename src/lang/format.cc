@@ -20,6 +20,7 @@ struct Piece {
   bool comment = false;
   std::string_view text;
   size_t newlines = 0;  // before it
+  uint32_t column = 0;  // of a comment, in the text as it was
 };
 
 enum class BracketUse {
@@ -72,7 +73,11 @@ std::vector<Piece> PiecesOf(const Source& source, const LexedText& lexed) {
   std::vector<Piece> pieces;
   size_t end = 0;
   auto add = [&](Span span, TokenKind kind, bool comment) {
-    Piece piece{kind, comment, source.Text(span), 0};
+    Piece piece{kind, comment, source.Text(span), 0, 0};
+    // One to a line at most: finding the column of more could take long.
+    if (piece.text.starts_with("//")) {
+      piece.column = source.PositionOf(span.begin).column;
+    }
     piece.newlines = CountNewlines(source.text().substr(end, span.begin - end));
     if (comment && piece.text.starts_with("//")) {
       piece.text = piece.text.substr(0, piece.text.find_last_not_of(" \t") + 1);
@@ -105,7 +110,7 @@ class Formatter {
         AddBlanks(piece);
       }
       if (piece.comment) {
-        out_ += piece.text;
+        Write(piece.text);
         after_comment_ = true;
       } else {
         AddToken(piece);
@@ -119,6 +124,7 @@ class Formatter {
   void BeginLine(const Piece& piece);
   void AddBlanks(const Piece& piece);
   void AddToken(const Piece& piece);
+  bool GoesOnAbove(const Piece& piece) const;
   size_t IndentOf(const Piece& piece) const;
   void OpenBracket(TokenKind kind);
   std::string AlignComments() const;
@@ -133,21 +139,12 @@ class Formatter {
   bool InBraces() const {
     return brackets_.empty() || In(BracketUse::kBlock) || In(BracketUse::kMap);
   }
-  size_t Column() const {
-    size_t line = out_.rfind('\n');
-    return CountCharacters(std::string_view(out_).substr(
-        line == std::string::npos ? 0 : line + 1));
-  }
-  const Piece* NextToken(size_t from) const {
-    for (; from < pieces_.size(); ++from) {
-      if (!pieces_[from].comment) return &pieces_[from];
-    }
-    return nullptr;
-  }
+  void Write(std::string_view text);
 
   std::vector<Piece> pieces_;
   size_t at_ = 0;
   std::string out_;
+  size_t column_ = 0;             // in characters, of the end of out_
   std::vector<size_t> comments_;  // where in out_ a line's comment begins
   std::vector<Bracket> brackets_;
   const Piece* last_ = nullptr;  // the last token
@@ -155,6 +152,16 @@ class Formatter {
   bool after_comment_ = false;
   size_t line_indent_ = 0;
 };
+
+void Formatter::Write(std::string_view text) {
+  out_ += text;
+  size_t line = text.rfind('\n');
+  if (line != std::string_view::npos) {
+    column_ = 0;
+    text.remove_prefix(line + 1);
+  }
+  column_ += CountCharacters(text);
+}
 
 size_t Formatter::IndentOf(const Piece& piece) const {
   if (brackets_.empty() && !last_) return 0;
@@ -171,27 +178,39 @@ void Formatter::BeginLine(const Piece& piece) {
   if (at_ > 0) {
     bool after_opening = last_ && Opens(last_->kind) && !after_comment_;
     bool before_closing = !piece.comment && Closes(piece.kind);
-    out_ +=
-        piece.newlines > 1 && !after_opening && !before_closing ? "\n\n" : "\n";
+    Write(piece.newlines > 1 && !after_opening && !before_closing ? "\n\n"
+                                                                  : "\n");
+  }
+  if (GoesOnAbove(piece)) {
+    comments_.push_back(out_.size());
+    return;
   }
   line_indent_ = IndentOf(piece);
-  out_.append(line_indent_, ' ');
+  Write(std::string(line_indent_, ' '));
+}
+
+// Whether a comment on its own line stands right under one behind a line.
+bool Formatter::GoesOnAbove(const Piece& piece) const {
+  if (!piece.text.starts_with("//") || piece.newlines != 1) return false;
+  const Piece& above = pieces_[at_ - 1];
+  return above.comment && above.column == piece.column && !comments_.empty() &&
+         CountNewlines(std::string_view(out_).substr(comments_.back())) == 1;
 }
 
 void Formatter::AddBlanks(const Piece& piece) {
   if (piece.comment && piece.text.starts_with("//")) {
     comments_.push_back(out_.size());
   } else if (piece.comment) {
-    out_ += ' ';
+    Write(" ");
   } else if (after_comment_ || BlankBetween(piece) || WouldJoin(piece)) {
-    out_ += ' ';
+    Write(" ");
   }
 }
 
 void Formatter::AddToken(const Piece& piece) {
   bool prefix = IsPrefix(piece);
   if (Closes(piece.kind) && !brackets_.empty()) brackets_.pop_back();
-  out_ += piece.text;
+  Write(piece.text);
   if (Opens(piece.kind)) OpenBracket(piece.kind);
   last_ = &piece;
   last_was_prefix_ = prefix;
@@ -220,7 +239,7 @@ void Formatter::OpenBracket(TokenKind kind) {
     bracket.outer = line_indent_;
     bracket.indent = line_indent_ + kIndent;
   } else {
-    bracket.indent = Column();
+    bracket.indent = column_;
     bracket.outer = bracket.indent;
   }
   brackets_.push_back(bracket);
@@ -290,6 +309,10 @@ bool Formatter::BlankBetween(const Piece& piece) const {
 
 // Whether two tokens written together would be read as others: `0..` and `.5`.
 bool Formatter::WouldJoin(const Piece& piece) const {
+  if (Opens(last_->kind) || Closes(last_->kind) || Opens(piece.kind) ||
+      Closes(piece.kind) || piece.kind == TokenKind::kComma) {
+    return false;
+  }
   Sources sources;
   Diagnostics diagnostics;
   const Source& source =

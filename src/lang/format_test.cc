@@ -96,6 +96,8 @@ TEST(Format, IndentsByBlocksAndAlignsInBrackets) {
             "}\n");
   EXPECT_EQ(Formatted("let X = tensor<f16>([\n[1.0],\n[2.0]\n], device: gpu)"),
             "let X = tensor<f16>([\n    [1.0],\n    [2.0]\n], device: gpu)\n");
+  EXPECT_EQ(Formatted("let first = 1\nf(a,\nb)"),
+            "let first = 1\nf(a,\n  b)\n");
   EXPECT_EQ(Formatted("g(m, on: fn(t) {\nprint(t)\n})"),
             "g(m, on: fn(t) {\n    print(t)\n})\n");
   EXPECT_EQ(Formatted("y = x\n.relu()\n.sum()\nz = a +\nb"),
@@ -118,6 +120,11 @@ TEST(Format, AlignsTheCommentsOfNeighbouringLines) {
             "a = 1       // x\nlonger = 2  // y\n\nb = 3  // z\n");
   EXPECT_EQ(Formatted("é = 1 // x\nx = f( // y\n1) // z"),
             "é = 1   // x\nx = f(  // y\n    1)  // z\n");
+}
+
+TEST(Format, KeepsACommentUnderTheOneItGoesOnFrom) {
+  EXPECT_EQ(Formatted("a = 1 // x\n      // y\nlonger = 2 // z\n// w"),
+            "a = 1       // x\n            // y\nlonger = 2  // z\n// w\n");
 }
 
 TEST(Format, ReportsSyntaxErrorsInstead) {
