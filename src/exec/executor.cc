@@ -162,6 +162,12 @@ class PlanRun {
   std::vector<int32_t> number_bits_;
 };
 
+// Nothing to compute: kernels need not know about it.
+bool AllEmpty(std::span<const View> outputs) {
+  return std::all_of(outputs.begin(), outputs.end(),
+                     [](const View& view) { return view.size() == 0; });
+}
+
 }  // namespace
 
 Executor::PlanPtr Executor::GetPlan(const Structure& structure) {
@@ -199,7 +205,7 @@ void Executor::RunAll(std::span<Node* const> wanted,
     WithNote(
         [&] {
           const auto start = std::chrono::steady_clock::now();
-          backend_.Run(step.op, args);
+          if (!AllEmpty(outputs)) backend_.Run(step.op, args);
           if (observer_ && observer_->wants_steps()) {
             backend_.Wait();
             const std::chrono::duration<double> time =

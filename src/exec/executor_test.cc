@@ -311,6 +311,12 @@ TEST_F(ExecutorTest, CopiesBeforeWritingWhenThePartIsAViewOfTheTensor) {
   EXPECT_EQ(Values(x), (Doubles{1, 1, 2, 3, 4}));
 }
 
+TEST_F(ExecutorTest, RunsNoKernelForATensorWithoutElements) {
+  const NodePtr a = Make({0, 3}, {});
+  EXPECT_EQ(Values(Add(a, Number(1))), Doubles{});
+  EXPECT_TRUE(backend_.ran.empty());
+}
+
 TEST_F(ExecutorTest, ALongChainNeedsNoStackToRunOrToDie) {
   const NodePtr one = Make({1}, {1});
   TensorRef x = Make({1}, {0});
