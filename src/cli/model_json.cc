@@ -1,0 +1,158 @@
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "cli/model_report.h"
+#include "lang/utf8.h"
+
+namespace tl {
+namespace {
+
+using Buffer = fmt::memory_buffer;
+
+template <class... Args>
+void Put(Buffer& json, fmt::format_string<Args...> text, Args&&... args) {
+  fmt::format_to(std::back_inserter(json), text, std::forward<Args>(args)...);
+}
+
+// Commas between the elements of an array or object, one on each line.
+class Elements {
+ public:
+  explicit Elements(Buffer& json) : json_(json) {}
+
+  Buffer& Next() {
+    Put(json_, "{}\n    ", first_ ? "" : ",");
+    first_ = false;
+    return json_;
+  }
+
+ private:
+  Buffer& json_;
+  bool first_ = true;
+};
+
+void PutFiles(Buffer& json, const ModelReport& report) {
+  Put(json, ",\n  \"files\": [");
+  Elements files(json);
+  for (const FileReport& file : report.files) {
+    Put(files.Next(), "{{\"path\": {}, \"bytes\": {}",
+        JsonString(file.file->path()), file.file->size());
+    if (!file.sha256.empty()) Put(json, ", \"sha256\": \"{}\"", file.sha256);
+    Put(json, "}}");
+  }
+  Put(json, "]");
+}
+
+void PutTypes(Buffer& json, const ModelSummary& summary) {
+  Put(json, ",\n  \"types\": [");
+  Elements types(json);
+  for (const TypeTotal& type : summary.types) {
+    Put(types.Next(),
+        "{{\"type\": {}, \"tensors\": {}, \"parameters\": {}, \"bytes\": {}}}",
+        JsonString(type.type), type.tensors, type.elements, type.bytes);
+  }
+  Put(json, "]");
+}
+
+void PutMetadata(Buffer& json, const Model& model) {
+  Put(json, ",\n  \"metadata\": {{");
+  Elements entries(json);
+  for (const auto& [key, value] : model.metadata()) {
+    Put(entries.Next(), "{}: {}", JsonString(key), JsonString(value));
+  }
+  Put(json, "}}");
+}
+
+void PutStrings(Buffer& json, const std::vector<std::string>& strings) {
+  Put(json, "[");
+  Elements elements(json);
+  for (const std::string& text : strings) {
+    Put(elements.Next(), "{}", JsonString(text));
+  }
+  Put(json, "]");
+}
+
+void PutStats(Buffer& json, const TensorStats& stats) {
+  Put(json,
+      ", \"stats\": {{\"min\": {}, \"max\": {}, \"mean\": {}, \"nan\": {}, "
+      "\"inf\": {}, \"over_float16\": {}, \"flushed_float16\": {}}}",
+      stats.min, stats.max, stats.mean, stats.nan, stats.infinite,
+      stats.overflow, stats.flushed);
+}
+
+void PutTensors(Buffer& json, const ModelReport& report) {
+  Put(json, ",\n  \"tensors\": [");
+  Elements tensors(json);
+  for (const TensorReport& tensor : report.tensors) {
+    const TensorEntry& entry = *tensor.entry;
+    Put(tensors.Next(),
+        "{{\"name\": {}, \"shape\": [{}], \"type\": {}, \"bytes\": {}",
+        JsonString(entry.name), fmt::join(entry.shape, ", "),
+        JsonString(entry.type_name()), entry.bytes);
+    if (entry.file) {
+      Put(json, ", \"file\": {}, \"offset\": {}",
+          JsonString(entry.file->path()), entry.offset());
+    }
+    switch (tensor.companion.reading) {
+      case Reading::kPlain:
+        break;
+      case Reading::kScaled:
+        Put(json, ", \"scale\": {}", JsonString(tensor.companion.scale));
+        break;
+      case Reading::kRefused:
+        Put(json, ", \"refused\": {}", JsonString(tensor.companion.text));
+        break;
+    }
+    if (tensor.stats) PutStats(json, *tensor.stats);
+    Put(json, "}}");
+  }
+  Put(json, "]");
+}
+
+}  // namespace
+
+std::string JsonString(std::string_view text) {
+  std::string quoted = "\"";
+  while (!text.empty()) {
+    const Utf8Character character = FirstCharacter(text);
+    if (!character.valid) {
+      quoted += "\\ufffd";
+    } else if (character.code == '"' || character.code == '\\') {
+      quoted += '\\';
+      quoted += text[0];
+    } else if (character.code < 0x20 || character.code == 0x7F) {
+      quoted += fmt::format("\\u{:04x}", character.code);
+    } else {
+      quoted += text.substr(0, character.bytes);
+    }
+    text.remove_prefix(character.bytes);
+  }
+  return quoted + '"';
+}
+
+std::string ToJson(const ModelReport& report) {
+  const Model& model = *report.model;
+  Buffer json;
+  Put(json, "{{\n  \"path\": {},\n  \"format\": {}", JsonString(model.path()),
+      JsonString(model.format()));
+  Put(json, ",\n  \"bytes\": {},\n  \"parameters\": {}",
+      report.summary.file_bytes, report.summary.parameters);
+  PutFiles(json, report);
+  PutTypes(json, report.summary);
+  PutMetadata(json, model);
+  if (!model.notes().empty()) {
+    Put(json, ",\n  \"notes\": ");
+    PutStrings(json, model.notes());
+  }
+  if (report.check) {
+    Put(json, ",\n  \"check\": {{\"bytes\": {}, \"findings\": ",
+        report.check->bytes);
+    PutStrings(json, report.check->findings);
+    Put(json, "}}");
+  }
+  PutTensors(json, report);
+  Put(json, "\n}}\n");
+  return fmt::to_string(json);
+}
+
+}  // namespace tl

@@ -1,0 +1,155 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cli/model_report.h"
+#include "cli/table.h"
+#include "exec/plan_print.h"
+
+namespace tl {
+namespace {
+
+// Some metadata is a whole tokenizer; this much tells what it is.
+constexpr size_t kMaxMetadataValue = 72;
+
+std::string SizeText(int64_t bytes) {
+  return bytes < 1000 ? fmt::format("{} bytes", bytes)
+                      : fmt::format("{} ({} bytes)", FormatBytes(bytes),
+                                    WithSeparators(bytes));
+}
+
+// "label       value\n"
+std::string Line(std::string_view label, std::string_view value) {
+  return fmt::format("{:<12}{}\n", label, value);
+}
+
+std::string Heading(const ModelReport& report) {
+  const Model& model = *report.model;
+  const int64_t parameters = report.summary.parameters;
+  std::string text = Line("model", Printable(model.path())) +
+                     Line("format", model.format());
+  if (report.files.size() > 1) {
+    text += Line("files", WithSeparators(report.files.size()));
+  }
+  text += Line("size", SizeText(report.summary.file_bytes));
+  text += Line("tensors", WithSeparators(model.size()));
+  text += Line("parameters",
+               parameters < 1000
+                   ? std::to_string(parameters)
+                   : fmt::format("{} ({})", ShortCount(parameters),
+                                 WithSeparators(parameters)));
+  return text;
+}
+
+std::string Digests(const ModelReport& report) {
+  std::string text;
+  for (const FileReport& file : report.files) {
+    if (file.sha256.empty()) continue;
+    text += Line("sha256", fmt::format("{}  {}", file.sha256,
+                                       Printable(file.file->path())));
+  }
+  return text;
+}
+
+std::string Checked(const CheckReport& check) {
+  std::string text =
+      Line("check", fmt::format("{} of tensors read; {}",
+                                FormatBytes(static_cast<double>(check.bytes)),
+                                check.findings.empty() ? "nothing is wrong"
+                                                       : "wrong:"));
+  for (const std::string& finding : check.findings) {
+    text += fmt::format("  {}\n", finding);
+  }
+  return text;
+}
+
+std::string Types(const ModelSummary& summary) {
+  using Align = Table::Align;
+  Table table({{"type"},
+               {"tensors", Align::kRight},
+               {"parameters", Align::kRight},
+               {"bytes", Align::kRight}});
+  for (const TypeTotal& type : summary.types) {
+    table.AddRow({Printable(type.type), WithSeparators(type.tensors),
+                  WithSeparators(type.elements), WithSeparators(type.bytes)});
+  }
+  return table.ToString();
+}
+
+std::string Metadata(const Model& model) {
+  std::string text = "metadata\n";
+  for (const auto& [key, value] : model.metadata()) {
+    text += fmt::format("  {}: {}\n", PrintableCut(key, kMaxMetadataValue),
+                        PrintableCut(value, kMaxMetadataValue));
+  }
+  return text;
+}
+
+std::vector<std::string> StatsCells(const std::optional<TensorStats>& stats) {
+  if (!stats) return {"-", "-", "-", "-", "-", "-", "-"};
+  const bool any = stats->elements > stats->nan + stats->infinite;
+  const auto number = [any](double x) {
+    return any ? fmt::format("{:.6g}", x) : "-";
+  };
+  return {number(stats->min),
+          number(stats->max),
+          number(stats->mean),
+          WithSeparators(stats->nan),
+          WithSeparators(stats->infinite),
+          WithSeparators(stats->overflow),
+          WithSeparators(stats->flushed)};
+}
+
+std::string Tensors(const ModelReport& report) {
+  using Align = Table::Align;
+  const bool has_notes = std::any_of(
+      report.tensors.begin(), report.tensors.end(), [](const TensorReport& t) {
+        return t.companion.reading != Reading::kPlain;
+      });
+  std::vector<Table::Column> columns = {
+      {"name"}, {"shape"}, {"type"}, {"bytes", Align::kRight}};
+  if (report.has_stats) {
+    for (const char* title :
+         {"min", "max", "mean", "NaN", "inf", "over f16", "to 0"}) {
+      columns.push_back({title, Align::kRight});
+    }
+  }
+  if (has_notes) columns.push_back({"note"});
+  Table table(std::move(columns));
+  for (const TensorReport& tensor : report.tensors) {
+    const TensorEntry& entry = *tensor.entry;
+    std::vector<std::string> cells = {
+        Printable(entry.name), ShapeText(entry.shape),
+        Printable(entry.type_name()), WithSeparators(entry.bytes)};
+    if (report.has_stats) {
+      for (std::string& cell : StatsCells(tensor.stats)) {
+        cells.push_back(std::move(cell));
+      }
+    }
+    if (has_notes) cells.push_back(Printable(tensor.companion.text));
+    table.AddRow(std::move(cells));
+  }
+  return table.ToString();
+}
+
+}  // namespace
+
+std::string ToText(const ModelReport& report) {
+  const Model& model = *report.model;
+  std::string text = Heading(report) + Digests(report);
+  if (report.check) text += Checked(*report.check);
+  if (!model.metadata().empty()) text += "\n" + Metadata(model);
+  if (!report.summary.types.empty()) text += "\n" + Types(report.summary);
+  if (report.tensors.size() < static_cast<size_t>(model.size())) {
+    text += fmt::format("\n{} of {} tensors\n",
+                        WithSeparators(report.tensors.size()),
+                        WithSeparators(model.size()));
+  } else if (!report.tensors.empty()) {
+    text += '\n';
+  }
+  if (!report.tensors.empty()) text += Tensors(report);
+  return text;
+}
+
+}  // namespace tl

@@ -1,0 +1,57 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "cli/commands.h"
+#include "cli/signals.h"
+#include "cli/usage.h"
+#include "exec/plan_print.h"
+
+namespace tl {
+namespace {
+
+class PlanPrinter final : public Observer {
+ public:
+  void OnPlan(const Plan& plan, const Structure&) override {
+    fmt::print("{}plan {}: {}", plans_ == 0 ? "" : "\n", plans_ + 1,
+               PrintPlan(plan));
+    ++plans_;
+  }
+
+ private:
+  int plans_ = 0;
+};
+
+int RunPlan(const ProgramOptions& options, const ProgramWords& words) {
+  const InterruptRequests interrupts;
+  PlanPrinter printer;
+  RunOptions run = ToRunOptions(options, words.arguments);
+  run.tensors.observer = &printer;
+  Output nowhere([](std::string_view) {});
+  Interpreter interpreter(std::move(run), nowhere);
+  return interpreter.RunFile(words.file);
+}
+
+}  // namespace
+
+void AddPlanCommand(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      app.add_subcommand("plan", "Show what a program will compute");
+  SetUsage(*command, "tl plan [options] FILE [arguments]");
+  command->footer(
+      "Runs the program with its output off and prints each new plan: its "
+      "steps with the\noperations fused into them, what they read and write, "
+      "bytes and flops.");
+  AddProgramOptions(*command, line.program);
+  StopAtFile(*command);
+  command->callback([command, &line] {
+    line.choice.run = [&line, words = FileAndArguments(*command)] {
+      return RunPlan(line.program, words);
+    };
+  });
+}
+
+}  // namespace tl

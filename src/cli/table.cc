@@ -1,0 +1,120 @@
+#include "cli/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "lang/utf8.h"
+
+namespace tl {
+namespace {
+
+constexpr size_t kGap = 2;
+
+bool IsPlain(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return c >= 0x20 && c < 0x7F; });
+}
+
+bool MovesOrHides(uint32_t code) {
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) ||
+         (code >= 0x200B && code <= 0x200F) ||
+         (code >= 0x2028 && code <= 0x202E) ||
+         (code >= 0x2060 && code <= 0x206F) || code == 0xFEFF;
+}
+
+size_t WidthOf(std::string_view cell) {
+  return IsPlain(cell) ? cell.size() : CountCharacters(cell);
+}
+
+}  // namespace
+
+Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
+  for (const Column& column : columns_) widths_.push_back(column.title.size());
+}
+
+void Table::AddRow(std::vector<std::string> cells) {
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const size_t width = WidthOf(cells[i]);
+    if (width <= kMaxWidth) widths_[i] = std::max(widths_[i], width);
+  }
+  rows_.push_back(std::move(cells));
+}
+
+std::string Table::ToString() const {
+  std::string text;
+  const auto add_cell = [&](std::string_view cell, size_t i) {
+    const size_t width = WidthOf(cell);
+    const size_t blanks = widths_[i] - std::min(widths_[i], width);
+    if (columns_[i].align == Align::kRight) text.append(blanks, ' ');
+    text += cell;
+    if (i + 1 == columns_.size()) return;
+    if (columns_[i].align == Align::kLeft) text.append(blanks, ' ');
+    text.append(kGap, ' ');
+  };
+  const auto end_line = [&] {
+    text.erase(text.find_last_not_of(' ') + 1);
+    text += '\n';
+  };
+  for (size_t i = 0; i < columns_.size(); ++i) add_cell(columns_[i].title, i);
+  end_line();
+  for (const auto& row : rows_) {
+    for (size_t i = 0; i < row.size(); ++i) add_cell(row[i], i);
+    end_line();
+  }
+  return text;
+}
+
+std::string Printable(std::string_view text) {
+  if (IsPlain(text)) return std::string(text);
+  std::string shown;
+  while (!text.empty()) {
+    const Utf8Character character = FirstCharacter(text);
+    if (!character.valid || (MovesOrHides(character.code) &&
+                             character.code < 0x100)) {
+      shown += character.code == '\n'   ? "\\n"
+               : character.code == '\t' ? "\\t"
+                                        : fmt::format("\\x{:02x}",
+                                                      character.code);
+    } else if (MovesOrHides(character.code)) {
+      shown += fmt::format("\\u{{{:x}}}", character.code);
+    } else {
+      shown += text.substr(0, character.bytes);
+    }
+    text.remove_prefix(character.bytes);
+  }
+  return shown;
+}
+
+std::string PrintableCut(std::string_view text, size_t limit) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < limit && bytes < text.size(); ++i) {
+    bytes += FirstCharacter(text.substr(bytes)).bytes;
+  }
+  if (bytes == text.size()) return Printable(text);
+  return fmt::format("{}... ({} characters)",
+                     Printable(text.substr(0, bytes)), CountCharacters(text));
+}
+
+std::string WithSeparators(int64_t number) {
+  std::string text = std::to_string(number);
+  const size_t first = number < 0 ? 1 : 0;
+  for (size_t at = text.size(); at > first + 3;) {
+    at -= 3;
+    text.insert(at, ",");
+  }
+  return text;
+}
+
+std::string ShortCount(int64_t number) {
+  constexpr std::string_view kUnits[] = {"", " K", " M", " B", " T"};
+  double value = static_cast<double>(number);
+  size_t unit = 0;
+  while (value >= 999.5 && unit < 4) value /= 1000, ++unit;
+  if (unit == 0) return std::to_string(number);
+  const int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+  return fmt::format("{:.{}f}{}", value, decimals, kUnits[unit]);
+}
+
+}  // namespace tl
