@@ -46,7 +46,8 @@ std::string FormatField(Vm& vm, const std::string& spec, const Value& value) {
           ? vm.tensors().Number(value)
           : value;
   if (spec.empty()) return ToText(vm.tensors(), plain);
-  const auto pattern = fmt::runtime("{:" + spec + "}");
+  const std::string field = "{:" + spec + "}";
+  const auto pattern = fmt::runtime(field);
   try {
     if (HasLongNumber(spec)) throw fmt::format_error("");
     if (plain.is_number() && WantsFloat(spec)) {

@@ -75,7 +75,7 @@ struct TypeCheck {
 };
 
 struct CallShape {
-  std::string method;                    // of CallMethod
+  std::string method;  // of `x.method(...)`; empty for other calls
   uint16_t arguments = 0;                // without callee or receiver
   std::vector<std::string> names;        // of the last arguments
   Value otherwise;  // the function a method call means unless a member does;

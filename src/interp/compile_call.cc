@@ -217,9 +217,11 @@ void FunctionCompiler::VariableMethodInto(const CallExpr& call,
   for (const CallArgument& argument : call.arguments) {
     Temporary(*argument.value);
   }
-  const uint16_t shape = Shape(call, {});
-  ++code_.calls[shape].arguments;
-  Emit(call.span, Opcode::kCallValue, window, shape, target);
+  CallShape shape;
+  shape.method = callee.name;
+  const uint16_t index = Shape(call, std::move(shape));
+  ++code_.calls[index].arguments;
+  Emit(call.span, Opcode::kCallValue, window, index, target);
 }
 
 void FunctionCompiler::PathCallInto(const CallExpr& call, const PathExpr& path,

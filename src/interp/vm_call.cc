@@ -96,8 +96,16 @@ bool Vm::Enter(const Value& callee, std::span<Value> arguments, Value* first,
 bool Vm::EnterValue(Instruction i) {
   const CallShape& shape = frame_->code->calls[i.b];
   Value* const window = frame_->base + i.a;
-  return Enter(window[0], {window + 1, shape.arguments}, window, shape.names,
-               i.c);
+  const std::span<Value> arguments(window + 1, shape.arguments);
+  // `x.f(a)` with a variable f: a member of that name comes first.
+  if (!shape.method.empty() && window[1].on_heap()) {
+    Value member = FindMemberOf(tensors_, window[1], shape.method, where());
+    if (member.is_callable()) {
+      window[0] = std::move(member);
+      return Enter(window[0], arguments.subspan(1), window, shape.names, i.c);
+    }
+  }
+  return Enter(window[0], arguments, window, shape.names, i.c);
 }
 
 // A member that a method call found: called without the receiver, or just read

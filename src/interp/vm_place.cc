@@ -119,6 +119,15 @@ bool Vm::EnterOnPlace(Instruction i) {
   Value* const window = frame_->base + i.a;
   const std::span<Value> arguments(window, place.call.arguments);
   Value& root = RootOf(place);
+  const bool pushes = place.mutator == Mutator::kPush ||
+                      place.mutator == Mutator::kAppend;
+  if (pushes && place.steps.empty() && root.is_list() &&
+      arguments.size() == 1 && place.call.names.empty()) {
+    // `v.push(x)`, the commonest by far. v.push(v) has v held twice.
+    root.OwnList().push_back(std::move(arguments[0]));
+    frame_->base[i.c].Clear();
+    return false;
+  }
   if (place.call.names.empty()) {
     Value result = MutateInside(place, 0, root, arguments);
     if (!result.is_unset()) {
