@@ -14,7 +14,7 @@ namespace tl::bench {
 
 struct Case {
   std::string name;
-  double bytes;  // read and written by one run
+  double bytes;  // read and written by one run; or its operations
   std::function<void()> run;
 };
 
@@ -32,7 +32,8 @@ inline double SecondsOf(const std::function<void()>& run) {
 }
 
 // The first case is the yardstick. A ratio is the median of each round's own.
-inline void PrintRatios(const std::vector<Case>& cases, int rounds) {
+inline void PrintRatios(const std::vector<Case>& cases, int rounds,
+                        const char* unit = "GB/s") {
   std::vector<std::vector<double>> rates(cases.size());
   for (int round = -1; round < rounds; ++round) {
     for (size_t i = 0; i < cases.size(); ++i) {
@@ -45,8 +46,8 @@ inline void PrintRatios(const std::vector<Case>& cases, int rounds) {
     for (int round = 0; round < rounds; ++round) {
       ratios.push_back(rates[i][round] / rates[0][round]);
     }
-    std::printf("%-34s %8.2f ms %7.2f GB/s %6.1f %%\n", cases[i].name.c_str(),
-                cases[i].bytes / Median(rates[i]) * 1e-6, Median(rates[i]),
+    std::printf("%-34s %8.2f ms %7.2f %s %6.1f %%\n", cases[i].name.c_str(),
+                cases[i].bytes / Median(rates[i]) * 1e-6, Median(rates[i]), unit,
                 100 * Median(ratios));
   }
   std::printf("\n");
