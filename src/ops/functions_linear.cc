@@ -69,6 +69,38 @@ Equation ParseEquation(std::string_view text, size_t tensors) {
   return parsed;
 }
 
+// "ii" names a diagonal: every n+1st element of the two axes as one.
+Named TakeDiagonals(Lowering& lo, Named a) {
+  for (size_t first = 0; first < a.letters.size(); ++first) {
+    const size_t second = a.letters.find(a.letters[first], first + 1);
+    if (second == std::string::npos) continue;
+    const Dim n = a.tensor->shape()[int(first)];
+    if (Clash(n, a.tensor->shape()[int(second)])) {
+      Fail(ErrorKind::kProgram, "einsum: '{}' is {} and {} in one operand",
+           a.letters[first], n.ToString(),
+           a.tensor->shape()[int(second)].ToString());
+    }
+    if (!n.known()) throw NotKnown{};
+    std::vector<int> order;
+    std::string letters;
+    for (size_t i = 0; i < a.letters.size(); ++i) {
+      if (i == first || i == second) continue;
+      order.push_back(static_cast<int>(i));
+      letters += a.letters[i];
+    }
+    order.insert(order.end(), {int(first), int(second)});
+    const TensorRef last_two = Permute(lo, a.tensor, order);
+    Shape flat = last_two->shape();
+    flat.Erase(flat.rank() - 1);
+    const int axis = flat.rank() - 1;
+    flat[axis] = n * n;
+    a.tensor = Slice(lo, Reshape(lo, last_two, flat), axis, 0, n, n.value() + 1);
+    a.letters = letters + a.letters[first];
+    first = size_t(-1);  // positions have moved: look again from the start
+  }
+  return a;
+}
+
 // Sums away letters of `a` that nothing else needs.
 Named SumOut(Lowering& lo, Named a, std::string_view needed) {
   std::vector<int> axes;
@@ -171,14 +203,7 @@ FunctionResult Einsum(const Call& call) {
       Fail(ErrorKind::kProgram, "einsum: \"{}\" names {} axes of a tensor of "
            "shape {}", letters, letters.size(), tensors[i]->shape().ToString());
     }
-    for (char c : letters) {
-      if (std::count(letters.begin(), letters.end(), c) > 1) {
-        Fail(ErrorKind::kProgram,
-             "einsum: '{}' stands twice in \"{}\"; diagonals are not supported",
-             c, letters);
-      }
-    }
-    operands.push_back({tensors[i], letters});
+    operands.push_back(TakeDiagonals(lo, {tensors[i], letters}));
   }
   const auto needed = [&](size_t first_other) {
     std::string letters = equation.result;

@@ -63,7 +63,7 @@ LayerNormArguments LayerNormForm(const Call& call, const TensorRef& x) {
   LayerNormArguments form;
   if (call[1].is(Kind::kUnknown)) throw NotKnown{};
   int next = 2;
-  if (call[1].is(Kind::kTensor) && call[1].tensor->dtype() != DType::I32) {
+  if (call[1].is(Kind::kTensor) && call[1].tensor->rank() > 0) {
     form.shape = call[1].tensor->shape();
     form.w = 1;
   } else {

@@ -162,6 +162,10 @@ TEST(Functions, Products) {
             "float16[2, 3, 5]");
   EXPECT_EQ(Type("einsum", {Argument::Text("ij->ji"), L({T({2, 3})})}),
             "float16[3, 2]");
+  EXPECT_EQ(Type("einsum", {Argument::Text("iji->ij"), L({T({2, 3, 2})})}),
+            "float16[2, 3]");
+  EXPECT_EQ(Type("einsum", {Argument::Text("ii"), L({T({2, 3})})}),
+            "einsum: 'i' is 2 and 3 in one operand");
   EXPECT_EQ(Type("einsum", {Argument::Text("ij,jk"), L({T({2, 3}), T({4, 5})})}),
             "einsum: 'j' is 3 in one operand and 4 in another");
 }

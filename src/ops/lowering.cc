@@ -1,5 +1,6 @@
 #include "ops/lowering.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -43,12 +44,16 @@ bool NeedsFloat(OpId op) {
 
 TensorRef Lowering::Apply(OpId op, std::span<const TensorRef> inputs,
                           Attributes attributes) {
-  if (NeedsFloat(op) && inputs[0]->dtype() == DType::I32) {
-    std::vector<TensorRef> converted(inputs.begin(), inputs.end());
-    converted[0] = Apply(OpId::Identity, {inputs[0]}, {{int64_t(DType::F16)}, {}});
-    return Make(op, converted, std::move(attributes));
+  if (!NeedsFloat(op)) return Make(op, inputs, std::move(attributes));
+  std::vector<TensorRef> converted(inputs.begin(), inputs.end());
+  // An attention mask, its fourth input, is a condition and may be int32.
+  const size_t values = std::min<size_t>(converted.size(), 3);
+  for (size_t i = 0; i < values; ++i) {
+    converted[i] = converted[i]->dtype() == DType::I32
+                       ? Cast(*this, converted[i], DType::F16)
+                       : converted[i];
   }
-  return Make(op, inputs, std::move(attributes));
+  return Make(op, converted, std::move(attributes));
 }
 
 Argument Argument::Of(TensorRef tensor) {
