@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "exec/finite.h"
 #include "exec/planner.h"
 
@@ -162,6 +163,17 @@ class PlanRun {
   std::vector<int32_t> number_bits_;
 };
 
+// A file that shrank under its mapping reads as zeros: no result may come of
+// it. Also asked when a kernel fails, which zeros may have made it do.
+void RequireIntactFiles(const Structure& structure) {
+  if (!AnyMappedFileDamaged()) return;
+  for (const Node* leaf : structure.leaves) {
+    if (!leaf->value().mapped) continue;
+    const auto file = MappedFile::Containing(leaf->value().data.get());
+    if (file) file->CheckIntact();
+  }
+}
+
 // Nothing to compute: kernels need not know about it.
 bool AllEmpty(std::span<const View> outputs) {
   return std::all_of(outputs.begin(), outputs.end(),
@@ -187,6 +199,26 @@ Executor::PlanPtr Executor::GetPlan(const Structure& structure) {
   return plans_.front().second;
 }
 
+void Executor::RunStep(const Plan& plan, const Step& step,
+                       const Structure& structure, const KernelArgs& args) {
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    if (!AllEmpty(args.outputs)) backend_.Run(step.op, args);
+  } catch (const Error&) {
+    RequireIntactFiles(structure);
+    throw;
+  }
+  if (observer_ && observer_->wants_steps()) {
+    backend_.Wait();
+    const std::chrono::duration<double> time =
+        std::chrono::steady_clock::now() - start;
+    observer_->OnStep(plan, step, time.count());
+  }
+  if (check_finite_) {
+    RequireFinite(backend_, step.op, args.inputs, args.outputs);
+  }
+}
+
 void Executor::RunAll(std::span<Node* const> wanted,
                       std::span<Node* const> visit) {
   const Structure structure = CollectStructure(wanted, visit);
@@ -197,22 +229,13 @@ void Executor::RunAll(std::span<Node* const> wanted,
     const std::vector<View> outputs = run.Outputs(step);
     const std::vector<double> numbers = run.Numbers(step);
     DecodeCounts counts;
-    const KernelArgs args{inputs,  outputs,
-                          step.ints, numbers,
-                          step.has_program() ? &step.program : nullptr,
-                          step.dtype, &counts};
     const Node& node = *structure.items[step.node].node;
     WithNote(
         [&] {
-          const auto start = std::chrono::steady_clock::now();
-          if (!AllEmpty(outputs)) backend_.Run(step.op, args);
-          if (observer_ && observer_->wants_steps()) {
-            backend_.Wait();
-            const std::chrono::duration<double> time =
-                std::chrono::steady_clock::now() - start;
-            observer_->OnStep(*plan, step, time.count());
-          }
-          if (check_finite_) RequireFinite(backend_, step.op, inputs, outputs);
+          RunStep(*plan, step, structure,
+                  {inputs, outputs, step.ints, numbers,
+                   step.has_program() ? &step.program : nullptr, step.dtype,
+                   &counts});
         },
         [&] {
           return fmt::format("in {} at {}", Info(node.op()).name,
@@ -224,6 +247,7 @@ void Executor::RunAll(std::span<Node* const> wanted,
     run.Release(step);
   }
   backend_.Wait();
+  RequireIntactFiles(structure);
   // Setting a value lets go of inputs, which may end other nodes of the list.
   std::vector<std::pair<NodePtr, Tensor>> results;
   for (const Plan::Result& result : plan->results) {

@@ -49,6 +49,8 @@ class Executor {
 
   void RunAll(std::span<Node* const> wanted, std::span<Node* const> visit);
   PlanPtr GetPlan(const Structure& structure);
+  void RunStep(const Plan& plan, const Step& step, const Structure& structure,
+               const KernelArgs& args);
 
   Backend& backend_;
   Observer* observer_;

@@ -5,6 +5,7 @@
 
 #include "backends/backends.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 
@@ -69,6 +70,12 @@ const Tensor& TensorRuntime::Evaluate(const TensorRef& ref) {
   }
   if (!node->has_value()) executor_.Run(std::array{node});
   return node->value();
+}
+
+void TensorRuntime::RequireIntact(const Tensor& tensor) {
+  if (!tensor.mapped || !AnyMappedFileDamaged()) return;
+  const auto file = MappedFile::Containing(tensor.data.get());
+  if (file) file->CheckIntact();
 }
 
 void TensorRuntime::RunIfMuchIsPending() {

@@ -32,6 +32,8 @@ class TensorRuntime final : private Observer {
 
   // The bytes of a tensor in host memory, computed now if they are not yet.
   const Tensor& Evaluate(const TensorRef& ref);
+  // To be called after reading a tensor: fails if its file shrank meanwhile.
+  static void RequireIntact(const Tensor& tensor);
   // Computes what is held once a lot is pending; called when no intermediate
   // of a lowering is alive.
   void RunIfMuchIsPending();

@@ -247,7 +247,9 @@ Value Tensors::Number(const Value& x) {
          "its elements",
          ref->shape().ToString());
   }
-  const double value = ElementAt(runtime_.Evaluate(ref), 0);
+  const Tensor& tensor = runtime_.Evaluate(ref);
+  const double value = ElementAt(tensor, 0);
+  TensorRuntime::RequireIntact(tensor);
   return ref->dtype() == DType::I32
              ? Value::Int(static_cast<int64_t>(value))
              : Value::Float(value);
@@ -275,7 +277,11 @@ Value Tensors::FindMember(const Value& x, std::string_view name, Span where) {
 
 std::string Tensors::Format(const Value& x, int column) {
   const Tensor& tensor = runtime_.Evaluate(AsTensor(x));
-  if (tensor.shape.rank() > 0) return FormatTensor(tensor, column);
+  if (tensor.shape.rank() > 0) {
+    std::string text = FormatTensor(tensor, column);
+    TensorRuntime::RequireIntact(tensor);
+    return text;
+  }
   if (tensor.dtype == DType::I32) {
     return std::to_string(*tensor.as<int32_t>());
   }
