@@ -32,7 +32,9 @@ Value Contains(Vm& vm, std::span<Value> arguments) {
       ContainsValue(vm.tensors(), arguments[0], arguments[1], vm.where()));
 }
 
-Value Has(Vm& vm, std::span<Value> arguments) { return Contains(vm, arguments); }
+Value Has(Vm& vm, std::span<Value> arguments) {
+  return Contains(vm, arguments);
+}
 
 // A handle loses the tensor itself; of a map the result is one without the key.
 Value Remove(Vm&, std::span<Value> arguments) {

@@ -18,7 +18,8 @@ constexpr size_t kMaxShownBytes = 200;
 std::string Shown(Vm& vm, const Value& value) {
   std::string text = value.is_string() ? Quoted(value.as_string())
                                        : ToText(vm.tensors(), value);
-  if (text.size() > kMaxShownBytes) text = text.substr(0, kMaxShownBytes) + "...";
+  if (text.size() > kMaxShownBytes)
+    text = text.substr(0, kMaxShownBytes) + "...";
   return text;
 }
 

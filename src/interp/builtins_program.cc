@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/replace_file.h"
 #include "interp/builtins.h"
 #include "interp/format_value.h"
@@ -61,12 +62,20 @@ Value Print(Vm& vm, std::span<Value> arguments) {
 }
 
 Value Input(Vm& vm, std::span<Value> arguments) {
-  vm.output().Write(ToText(vm.tensors(), arguments[0]));
+  if (!arguments.empty()) {
+    vm.output().Write(ToText(vm.tensors(), arguments[0]));
+  }
   vm.output().Flush();
   char* buffer = nullptr;
   size_t capacity = 0;
+  errno = 0;
   const ssize_t length = getline(&buffer, &capacity, stdin);
   const std::unique_ptr<char, void (*)(void*)> owned(buffer, std::free);
+  if (length < 0 && errno == EINTR) {
+    std::clearerr(stdin);
+    PollInterrupt();
+    return Input(vm, {});  // another signal; the prompt stands already
+  }
   if (length < 0) return Value();
   std::string line(buffer, static_cast<size_t>(length));
   if (line.ends_with('\n')) line.pop_back();

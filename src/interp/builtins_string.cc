@@ -41,10 +41,9 @@ bool WantsFloat(std::string_view spec) {
 }
 
 std::string FormatField(Vm& vm, const std::string& spec, const Value& value) {
-  const Value plain =
-      value.is_tensor() && AsTensor(value)->shape().size() == 1
-          ? vm.tensors().Number(value)
-          : value;
+  const Value plain = value.is_tensor() && AsTensor(value)->shape().size() == 1
+                          ? vm.tensors().Number(value)
+                          : value;
   if (spec.empty()) return ToText(vm.tensors(), plain);
   const std::string field = "{:" + spec + "}";
   const auto pattern = fmt::runtime(field);

@@ -27,8 +27,10 @@ void Place(std::string_view device) {
 
 std::string_view Word(const Value& value, std::string_view what) {
   if (!value.is_string()) {
-    Fail(ErrorKind::kProgram, "{} is {}; expected float16, float32, int32, cpu "
-         "or gpu", what, Describe(value));
+    Fail(ErrorKind::kProgram,
+         "{} is {}; expected float16, float32, int32, cpu "
+         "or gpu",
+         what, Describe(value));
   }
   return value.as_string();
 }
@@ -37,8 +39,8 @@ ElementType Element(std::string_view name, std::string_view what) {
   if (const std::optional<ElementType> element = FindElement(name)) {
     return *element;
   }
-  Fail(ErrorKind::kProgram,
-       "{} is \"{}\"; expected float16, float32 or int32", what, name);
+  Fail(ErrorKind::kProgram, "{} is \"{}\"; expected float16, float32 or int32",
+       what, name);
 }
 
 // The tensor itself, or a number or list as a tensor of its own type.

@@ -75,9 +75,9 @@ struct TypeCheck {
 };
 
 struct CallShape {
-  std::string method;  // of `x.method(...)`; empty for other calls
-  uint16_t arguments = 0;                // without callee or receiver
-  std::vector<std::string> names;        // of the last arguments
+  std::string method;              // of `x.method(...)`; empty for other calls
+  uint16_t arguments = 0;          // without callee or receiver
+  std::vector<std::string> names;  // of the last arguments
   Value otherwise;  // the function a method call means unless a member does;
                     // unset if there is none
 };
@@ -91,7 +91,7 @@ struct SubscriptForm {
   SubscriptKind kind = SubscriptKind::kIndex;
   // A slice uses a register for each bound; those left out hold none.
   int registers() const {
-    return kind == SubscriptKind::kIndex ? 1
+    return kind == SubscriptKind::kIndex   ? 1
            : kind == SubscriptKind::kSlice ? 3
                                            : 0;
   }

@@ -11,8 +11,8 @@ namespace tl {
 Value FunctionCompiler::FunctionValue(const std::string& name) const {
   const auto function = module_.names.functions.find(name);
   if (function != module_.names.functions.end()) {
-    return Value::Adopt(new FunctionObject(
-        module_.program.functions[function->second].get()));
+    return Value::Adopt(
+        new FunctionObject(module_.program.functions[function->second].get()));
   }
   const std::optional<uint16_t> builtin = FindBuiltin(name);
   return builtin ? Value::Builtin(*builtin) : Value::Unset();
@@ -100,8 +100,8 @@ void FunctionCompiler::ArgumentsInto(const ArgumentBinding& binding,
   }
 }
 
-void FunctionCompiler::FunctionCallInto(const CallExpr& call,
-                                        uint16_t function, uint16_t target) {
+void FunctionCompiler::FunctionCallInto(const CallExpr& call, uint16_t function,
+                                        uint16_t target) {
   const FunctionCode& code = *module_.program.functions[function];
   const std::vector<NamedArgument> arguments = ArgumentsOf(call);
   const ArgumentBinding binding =
@@ -116,9 +116,9 @@ void FunctionCompiler::FunctionCallInto(const CallExpr& call,
   Emit(call.span, Opcode::kCall, window, function, target);
 }
 
-void FunctionCompiler::BuiltinCallInto(
-    std::span<const NamedArgument> arguments, Span span, uint16_t builtin,
-    uint16_t target) {
+void FunctionCompiler::BuiltinCallInto(std::span<const NamedArgument> arguments,
+                                       Span span, uint16_t builtin,
+                                       uint16_t target) {
   const Signature& signature = SignatureOfBuiltin(builtin);
   const ArgumentBinding binding = BindOrFail(signature, arguments, span);
   const size_t count = signature.parameters.size();

@@ -168,9 +168,9 @@ void FunctionCompiler::Into(const Expr& expr, uint16_t target) {
     case ExprKind::kName:
       return NameInto(As<NameExpr>(expr), target);
     case ExprKind::kPath:
-      FailAt(expr.span, fmt::format("'{}::{}' can only be called",
-                                    As<PathExpr>(expr).scope,
-                                    As<PathExpr>(expr).name));
+      FailAt(expr.span,
+             fmt::format("'{}::{}' can only be called",
+                         As<PathExpr>(expr).scope, As<PathExpr>(expr).name));
     case ExprKind::kList:
       return ListInto(As<ListExpr>(expr), target);
     case ExprKind::kMap:
@@ -337,8 +337,7 @@ void FunctionCompiler::CastInto(const CastExpr& cast, uint16_t target) {
 }
 
 uint16_t FunctionCompiler::AddType(TypeCheck check) {
-  const uint16_t index =
-      Numbered(code_.types.size(), "types", check.type.span);
+  const uint16_t index = Numbered(code_.types.size(), "types", check.type.span);
   code_.types.push_back(std::move(check));
   return index;
 }

@@ -115,8 +115,7 @@ void FunctionCompiler::Declare(const std::string& name, uint16_t in_register,
                                Span span) {
   if (IsGlobalHere(name)) {
     pending_.erase(name);
-    Emit(span, Opcode::kSetGlobal, in_register,
-         module_.names.globals.at(name));
+    Emit(span, Opcode::kSetGlobal, in_register, module_.names.globals.at(name));
     next_register_ = in_register;
     return;
   }
@@ -145,8 +144,7 @@ void FunctionCompiler::CompileFunction(const FunctionDecl& function) {
   returns_none_ = function.result.kind == TypeKind::kVoid;
   checks_result_ = !returns_none_ && function.result.kind != TypeKind::kAny;
   if (checks_result_) {
-    result_type_ =
-        AddType({function.result, "the result", dims_});
+    result_type_ = AddType({function.result, "the result", dims_});
   }
   BodyResult(function.body);
 }
@@ -172,8 +170,8 @@ void FunctionCompiler::Parameters(const FunctionDecl& function) {
     }
     if (parameter.type.kind != TypeKind::kAny) {
       Emit(parameter.span, Opcode::kCheckParameter, in_register,
-           AddType({parameter.type, fmt::format("'{}'", parameter.name),
-                    dims_}));
+           AddType(
+               {parameter.type, fmt::format("'{}'", parameter.name), dims_}));
     }
     Declare(parameter.name, in_register, parameter.span);
   }

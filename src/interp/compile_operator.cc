@@ -114,9 +114,8 @@ void FunctionCompiler::BinaryInto(const BinaryExpr& binary, uint16_t target) {
   next_register_ = mark;
 }
 
-void FunctionCompiler::CombineInto(BinaryOp op, Operand left,
-                                   const Expr& right, uint16_t target,
-                                   Span span) {
+void FunctionCompiler::CombineInto(BinaryOp op, Operand left, const Expr& right,
+                                   uint16_t target, Span span) {
   const BinaryForm form = FormOf(op);
   const int free_left = left.temporary ? kFreeB : 0;
   std::optional<uint16_t> constant;

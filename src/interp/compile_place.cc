@@ -172,8 +172,8 @@ void FunctionCompiler::AssignTo(const AssignStmt& assign) {
   } else if (variable && variable->kind == NameKind::kRegister &&
              !MayAssign(*assign.value)) {
     // One instruction, which adds to a string in place.
-    CombineInto(*OperatorOf(assign.op), {variable->index, false},
-                *assign.value, variable->index, assign.span);
+    CombineInto(*OperatorOf(assign.op), {variable->index, false}, *assign.value,
+                variable->index, assign.span);
   } else {
     AssignPlace(assign);
   }
@@ -222,8 +222,7 @@ void FunctionCompiler::AssignPlace(const AssignStmt& assign) {
     const auto* name = FindAs<NameExpr>(*index->object);
     const Variable* local = name ? FindLocal(name->name) : nullptr;
     if (local != nullptr && !local->in_cell) {
-      const Operand at =
-          ReadBefore(*index->subscripts[0].index, *assign.value);
+      const Operand at = ReadBefore(*index->subscripts[0].index, *assign.value);
       const Operand value = Read(*assign.value);
       Emit(assign.span, Opcode::kSetIndex, local->in_register, at.in_register,
            value.in_register,

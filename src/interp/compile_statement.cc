@@ -206,8 +206,8 @@ void FunctionCompiler::TensorDeclaration(const TensorStmt& tensor) {
   std::vector<DimName> dims = DimValues(tensor.type);
   next_register_ = target + 1;
   Emit(tensor.span, Opcode::kCheckTensor, target,
-       AddType({tensor.type, fmt::format("'{}'", tensor.name),
-                std::move(dims)}));
+       AddType(
+           {tensor.type, fmt::format("'{}'", tensor.name), std::move(dims)}));
   Declare(tensor.name, target, tensor.name_span);
 }
 

@@ -105,9 +105,9 @@ void Writer::Write(const Value& value, int depth) {
       return;
     }
     case Tag::kBuiltin:
-      text_ += fmt::format("<function {}>",
-                           NameOfBuiltin(static_cast<uint16_t>(
-                               value.as_builtin())));
+      text_ +=
+          fmt::format("<function {}>",
+                      NameOfBuiltin(static_cast<uint16_t>(value.as_builtin())));
       return;
     case Tag::kFunction: {
       const std::string& name = value.as_function().code->signature.name;

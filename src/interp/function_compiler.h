@@ -53,7 +53,14 @@ class FunctionCompiler {
     uint16_t in_register = 0;
     bool in_cell = false;
   };
-  enum class NameKind { kRegister, kCell, kShared, kGlobal, kFunction, kBuiltin };
+  enum class NameKind {
+    kRegister,
+    kCell,
+    kShared,
+    kGlobal,
+    kFunction,
+    kBuiltin
+  };
   struct Name {
     NameKind kind;
     uint16_t index = 0;
@@ -152,8 +159,7 @@ class FunctionCompiler {
                              std::span<const NamedArgument> arguments,
                              Span span) const;
   void ArgumentsInto(const ArgumentBinding& binding,
-                     std::span<const NamedArgument> arguments,
-                     uint16_t window);
+                     std::span<const NamedArgument> arguments, uint16_t window);
   void ValueCallInto(const CallExpr& call, uint16_t callee, uint16_t target);
   void MethodCallInto(const CallExpr& call, const MemberExpr& callee,
                       uint16_t target);

@@ -163,8 +163,9 @@ Value RepeatString(const std::string& text, int64_t times) {
   std::string result;
   if (times <= 0) return Value::String(result);
   if (static_cast<size_t>(times) > kMaxStringBytes / (text.size() + 1)) {
-    Fail(ErrorKind::kProgram, "a string of {} bytes repeated {} times is too long",
-         text.size(), times);
+    Fail(ErrorKind::kProgram,
+         "a string of {} bytes repeated {} times is too long", text.size(),
+         times);
   }
   result.reserve(text.size() * static_cast<size_t>(times));
   for (int64_t i = 0; i < times; ++i) result += text;
@@ -204,8 +205,10 @@ Value StringBinary(BinaryOp op, const Value& a, const Value& b) {
     return RepeatString(b.as_string(), a.as_int());
   }
   if (op == BinaryOp::kAdd) {
-    Fail(ErrorKind::kProgram, "'+' does not work on {} and {}; str(x) makes a "
-         "string of x", Describe(a), Describe(b));
+    Fail(ErrorKind::kProgram,
+         "'+' does not work on {} and {}; str(x) makes a "
+         "string of x",
+         Describe(a), Describe(b));
   }
   FailOperands(op, a, b);
 }
@@ -324,8 +327,8 @@ Value CastScalar(const Value& x, TypeKind kind) {
 
 }  // namespace
 
-Value BinaryValue(Tensors& tensors, BinaryOp op, const Value& a,
-                  const Value& b, Span where) {
+Value BinaryValue(Tensors& tensors, BinaryOp op, const Value& a, const Value& b,
+                  Span where) {
   if (a.is_int() && b.is_int()) return IntBinary(op, a.as_int(), b.as_int());
   if (a.is_number() && b.is_number()) {
     return FloatBinary(op, a.as_number(), b.as_number());
@@ -334,9 +337,8 @@ Value BinaryValue(Tensors& tensors, BinaryOp op, const Value& a,
     return Value::Bool(ContainsValue(tensors, b, a, where));
   }
   const bool equality = op == BinaryOp::kEqual || op == BinaryOp::kNotEqual;
-  const bool of_tensors =
-      IsArithmeticOperand(a) && IsArithmeticOperand(b) &&
-      (a.is_tensor() || b.is_tensor() || !equality);
+  const bool of_tensors = IsArithmeticOperand(a) && IsArithmeticOperand(b) &&
+                          (a.is_tensor() || b.is_tensor() || !equality);
   if (of_tensors) return tensors.Binary(op, a, b, where);
   if (equality) {
     return Value::Bool(Same(tensors, a, b, where) == (op == BinaryOp::kEqual));
@@ -367,8 +369,10 @@ bool Truth(Tensors& tensors, const Value& x) {
     Fail(ErrorKind::kProgram,
          "none is neither true nor false; compare it: x == none");
   }
-  Fail(ErrorKind::kProgram, "{} is neither true nor false; a condition is a "
-       "bool or a number", Describe(x));
+  Fail(ErrorKind::kProgram,
+       "{} is neither true nor false; a condition is a "
+       "bool or a number",
+       Describe(x));
 }
 
 bool AllTrue(Tensors& tensors, const Value& x, Span where) {
@@ -387,8 +391,7 @@ bool ContainsValue(Tensors& tensors, const Value& container,
                    const Value& element, Span where) {
   if (container.is_string()) {
     if (!element.is_string()) FailOperands(BinaryOp::kIn, element, container);
-    return container.as_string().find(element.as_string()) !=
-           std::string::npos;
+    return container.as_string().find(element.as_string()) != std::string::npos;
   }
   if (container.is_list()) {
     for (const Value& item : container.as_list()) {
@@ -399,7 +402,8 @@ bool ContainsValue(Tensors& tensors, const Value& container,
   if (container.is_map()) return container.as_map().Find(element) != nullptr;
   if (container.is_range()) {
     const RangeObject& range = container.as_range();
-    const int64_t number = WholeNumber(tensors, element, "an element of a range");
+    const int64_t number =
+        WholeNumber(tensors, element, "an element of a range");
     const __int128 offset = static_cast<__int128>(number) - range.begin;
     return offset % range.step == 0 && offset / range.step >= 0 &&
            offset / range.step < range.count;
@@ -432,8 +436,10 @@ Value CastValue(Tensors& tensors, const Value& x, const TypeExpr& type,
     case TypeKind::kVoid:
       break;
   }
-  Fail(ErrorKind::kProgram, "'as' cannot make {} of {}; it makes int, float, "
-       "bool, string and tensor types", ToString(type), Describe(x));
+  Fail(ErrorKind::kProgram,
+       "'as' cannot make {} of {}; it makes int, float, "
+       "bool, string and tensor types",
+       ToString(type), Describe(x));
 }
 
 int64_t WholeNumber(Tensors& tensors, const Value& x, std::string_view what) {
@@ -468,8 +474,8 @@ std::string Describe(const Value& value) {
                        tensor.shape().ToString());
   }
   const std::string_view name = TypeName(value);
-  const bool vowel = std::string_view("aeiou").find(name[0]) !=
-                     std::string_view::npos;
+  const bool vowel =
+      std::string_view("aeiou").find(name[0]) != std::string_view::npos;
   return fmt::format("{} {}", vowel ? "an" : "a", name);
 }
 

@@ -12,8 +12,8 @@
 
 namespace tl {
 
-Value BinaryValue(Tensors& tensors, BinaryOp op, const Value& a,
-                  const Value& b, Span where);
+Value BinaryValue(Tensors& tensors, BinaryOp op, const Value& a, const Value& b,
+                  Span where);
 Value NegateValue(Tensors& tensors, const Value& x, Span where);
 // Whether a condition holds; fails on what is neither true nor false.
 bool Truth(Tensors& tensors, const Value& x);

@@ -27,9 +27,8 @@ void WriteAll(int descriptor, std::string_view text) {
 }  // namespace
 
 Output::Output(int descriptor)
-    : sink_([descriptor](std::string_view text) {
-        WriteAll(descriptor, text);
-      }),
+    : sink_(
+          [descriptor](std::string_view text) { WriteAll(descriptor, text); }),
       at_once_(false),
       by_line_(isatty(descriptor) == 1) {}
 

@@ -119,9 +119,9 @@ int Interpreter::RunText(std::string name, std::string text) {
 }
 
 int Interpreter::CheckFile(const std::string& path) {
-  const bool good = Load(path, ReadProgram(path), files_.Canonical(path),
-                         TopLevel::kProgram)
-                        .has_value();
+  const bool good =
+      Load(path, ReadProgram(path), files_.Canonical(path), TopLevel::kProgram)
+          .has_value();
   return good ? 0 : kProgramStatus;
 }
 

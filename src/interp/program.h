@@ -60,9 +60,9 @@ class Interpreter {
   // One entry of a session. Names stay for the next; a failed entry leaves the
   // session as far as it got.
   struct Entry {
-    bool accepted = false;              // no diagnosed errors
-    std::optional<std::string> shown;   // the value of a last expression
-    std::optional<int> exit;            // exit() was called
+    bool accepted = false;             // no diagnosed errors
+    std::optional<std::string> shown;  // the value of a last expression
+    std::optional<int> exit;           // exit() was called
   };
   Entry RunEntry(std::string text);
 

@@ -142,10 +142,10 @@ TEST(Program, AListNestedAMillionTimesIsReleasedInALoop) {
 }
 
 TEST(Program, SaysWhereAnErrorHappenedAndWhoCalled) {
-  EXPECT_EQ(RunText("fn f(v, i) { v[i] }\nlet n = 5\nprint(f([1, 2], n))\n")
-                .error,
-            "index 5 is out of range for a list of 2\n"
-            "at p.tl:1:14 in 'f'\nat p.tl:3:7");
+  EXPECT_EQ(
+      RunText("fn f(v, i) { v[i] }\nlet n = 5\nprint(f([1, 2], n))\n").error,
+      "index 5 is out of range for a list of 2\n"
+      "at p.tl:1:14 in 'f'\nat p.tl:3:7");
 }
 
 TEST(Program, EndlessRecursionIsAnErrorAndItsTraceIsCut) {
@@ -177,8 +177,9 @@ TEST(Program, ExitEndsTheProgramWithItsStatus) {
 }
 
 TEST(Program, FormatRefusesWhatDoesNotFit) {
-  EXPECT_EQ(Printed("print(format(\"{:>5}|{:.2f}|{{}}|{}\", \"ab\", 1, [2]))\n"),
-            "   ab|1.00|{}|[2]\n");
+  EXPECT_EQ(
+      Printed("print(format(\"{:>5}|{:.2f}|{{}}|{}\", \"ab\", 1, [2]))\n"),
+      "   ab|1.00|{}|[2]\n");
   EXPECT_EQ(RunText("format(\"{} {}\", 1)\n").error,
             "format: the pattern has more fields than the 1 value given\n"
             "at p.tl:1:1");

@@ -240,8 +240,7 @@ void SetIndex(Tensors& tensors, Value& object, const Value& key, Value value,
 void SetSubscripts(Tensors& tensors, Value& object,
                    std::span<const SubscriptValue> subscripts, Value value,
                    Span where) {
-  if (subscripts.size() == 1 &&
-      subscripts[0].kind == SubscriptKind::kIndex) {
+  if (subscripts.size() == 1 && subscripts[0].kind == SubscriptKind::kIndex) {
     return SetIndex(tensors, object, *subscripts[0].index, std::move(value),
                     where);
   }
@@ -250,11 +249,12 @@ void SetSubscripts(Tensors& tensors, Value& object,
   }
   Fail(ErrorKind::kProgram,
        "only one element of {} can be assigned at a time; tensor(x) takes "
-       "slices", Describe(object));
+       "slices",
+       Describe(object));
 }
 
-Value FindMemberOf(Tensors& tensors, const Value& object,
-                   std::string_view name, Span where) {
+Value FindMemberOf(Tensors& tensors, const Value& object, std::string_view name,
+                   Span where) {
   switch (object.tag()) {
     case Tag::kMap: {
       const Value* found = object.as_map().Find(name);
@@ -297,8 +297,7 @@ void SetMember(Value& object, std::string_view name, Value value) {
     return;
   }
   if (object.is_handle()) {
-    return object.as_handle().SetIndex(Value::String(std::string(name)),
-                                       value);
+    return object.as_handle().SetIndex(Value::String(std::string(name)), value);
   }
   Fail(ErrorKind::kProgram, "{} has no members to assign", Describe(object));
 }

@@ -32,8 +32,8 @@ void SetSubscripts(Tensors& tensors, Value& object,
 Value GetMember(Tensors& tensors, const Value& object, std::string_view name,
                 Span where);
 // The same; unset if there is no such member.
-Value FindMemberOf(Tensors& tensors, const Value& object,
-                   std::string_view name, Span where);
+Value FindMemberOf(Tensors& tensors, const Value& object, std::string_view name,
+                   Span where);
 void SetMember(Value& object, std::string_view name, Value value);
 
 // The position that an index means; fails if it is out of range.

@@ -80,7 +80,8 @@ int64_t Check::SizeOf(const DimExpr& dim) {
         if (size < 0) {
           Fail(ErrorKind::kProgram,
                "the '{}' of '{}' has no value yet; a name is bound by a "
-               "parameter further left", ToString(part), ToString(check_.type));
+               "parameter further left",
+               ToString(part), ToString(check_.type));
         }
         if (sum ? __builtin_add_overflow(total, size, &total)
                 : __builtin_mul_overflow(total, size, &total)) {
@@ -181,8 +182,7 @@ void Check::Scalar(Value& value) {
   }
   if (kind == TypeKind::kInt && (value.is_float() || IsOneElement(value))) {
     value = Value::Int(WholeNumber(
-        tensors_, value,
-        of_.empty() ? check_.what : of_ + ": " + check_.what));
+        tensors_, value, of_.empty() ? check_.what : of_ + ": " + check_.what));
     return;
   }
   if (kind == TypeKind::kBool && IsOneElement(value)) {
@@ -207,8 +207,8 @@ void Check::Tensor(Value& value) {
   }
   const TensorValue& tensor = *AsTensor(value);
   // A tensor of rank 0 is a number, whatever its type.
-  const bool type_fits = tensor.rank() == 0 ||
-                         tensor.dtype() == DTypeOf(check_.type.element);
+  const bool type_fits =
+      tensor.rank() == 0 || tensor.dtype() == DTypeOf(check_.type.element);
   if (!type_fits || !FitsShape(tensor.shape())) FailType(value);
 }
 
@@ -233,8 +233,8 @@ void Check::Declared(Value& value) {
     return;
   }
   if (!FitsKind(value)) FailType(value);
-  const Value made = value.is_list() ? tensors_.Make(value, element, where_)
-                                     : value;
+  const Value made =
+      value.is_list() ? tensors_.Make(value, element, where_) : value;
   const bool scalar = made.is_number() || AsTensor(made)->rank() == 0;
   if (!scalar && AsTensor(made)->dtype() == DTypeOf(element) &&
       FitsShape(AsTensor(made)->shape())) {

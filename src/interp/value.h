@@ -257,7 +257,7 @@ class Handle : public BoxedObject {
   virtual std::string_view type_name() const = 0;  // "model"
   // The type of a parameter that takes it; parts of a model are kModel, too.
   virtual TypeKind type() const = 0;
-  virtual std::string ToString() const = 0;        // what print shows
+  virtual std::string ToString() const = 0;  // what print shows
   // `h.name`, or an unset value if there is no such member.
   virtual Value FindMember(std::string_view name) const;
   virtual Value Index(const Value& key) const;               // h[key]

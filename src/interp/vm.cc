@@ -165,8 +165,7 @@ void Vm::SlowBinary(BinaryOp op, Instruction i, const Value& right) {
 
 bool Vm::SlowCompare(BinaryOp op, Instruction i, const Value& right) {
   Value* const base = frame_->base;
-  const Value answer =
-      BinaryValue(tensors_, op, base[i.a], right, where());
+  const Value answer = BinaryValue(tensors_, op, base[i.a], right, where());
   if (i.flags & kFreeA) base[i.a].Clear();
   if (i.flags & kFreeB) base[i.b].Clear();
   return Truth(tensors_, answer);
@@ -183,14 +182,14 @@ namespace {
 // How many numbers begin, begin + step, ... lie before `end`.
 int64_t CountBetween(int64_t begin, int64_t end, int64_t step, bool inclusive) {
   if (step == 0) Fail(ErrorKind::kProgram, "a range's step is 0");
-  const __int128 distance =
-      step > 0 ? static_cast<__int128>(end) - begin
-               : static_cast<__int128>(begin) - end;
+  const __int128 distance = step > 0 ? static_cast<__int128>(end) - begin
+                                     : static_cast<__int128>(begin) - end;
   const __int128 stride = step > 0 ? step : -static_cast<__int128>(step);
   const __int128 span = distance + (inclusive ? 1 : 0);
   if (span <= 0) return 0;
   const __int128 count = (span + stride - 1) / stride;
-  if (count > INT64_MAX) Fail(ErrorKind::kProgram, "a range of {}..{} is too long", begin, end);
+  if (count > INT64_MAX)
+    Fail(ErrorKind::kProgram, "a range of {}..{} is too long", begin, end);
   return static_cast<int64_t>(count);
 }
 
@@ -203,8 +202,7 @@ Value MakeRangeValue(int64_t begin, int64_t end, int64_t step) {
 void Vm::PrepareCount(Value* registers, bool inclusive) {
   const int64_t begin =
       WholeNumber(tensors_, registers[0], "the beginning of a range");
-  const int64_t end =
-      WholeNumber(tensors_, registers[1], "the end of a range");
+  const int64_t end = WholeNumber(tensors_, registers[1], "the end of a range");
   const int64_t step =
       WholeNumber(tensors_, registers[2], "the step of a range");
   registers[0] = Value::Int(begin);
@@ -241,7 +239,8 @@ void Vm::PrepareEach(Value& sequence) {
     case Tag::kCell:
       Fail(ErrorKind::kProgram,
            "'for' cannot walk over {}; it walks over ranges, lists, maps, "
-           "strings, tensors and models", Describe(sequence));
+           "strings, tensors and models",
+           Describe(sequence));
   }
   (&sequence)[1] = Value::Int(0);
 }

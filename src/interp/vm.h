@@ -66,11 +66,11 @@ class Vm {
  private:
   struct Frame {
     const FunctionCode* code;
-    const Instruction* pc;      // the next one; current while it may fail
+    const Instruction* pc;  // the next one; current while it may fail
     Value* base;
-    Value* first;               // where clearing begins: base, or the callee
+    Value* first;  // where clearing begins: base, or the callee
     const FunctionObject* function;  // holds the cells; null if it has none
-    uint16_t result;            // the caller's register
+    uint16_t result;                 // the caller's register
   };
 
   // vm.cc
@@ -105,9 +105,9 @@ class Vm {
   bool Enter(const Value& callee, std::span<Value> arguments, Value* first,
              const std::vector<std::string>& names, uint16_t result);
   bool EnterMember(Instruction i, const CallShape& shape, Value member);
-  bool EnterFunction(const FunctionObject& function,
-                     std::span<Value> arguments, Value* first,
-                     const std::vector<std::string>& names, uint16_t result);
+  bool EnterFunction(const FunctionObject& function, std::span<Value> arguments,
+                     Value* first, const std::vector<std::string>& names,
+                     uint16_t result);
   Value FindContentMethod(const CallShape& shape, std::span<Value> window);
   std::vector<Value> BindArguments(const Signature& signature,
                                    std::span<Value> arguments,

@@ -60,8 +60,7 @@ Value Vm::BindAndCall(uint16_t builtin, std::span<Value> arguments,
 
 bool Vm::EnterFunction(const FunctionObject& function,
                        std::span<Value> arguments, Value* first,
-                       const std::vector<std::string>& names,
-                       uint16_t result) {
+                       const std::vector<std::string>& names, uint16_t result) {
   const FunctionCode& code = *function.code;
   Value* base = arguments.data();
   if (!names.empty() || arguments.size() != code.parameters()) {
@@ -83,8 +82,8 @@ bool Vm::Enter(const Value& callee, std::span<Value> arguments, Value* first,
   if (!callee.is_builtin()) {
     Fail(ErrorKind::kProgram, "{} cannot be called", Describe(callee));
   }
-  Value value = BindAndCall(static_cast<uint16_t>(callee.as_builtin()),
-                            arguments, names);
+  Value value =
+      BindAndCall(static_cast<uint16_t>(callee.as_builtin()), arguments, names);
   for (Value* used = first; used != arguments.data() + arguments.size();
        ++used) {
     used->Clear();
@@ -164,8 +163,10 @@ bool Vm::EnterMethodOf(const CallShape& shape, Instruction i) {
     }
   }
   if (shape.otherwise.is_unset()) {
-    Fail(ErrorKind::kProgram, "{} has no member '{}', and there is no function "
-         "of that name", Describe(window[0]), shape.method);
+    Fail(ErrorKind::kProgram,
+         "{} has no member '{}', and there is no function "
+         "of that name",
+         Describe(window[0]), shape.method);
   }
   return Enter(shape.otherwise, all, window, shape.names, i.c);
 }

@@ -14,17 +14,20 @@ namespace tl {
 namespace {
 
 inline void StoreInt(Value& target, int64_t value) {
-  if (target.on_heap()) [[unlikely]] target.Clear();
+  if (target.on_heap()) [[unlikely]]
+    target.Clear();
   target.SetInt(value);
 }
 
 inline void StoreFloat(Value& target, double value) {
-  if (target.on_heap()) [[unlikely]] target.Clear();
+  if (target.on_heap()) [[unlikely]]
+    target.Clear();
   target.SetFloat(value);
 }
 
 inline void StoreBool(Value& target, bool value) {
-  if (target.on_heap()) [[unlikely]] target.Clear();
+  if (target.on_heap()) [[unlikely]]
+    target.Clear();
   target.SetBool(value);
 }
 
@@ -146,8 +149,10 @@ Value Vm::Loop(const Frame* entry) {
     constants = frame_->code->constants.data();
   };
   const auto arithmetic = [&](bool done, BinaryOp op, Instruction i,
-                              const Value& right) __attribute__((always_inline)) {
-    if (done) [[likely]] return;
+                              const Value& right)
+      __attribute__((always_inline)) {
+    if (done) [[likely]]
+      return;
     save();
     SlowBinary(op, i, right);
   };
@@ -414,9 +419,9 @@ Value Vm::Loop(const Frame* entry) {
         loop[1].SetInt(remaining - 1);
         StoreInt(loop[3], number);
         // The number after the last one may not be an int; nobody reads it.
-        loop[0].SetInt(static_cast<int64_t>(
-            static_cast<uint64_t>(number) +
-            static_cast<uint64_t>(loop[2].as_int())));
+        loop[0].SetInt(
+            static_cast<int64_t>(static_cast<uint64_t>(number) +
+                                 static_cast<uint64_t>(loop[2].as_int())));
         save();
         PollInterrupt();
         pc += i.jump();
@@ -434,9 +439,8 @@ Value Vm::Loop(const Frame* entry) {
 
       case Opcode::kNewList: {
         Value* const first = base + i.b;
-        base[i.a] =
-            Value::List({std::make_move_iterator(first),
-                         std::make_move_iterator(first + i.c)});
+        base[i.a] = Value::List({std::make_move_iterator(first),
+                                 std::make_move_iterator(first + i.c)});
         continue;
       }
       case Opcode::kExtendList: {
@@ -487,8 +491,8 @@ Value Vm::Loop(const Frame* entry) {
       }
       case Opcode::kGetMember:
         save();
-        base[i.a] = GetMember(tensors_, base[i.b], constants[i.c].as_string(),
-                              where());
+        base[i.a] =
+            GetMember(tensors_, base[i.b], constants[i.c].as_string(), where());
         if ((i.flags & kFreeB) && i.b != i.a) base[i.b].Clear();
         continue;
       case Opcode::kSetIndex: {

@@ -34,10 +34,10 @@ Value Vm::ReadStep(const PlaceStep& step, const Value& object) {
 
 void Vm::WriteStep(const PlaceStep& step, Value& object, Value value) {
   if (step.is_member) return SetMember(object, step.name, std::move(value));
-  SetSubscripts(tensors_, object,
-                SubscriptsAt(step.subscripts,
-                             frame_->base + step.first_register),
-                std::move(value), where());
+  SetSubscripts(
+      tensors_, object,
+      SubscriptsAt(step.subscripts, frame_->base + step.first_register),
+      std::move(value), where());
 }
 
 // The part of a list or map that a step means, to be changed where it is; null
@@ -57,12 +57,11 @@ Value* Vm::FindInside(const PlaceStep& step, Value& object) {
   const Value& key = frame_->base[step.first_register];
   if (key.is_list()) return nullptr;
   std::vector<Value>& items = object.OwnList();
-  return &items[PositionOf(WholeNumber(tensors_, key, "an index"),
-                           items.size(), "a list")];
+  return &items[PositionOf(WholeNumber(tensors_, key, "an index"), items.size(),
+                           "a list")];
 }
 
-void Vm::UpdateInside(const Place& place, size_t step, Value& at,
-                      Value value) {
+void Vm::UpdateInside(const Place& place, size_t step, Value& at, Value value) {
   if (step == place.steps.size()) {
     if (!place.combine) {
       at = std::move(value);
@@ -80,8 +79,8 @@ void Vm::UpdateInside(const Place& place, size_t step, Value& at,
   }
   if (step + 1 == place.steps.size()) {
     if (place.combine) {
-      value = BinaryValue(tensors_, place.op, ReadStep(here, at), value,
-                          where());
+      value =
+          BinaryValue(tensors_, place.op, ReadStep(here, at), value, where());
     }
     return WriteStep(here, at, std::move(value));
   }
@@ -119,8 +118,8 @@ bool Vm::EnterOnPlace(Instruction i) {
   Value* const window = frame_->base + i.a;
   const std::span<Value> arguments(window, place.call.arguments);
   Value& root = RootOf(place);
-  const bool pushes = place.mutator == Mutator::kPush ||
-                      place.mutator == Mutator::kAppend;
+  const bool pushes =
+      place.mutator == Mutator::kPush || place.mutator == Mutator::kAppend;
   if (pushes && place.steps.empty() && root.is_list() &&
       arguments.size() == 1 && place.call.names.empty()) {
     // `v.push(x)`, the commonest by far. v.push(v) has v held twice.
