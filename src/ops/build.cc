@@ -136,18 +136,15 @@ TensorRef MatrixProduct(Lowering& lo, TensorRef a, TensorRef b) {
   if (dtype == DType::I32) dtype = DType::F16;
   if (a->dtype() == DType::I32) a = Cast(lo, a, dtype);
   if (b->dtype() == DType::I32) b = Cast(lo, b, dtype);
-  if (b->rank() == 2) {
-    // Leading axes of a are more rows: [.., M, K] @ [K, N].
-  } else {
-    Shape batch_a, batch_b;
-    for (int i = 0; i < a->rank() - 2; ++i) batch_a.Append(a->shape()[i]);
-    for (int i = 0; i < b->rank() - 2; ++i) batch_b.Append(b->shape()[i]);
-    Shape full_a = BroadcastShapes(batch_a, batch_b), full_b = full_a;
-    for (int i = 2; i > 0; --i) full_a.Append(a->shape()[a->rank() - i]);
-    for (int i = 2; i > 0; --i) full_b.Append(b->shape()[b->rank() - i]);
-    a = BroadcastTo(lo, a, full_a);
-    b = BroadcastTo(lo, b, full_b);
-  }
+  // Views: the product's kernel sees the matrix that batches share as one.
+  Shape batch_a, batch_b;
+  for (int i = 0; i < a->rank() - 2; ++i) batch_a.Append(a->shape()[i]);
+  for (int i = 0; i < b->rank() - 2; ++i) batch_b.Append(b->shape()[i]);
+  Shape full_a = BroadcastShapes(batch_a, batch_b), full_b = full_a;
+  for (int i = 2; i > 0; --i) full_a.Append(a->shape()[a->rank() - i]);
+  for (int i = 2; i > 0; --i) full_b.Append(b->shape()[b->rank() - i]);
+  a = BroadcastTo(lo, a, full_a);
+  b = BroadcastTo(lo, b, full_b);
   TensorRef product = lo.Apply(OpId::Matmul, {a, b});
   Shape shape = product->shape();
   if (vector_b) shape.Erase(shape.rank() - 1);

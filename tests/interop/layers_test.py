@@ -107,6 +107,8 @@ OPERATIONS = [
      lambda t: t["x"] @ t["w"].T),
     ("large product", {"x": (70, 300), "w": (300, 130)}, 'm["x"] @ m["w"]',
      lambda t: t["x"] @ t["w"]),
+    ("batches by a matrix", {"x": (2, 5, 64), "w": (64, 48)}, 'm["x"] @ m["w"]',
+     lambda t: t["x"] @ t["w"]),
     ("einsum", BATCHED, 'einsum("bij,bjk->bik", m["x"], m["w"])',
      lambda t: torch.einsum("bij,bjk->bik", t["x"], t["w"])),
     ("outer", {"a": (7,), "b": (9,)}, 'outer(m["a"], m["b"])',
