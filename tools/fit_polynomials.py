@@ -40,6 +40,9 @@ def main():
     fit("e^r = 1 + r + r^2 P(r)",
         lambda r: (mp.exp(r) - 1 - r) / r**2,
         lambda r: r * r / mp.exp(r), -half_log, half_log, 4)
+    fit("2^f = 1 + f P(f)",
+        lambda f: (mp.mpf(2) ** f - 1) / f,
+        lambda f: abs(f) / mp.mpf(2) ** f, -0.5, 0.5, 3)
     fit("ln(1 + r) = r - r^2 / 2 + r^3 P(r)",
         lambda r: (mp.log1p(r) - r + r * r / 2) / r**3,
         lambda r: abs(r**3 / mp.log1p(r)),

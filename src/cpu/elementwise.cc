@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/half.h"
 #include "base/parallel.h"
 #include "cpu/kernels.h"
 #include "cpu/strided_copy.h"
@@ -43,13 +42,18 @@ LoopOperand At(DType dtype, std::byte* data) {
   return {KindOf(dtype), data, 0, 0};
 }
 
-LoopOperand ScalarAt(DType dtype, const std::byte* data) {
+// One element for a whole block. An f16 one is laid out as any other f16
+// operand, so that which loop runs, and with it the last bit, depends on types
+// alone.
+LoopOperand ScalarAt(DType dtype, const std::byte* data, int64_t count,
+                     std::byte* buffer) {
   LoopOperand scalar = {Kind::kScalar, nullptr, 0, 0};
   switch (KindOf(dtype)) {
     case Kind::kF16:
-      scalar.float_value =
-          HalfToFloat(*reinterpret_cast<const uint16_t*>(data));
-      break;
+      std::fill_n(reinterpret_cast<uint16_t*>(buffer),
+                  (count + kLoopStep - 1) / kLoopStep * kLoopStep,
+                  *reinterpret_cast<const uint16_t*>(data));
+      return At(dtype, buffer);
     case Kind::kF32:
       scalar.float_value = *reinterpret_cast<const float*>(data);
       break;
@@ -205,7 +209,7 @@ LoopOperand ElementwiseGroup::Bind(const Input& input, int64_t begin,
   const bool whole = count % kLoopStep == 0;
   switch (input.access) {
     case Input::Access::kScalar:
-      return ScalarAt(input.dtype, input.data);
+      return ScalarAt(input.dtype, input.data, count, buffer);
     case Input::Access::kFlat: {
       std::byte* from = input.data + begin * input.element_bytes;
       if (whole) return At(input.dtype, from);
@@ -233,7 +237,7 @@ LoopOperand ElementwiseGroup::BindStrided(const Input& input, int64_t begin,
       rest /= dims_[axis];
     }
     std::byte* from = input.data + offset * input.element_bytes;
-    if (stride == 0) return ScalarAt(input.dtype, from);
+    if (stride == 0) return ScalarAt(input.dtype, from, count, buffer);
     if (count % kLoopStep == 0) return At(input.dtype, from);
   }
   Gather(input, begin, count, buffer);

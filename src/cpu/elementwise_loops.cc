@@ -80,7 +80,7 @@ struct OnFloats {
   }
 };
 struct OnHalves {
-  using Math = FloatLanesMath;
+  using Math = HalfLanesMath;
   static HWY_INLINE VF Load(const LoopOperand& from, int64_t i) {
     return LoadFloat(reinterpret_cast<const uint16_t*>(from.data) + i);
   }

@@ -33,9 +33,11 @@ using ElementwiseLoop = void (*)(const LoopOperand* operands,
 inline constexpr int64_t kLoopStep = 32;
 
 struct ElementwiseLoops {
-  // By OpId. Float lanes take and give any kind, rounding once; halves are the
-  // same for f16 operands and results; int lanes take int32 and give int32, and
-  // are null where the row has no such form.
+  // By OpId. Halves take f16 in memory and give f16: they are for operations
+  // that are f16 on all sides, and only for those, because their exp differs
+  // from float lanes' in the last bits. Float lanes take and give any kind,
+  // rounding once. Int lanes take int32 and give int32, and are null where the
+  // row has no such form.
   std::span<const ElementwiseLoop> on_halves;
   std::span<const ElementwiseLoop> on_floats;
   std::span<const ElementwiseLoop> on_ints;

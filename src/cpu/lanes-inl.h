@@ -78,6 +78,14 @@ struct FloatLanesMath : AnyLanes<F32> {
   }
 };
 
+// For f16 operands and results: what only the last bits of f32 can tell apart
+// is left out.
+struct HalfLanesMath : FloatLanesMath {
+  HWY_INLINE VF Exp(VF x) const { return ExpForHalf(x); }
+  HWY_INLINE VF Tanh(VF x) const { return HWY_NAMESPACE::Tanh<HalfExp>(x); }
+  HWY_INLINE VF Erf(VF x) const { return HWY_NAMESPACE::Erf<HalfExp>(x); }
+};
+
 struct IntLanesMath : AnyLanes<I32Lanes> {
   HWY_INLINE VI Le(VI x, VI y) const { return Truth(hn::Not(hn::Gt(x, y))); }
   HWY_INLINE VI Ge(VI x, VI y) const { return Truth(hn::Not(hn::Lt(x, y))); }

@@ -56,10 +56,11 @@ HWY_INLINE float SumOfLanes(VF v) {
 
 // Stores e^(x - largest) and returns their sum. Sums of 64 vectors are added up
 // before they grow large beside what is added.
-template <class T>
+template <class ExpOf, class T>
 float Exponentiate(const T* x, int64_t count, float largest, const T* next,
                    float* to) {
   const F32 d;
+  const ExpOf exp;
   const VF top = hn::Set(d, largest);
   VF total = hn::Zero(d);
   int64_t i = 0;
@@ -67,9 +68,9 @@ float Exponentiate(const T* x, int64_t count, float largest, const T* next,
     const int64_t stop = std::min(count - 2 * kLanes, i + 62 * kLanes);
     VF a = hn::Zero(d), b = hn::Zero(d);
     for (; i <= stop; i += 2 * kLanes) {
-      hwy::Prefetch(next + i);  // memory would rest during exp
-      const VF first = Exp(hn::Sub(LoadFloat(x + i), top));
-      const VF second = Exp(hn::Sub(LoadFloat(x + i + kLanes), top));
+      __builtin_prefetch(next + i, 0, 2);  // memory would rest during exp
+      const VF first = exp(hn::Sub(LoadFloat(x + i), top));
+      const VF second = exp(hn::Sub(LoadFloat(x + i + kLanes), top));
       StoreFloat(first, to + i);
       StoreFloat(second, to + i + kLanes);
       a = hn::Add(a, first);
@@ -79,7 +80,7 @@ float Exponentiate(const T* x, int64_t count, float largest, const T* next,
   }
   for (; i < count; i += kLanes) {
     const int64_t here = std::min(kLanes, count - i);
-    VF e = Exp(hn::Sub(LoadFirst(x + i, here), top));
+    VF e = exp(hn::Sub(LoadFirst(x + i, here), top));
     e = hn::IfThenElseZero(hn::FirstN(d, here), e);
     StoreFirst(e, to + i, here);
     total = hn::Add(total, e);
@@ -143,9 +144,13 @@ void StoreRow(const SoftmaxRow& row, const From* from, const Change& change) {
 
 void SoftmaxRowOfTarget(const SoftmaxRow& row) {
   WithElements(row.x.dtype, row.x.data, [&](const auto* x) HWY_ATTR {
+    const auto* next = reinterpret_cast<decltype(x)>(row.next);
     const float sum =
-        Exponentiate(x, row.x.count, row.largest,
-                     reinterpret_cast<decltype(x)>(row.next), row.exponentials);
+        row.to_type == DType::F16
+            ? Exponentiate<HalfExp>(x, row.x.count, row.largest, next,
+                                    row.exponentials)
+            : Exponentiate<PreciseExp>(x, row.x.count, row.largest, next,
+                                       row.exponentials);
     if (row.log) {
       StoreRow(row, x, Lowered{row.largest, std::log(sum)});
     } else {
