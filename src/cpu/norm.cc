@@ -1,5 +1,5 @@
 // Layer and rms norm: f32 inside a row, rounded once. Sums come from
-// reduce_loops.cc, two passes for the variance; a row of a few thousand
+// reduce_loops.cc; a row of a few thousand
 // elements stays in the first-level cache from the first pass to the last.
 #include <algorithm>
 #include <cmath>
@@ -34,7 +34,7 @@ struct NormPart {
   float scale;
   const float* weight;
   const float* bias;      // null: none
-  const std::byte* next;  // the same part of the next row
+  const std::byte* next;  // the same part of a later row
   bool stream;
 };
 
@@ -66,8 +66,8 @@ void NormElements(const NormPart& part, const From* from, To* to) {
   };
   int64_t i = 0;
   for (; i + 2 * kLanes <= part.count; i += 2 * kLanes) {
-    // The sums before this left the memory idle.
-    hwy::Prefetch(reinterpret_cast<const From*>(part.next) + i);
+    // Into the second-level cache: the sums before this left memory idle.
+    __builtin_prefetch(reinterpret_cast<const From*>(part.next) + i, 0, 2);
     const VF first = at(i), second = at(i + kLanes);
     StoreFloat(first, to + i);
     StoreFloat(second, to + i + kLanes);
@@ -155,6 +155,27 @@ class RowFloats {
   std::shared_ptr<std::byte> block_;
 };
 
+struct Spread {
+  double mean;
+  double variance;
+};
+
+// One pass around the mean of the first few elements. Only where that was far
+// off, so that a difference of large sums would be left, a second one.
+Spread SpreadOf(const ReduceLoops& loops, const Stretch& x) {
+  constexpr int64_t kFirst = 16;
+  const double n = static_cast<double>(x.count);
+  const int64_t first = std::min(kFirst, x.count);
+  const float shift = static_cast<float>(loops.sum({x.dtype, x.data, first}) /
+                                         static_cast<double>(first));
+  const Moments moments = loops.moments(x, shift);
+  const double offset = moments.sum / n;
+  const double mean = shift + offset;
+  const double variance = moments.squares / n - offset * offset;
+  if (offset * offset <= 4 * variance) return {mean, variance};
+  return {mean, loops.squares(x, static_cast<float>(mean)) / n};
+}
+
 struct RowNorm {
   const View& x;
   const View& y;
@@ -165,34 +186,46 @@ struct RowNorm {
   const float* bias;
 
   void Rows(int64_t first, int64_t last, bool stream) const {
-    const ReduceLoops& loops = GetReduceLoops();
-    const int64_t from_bytes = row * ElementBytes(x.dtype);
-    const int64_t to_bytes = row * ElementBytes(y.dtype);
-    for (int64_t i = first; i < last; ++i) {
-      const std::byte* from = x.data + i * from_bytes;
-      const Stretch stretch = {x.dtype, from, row};
-      const double n = static_cast<double>(row);
-      const double mean = around_mean ? loops.sum(stretch) / n : 0;
-      const float center = static_cast<float>(mean);
-      const double scale =
-          1 / std::sqrt(loops.squares(stretch, center) / n + eps);
-      Store(from, y.data + i * to_bytes, center, static_cast<float>(scale),
-            i + 1 < last ? from_bytes : 0, stream);
+    for (int64_t i = first; i < last; i += kRowsTogether) {
+      RowsTogether(i, std::min(kRowsTogether, last - i), last, stream);
     }
     if (stream) HWY_DYNAMIC_DISPATCH(NormFenceOfTarget)();
   }
 
  private:
-  // `step` leads from this row to the next.
-  void Store(const std::byte* from, std::byte* to, float center, float scale,
-             int64_t step, bool stream) const {
-    for (int64_t at = 0; at < row; at += kPartElements) {
-      const std::byte* part = from + at * ElementBytes(x.dtype);
-      HWY_DYNAMIC_DISPATCH(NormPartOfTarget)
-      ({x.dtype, part, y.dtype, to + at * ElementBytes(y.dtype),
-        std::min(kPartElements, row - at), center, scale, weight + at,
-        bias == nullptr ? nullptr : bias + at, part + step, stream});
+  // Weight and bias in f32 take four times the room of a row of f16: a part of
+  // them serves so many rows before the next part comes in.
+  static constexpr int64_t kRowsTogether = 4;
+
+  void RowsTogether(int64_t first, int64_t count, int64_t last,
+                    bool stream) const {
+    const ReduceLoops& loops = GetReduceLoops();
+    const int64_t from_bytes = ElementBytes(x.dtype);
+    const int64_t to_bytes = ElementBytes(y.dtype);
+    Spread spreads[kRowsTogether];
+    for (int64_t i = 0; i < count; ++i) {
+      spreads[i] = SpreadOfRow(loops, first + i);
     }
+    for (int64_t at = 0; at < row; at += kPartElements) {
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t place = (first + i) * row + at;
+        const int64_t step = first + i + count < last ? count * row : 0;
+        HWY_DYNAMIC_DISPATCH(NormPartOfTarget)
+        ({x.dtype, x.data + place * from_bytes, y.dtype,
+          y.data + place * to_bytes, std::min(kPartElements, row - at),
+          static_cast<float>(spreads[i].mean),
+          static_cast<float>(1 / std::sqrt(spreads[i].variance + eps)),
+          weight + at, bias == nullptr ? nullptr : bias + at,
+          x.data + (place + step) * from_bytes, stream});
+      }
+    }
+  }
+
+  Spread SpreadOfRow(const ReduceLoops& loops, int64_t i) const {
+    const Stretch stretch = {x.dtype, x.data + i * row * ElementBytes(x.dtype),
+                             row};
+    if (around_mean) return SpreadOf(loops, stretch);
+    return {0, loops.squares(stretch, 0) / static_cast<double>(row)};
   }
 };
 

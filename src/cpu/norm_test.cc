@@ -99,6 +99,22 @@ TEST(LayerNorm, RunsOverSeveralAxes) {
   });
 }
 
+// The first elements say nothing about the others.
+TEST(LayerNorm, KeepsItsPrecisionWhereARowBeginsFarFromItsMean) {
+  ForEachTarget([] {
+    TestArray x = RandomArray(DType::F32, {2, 4096}, 1, -0.01, 0.01);
+    for (int64_t i = 0; i < 16; ++i) x.Set(i, 1);
+    for (int64_t i = 0; i < 4096; ++i) x.Set(4096 + i, 1000 + i % 2);
+    const TestArray y = Poisoned(DType::F32, {2, 4096});
+    Call(LayerNorm, {x}, {y}, {1, 0}, {1e-5});
+    const std::vector<double> want =
+        Reference(x.Values(), 4096, 1e-5, true, {});
+    for (size_t i = 0; i < want.size(); ++i) {
+      ASSERT_NEAR(y.Get(i), want[i], 1e-4) << i;
+    }
+  });
+}
+
 TEST(LayerNorm, TakesInt32AndNoRows) {
   const TestArray x = RandomArray(DType::I32, {2, 20}, 1, -50, 50);
   const TestArray y = Poisoned(DType::F32, {2, 20});

@@ -72,6 +72,37 @@ double SumRow(const T* x, int64_t count, float center_value) {
   return SumOfLanes(total);
 }
 
+template <class T>
+Moments MomentsOfRow(const T* x, int64_t count, float shift_value) {
+  const F32 d;
+  const VF shift = hn::Set(d, shift_value);
+  VF sum = hn::Zero(d), squares = hn::Zero(d);
+  int64_t i = 0;
+  while (i + 2 * kLanes <= count) {
+    const int64_t stop =
+        std::min(count - 2 * kLanes, i + (kVectorsPerSum - 2) * kLanes);
+    VF s1 = hn::Zero(d), s2 = s1, q1 = s1, q2 = s1;
+    for (; i <= stop; i += 2 * kLanes) {
+      const VF a = hn::Sub(LoadFloat(x + i), shift);
+      const VF b = hn::Sub(LoadFloat(x + i + kLanes), shift);
+      s1 = hn::Add(s1, a);
+      s2 = hn::Add(s2, b);
+      q1 = hn::MulAdd(a, a, q1);
+      q2 = hn::MulAdd(b, b, q2);
+    }
+    sum = hn::Add(sum, hn::Add(s1, s2));
+    squares = hn::Add(squares, hn::Add(q1, q2));
+  }
+  for (; i < count; i += kLanes) {
+    const int64_t here = std::min(kLanes, count - i);
+    const VF apart =
+        hn::IfThenElseZero(First(here), hn::Sub(LoadFirst(x + i, here), shift));
+    sum = hn::Add(sum, apart);
+    squares = hn::MulAdd(apart, apart, squares);
+  }
+  return {SumOfLanes(sum), SumOfLanes(squares)};
+}
+
 // Both keep NaN.
 struct Larger {
   HWY_INLINE VF operator()(VF x, VF y) const {
@@ -192,6 +223,11 @@ double Squares(const Stretch& s, float center) {
     return SumRow<SquareAround>(x, s.count, center);
   });
 }
+Moments MomentsOf(const Stretch& s, float shift) {
+  return WithElements(s.dtype, s.data, [&](const auto* x) HWY_ATTR {
+    return MomentsOfRow(x, s.count, shift);
+  });
+}
 float Largest(const Stretch& s) {
   return WithElements(s.dtype, s.data, [&](const auto* x) HWY_ATTR {
     return ExtremeOfRow<Larger>(x, s.count);
@@ -236,8 +272,8 @@ void LowerColumns(const Columns& c, float* extremes) {
 
 const ReduceLoops* ReduceLoopsOfTarget() {
   static constexpr ReduceLoops kLoops = {
-      Sum,        Squares,          Largest,      Smallest,    Find,
-      AddColumns, AddColumnSquares, RaiseColumns, LowerColumns};
+      Sum,  Squares,    MomentsOf,        Largest,      Smallest,
+      Find, AddColumns, AddColumnSquares, RaiseColumns, LowerColumns};
   return &kLoops;
 }
 

@@ -27,10 +27,18 @@ struct Columns {
 };
 inline constexpr int64_t kMaxColumns = 512;
 
+// Sums of x - shift and of its square.
+struct Moments {
+  double sum;
+  double squares;
+};
+
 struct ReduceLoops {
   double (*sum)(const Stretch& x);
   // Of (x - center)^2.
   double (*squares)(const Stretch& x, float center);
+  // Both at once. With a shift near the mean they give the variance.
+  Moments (*moments)(const Stretch& x, float shift);
   // NaN where one is among them. Not of an empty stretch.
   float (*largest)(const Stretch& x);
   float (*smallest)(const Stretch& x);
