@@ -365,6 +365,46 @@ TEST(Elementwise, GivesAFusedChainTheBitsOfItsSteps) {
   });
 }
 
+// A product that only a sum reads is never stored, but rounded all the same.
+TEST(Elementwise, RoundsAProductBeforeItIsAddedTo) {
+  const Dims dims = {777};
+  const TestArray x = RandomArray(DType::F16, dims, 1);
+  const TestArray y = RandomArray(DType::F16, dims, 2);
+  const TestArray z = RandomArray(DType::F16, dims, 3);
+  const TestArray wide = RandomArray(DType::F32, dims, 4);
+  ForEachTarget([&] {
+    const TestArray product = RunOne(OpId::Mul, {x, y}, DType::F16);
+    for (const TestArray& term : {z, wide}) {
+      const TestArray want = RunOne(OpId::Add, {product, term}, DType::F16);
+      for (bool product_first : {true, false}) {
+        ElementwiseProgram program;
+        program.inputs = 3;
+        program.input_dtypes = {DType::F16, DType::F16, term.dtype};
+        program.instructions = {{OpId::Mul, DType::F16, false, {0, 1}},
+                                {OpId::Add, DType::F16, false, {3, 2}}};
+        if (!product_first) program.instructions[1].operand[0] = 2;
+        if (!product_first) program.instructions[1].operand[1] = 3;
+        program.outputs = {4};
+        const TestArray sum = Poisoned(DType::F16, dims);
+        RunProgram(program, {x, y, term}, {sum});
+        ExpectClose(sum, want.Values(), 0);
+      }
+    }
+    // x * y + x * y: the product is read twice.
+    ElementwiseProgram twice;
+    twice.inputs = 2;
+    twice.input_dtypes = {DType::F16, DType::F16};
+    twice.instructions = {{OpId::Mul, DType::F16, false, {0, 1}},
+                          {OpId::Add, DType::F16, false, {2, 2}}};
+    twice.outputs = {3};
+    const TestArray doubled = Poisoned(DType::F16, dims);
+    RunProgram(twice, {x, y}, {doubled});
+    std::vector<double> want = product.Values();
+    for (double& v : want) v *= 2;
+    ExpectClose(doubled, want, 0);
+  });
+}
+
 TEST(Elementwise, MayReplaceAnOperandInPlace) {
   ForEachTarget([&] {
     const TestArray x = RandomArray(DType::F16, {5000}, 1);
