@@ -28,12 +28,12 @@ constexpr FunctionInfo kFunctions[] = {
    signature, doc, functions::id},
 #include "ops/functions.def"
 #define TL_UNARY(id, name, domain, formula) \
-  {name, name "(x: Tensor)", "elementwise", Elementwise<OpId::id, 1>},
+  {name, name "(x: Tensor)", "elementwise", Elementwise<OpId::id, 1>, OpId::id},
 #define TL_BINARY(id, name, domain, formula) \
-  {name, name "(x: Tensor, y: Tensor)", "elementwise", Elementwise<OpId::id, 2>},
+  {name, name "(x: Tensor, y: Tensor)", "elementwise", Elementwise<OpId::id, 2>, OpId::id},
 #define TL_TERNARY(id, name, domain, formula)                          \
   {name, name "(x: Tensor, y: Tensor, z: Tensor)", "elementwise",      \
-   Elementwise<OpId::id, 3>},
+   Elementwise<OpId::id, 3>, OpId::id},
 #include "ops/elementwise.def"
 };
 

@@ -30,6 +30,7 @@ struct FunctionInfo {
   std::string_view signature;  // see functions.def
   std::string_view doc;
   FunctionResult (*lower)(const Call&);
+  OpId row = OpId::kLeaf;  // the row of elementwise.def that it is, if it is one
 };
 
 std::span<const FunctionInfo> Functions();
