@@ -68,6 +68,7 @@ int RunWithoutCommand(const CLI::App& app, const ProgramOptions& options,
 }  // namespace
 
 void AddCommands(CLI::App& app, CommandLine& line) {
+  app.set_help_flag("-h,--help", "Show this help");  // of commands, too
   SetUsage(app,
            "tl [options] FILE [arguments]   run a program (as tl run)\n"
            "       tl [options] -e CODE            run this text\n"
@@ -82,7 +83,7 @@ void AddCommands(CLI::App& app, CommandLine& line) {
       ->type_name("CODE");
   AddProgramOptions(app, line.program);
   AddProfileOption(app, line.program);
-  app.set_version_flag("--version", "tl " TL_VERSION);
+  app.set_version_flag("--version", "tl " TL_VERSION, "Print the version");
 
   AddRunCommand(app, line);
   AddCheckCommand(app, line);
@@ -93,6 +94,7 @@ void AddCommands(CLI::App& app, CommandLine& line) {
   AddDiffCommand(app, line);
   AddFmtCommand(app, line);
   AddVersionCommand(app, line);
+  for (CLI::App* command : app.get_subcommands({})) command->group("Commands");
   app.require_subcommand(0, 1);
   StopAtFile(app);
 

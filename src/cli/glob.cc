@@ -49,6 +49,7 @@ bool MatchesGlob(std::string_view pattern, std::string_view name) {
   while (n < name.size()) {
     if (p < pattern.size() && pattern[p] == '*') {
       after_star = ++p;
+      if (p == pattern.size()) return true;
       star_took_to = n;
       continue;
     }

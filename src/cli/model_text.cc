@@ -128,7 +128,7 @@ std::string Tensors(const ModelReport& report) {
       }
     }
     if (has_notes) cells.push_back(Printable(tensor.companion.text));
-    table.AddRow(std::move(cells));
+    table.AddRow(cells);
   }
   return table.ToString();
 }

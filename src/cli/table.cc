@@ -34,34 +34,39 @@ Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {
   for (const Column& column : columns_) widths_.push_back(column.title.size());
 }
 
-void Table::AddRow(std::vector<std::string> cells) {
+void Table::AddRow(const std::vector<std::string>& cells) {
   for (size_t i = 0; i < cells.size(); ++i) {
     const size_t width = WidthOf(cells[i]);
     if (width <= kMaxWidth) widths_[i] = std::max(widths_[i], width);
+    cells_ += cells[i];
+    ends_.push_back(cells_.size());
   }
-  rows_.push_back(std::move(cells));
 }
 
 std::string Table::ToString() const {
+  size_t line = 1;
+  for (size_t width : widths_) line += width + kGap;
   std::string text;
+  text.reserve(line * (ends_.size() / columns_.size() + 1));
   const auto add_cell = [&](std::string_view cell, size_t i) {
     const size_t width = WidthOf(cell);
     const size_t blanks = widths_[i] - std::min(widths_[i], width);
     if (columns_[i].align == Align::kRight) text.append(blanks, ' ');
     text += cell;
-    if (i + 1 == columns_.size()) return;
-    if (columns_[i].align == Align::kLeft) text.append(blanks, ' ');
-    text.append(kGap, ' ');
-  };
-  const auto end_line = [&] {
+    if (i + 1 < columns_.size()) {
+      if (columns_[i].align == Align::kLeft) text.append(blanks, ' ');
+      text.append(kGap, ' ');
+      return;
+    }
     text.erase(text.find_last_not_of(' ') + 1);
     text += '\n';
   };
   for (size_t i = 0; i < columns_.size(); ++i) add_cell(columns_[i].title, i);
-  end_line();
-  for (const auto& row : rows_) {
-    for (size_t i = 0; i < row.size(); ++i) add_cell(row[i], i);
-    end_line();
+  size_t begin = 0;
+  for (size_t i = 0; i < ends_.size(); ++i) {
+    add_cell(std::string_view(cells_).substr(begin, ends_[i] - begin),
+             i % columns_.size());
+    begin = ends_[i];
   }
   return text;
 }

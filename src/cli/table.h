@@ -1,6 +1,8 @@
 // Rows of text in aligned columns, and text made fit to be a cell of one.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +20,7 @@ class Table {
   explicit Table(std::vector<Column> columns);
 
   // One cell for each column.
-  void AddRow(std::vector<std::string> cells);
+  void AddRow(const std::vector<std::string>& cells);
 
   // A line of titles, then the rows. A cell wider than kMaxWidth pushes the
   // rest of its line to the right instead of widening its column.
@@ -28,7 +30,10 @@ class Table {
  private:
   std::vector<Column> columns_;
   std::vector<size_t> widths_;
-  std::vector<std::vector<std::string>> rows_;
+  // The cells of all rows, one behind the other, and where each ends: models
+  // with 100,000 tensors are listed in a blink.
+  std::string cells_;
+  std::vector<size_t> ends_;
 };
 
 // Text from a file as a terminal may show it: what would move the cursor,
