@@ -91,6 +91,10 @@ class SlowBackend final : public Backend {
       Matmul(args);
     } else if (op == OpId::Assign) {
       Assign(args);
+    } else if (op == OpId::Decode) {
+      for (int64_t i = 0; i < args.outputs[0].size(); ++i) {
+        Write(args.outputs[0], i, Read(args.inputs[0], i));
+      }
     } else {
       ADD_FAILURE() << "unexpected kernel " << Info(op).name;
     }
@@ -244,6 +248,18 @@ TEST_F(ExecutorTest, AddsBiasInTheMatmulsEpilogue) {
   EXPECT_EQ(Values(Unary(builder_, OpId::Neg, y)), (Doubles{-17, -30}));
   EXPECT_EQ(backend_.ran, (Ops{OpId::Matmul}));
   EXPECT_EQ(backend_.instructions, std::vector{2});
+}
+
+TEST_F(ExecutorTest, ConvertsABiasBeforeTheProductThatAddsIt) {
+  const NodePtr x = Make({1, 2}, {1, 2}), w = Make({2, 2}, {1, 2, 3, 4});
+  Tensor stored = MakeTensor(DType::F32, Shape{2});
+  stored.as<float>()[0] = 10, stored.as<float>()[1] = 20;
+  const NodePtr leaf = builder_.Leaf(std::move(stored));
+  const TensorRef product = MatrixProduct(builder_, x, w);
+  const TensorRef bias = builder_.Lowering::Apply(
+      OpId::Decode, {leaf}, {{int64_t(DType::F16)}, {}});
+  EXPECT_EQ(Values(Add(product, bias)), (Doubles{17, 30}));
+  EXPECT_EQ(backend_.ran, (Ops{OpId::Decode, OpId::Matmul}));
 }
 
 TEST_F(ExecutorTest, AMatmulWithoutEpilogueHasNoProgram) {

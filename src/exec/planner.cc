@@ -28,20 +28,14 @@ class Planner {
   }
 
   Plan Make() {
-    for (size_t i = 0; i < structure_.items.size(); ++i) {
-      const Item& item = structure_.items[i];
-      switch (Info(item.node->op()).op_class) {
-        case OpClass::kElementwise:
-          AddElementwise(i);
-          break;
-        case OpClass::kKernel:
-          AddKernel(i);
-          break;
-        case OpClass::kView:
-        case OpClass::kLeaf:
-          break;  // views are folded into their users
-      }
-      if (item.held || item.wanted) Keep(i);
+    // Conversions of stored tensors come first: a bias must exist before the
+    // product that adds it in its epilogue.
+    const int count = static_cast<int>(structure_.items.size());
+    for (int i = 0; i < count; ++i) {
+      if (ConvertsLeaf(i)) Add(i);
+    }
+    for (int i = 0; i < count; ++i) {
+      if (!ConvertsLeaf(i)) Add(i);
     }
     FinishPrograms();
     FinishMemory();
@@ -60,6 +54,26 @@ class Planner {
 
   const Item& item(int i) const { return structure_.items[i]; }
   const Shape& ShapeOf(int i) const { return item(i).node->shape(); }
+
+  bool ConvertsLeaf(int i) const {
+    return item(i).node->op() == OpId::Decode &&
+           item(i).inputs[0].kind == Input::Kind::kLeaf;
+  }
+
+  void Add(int i) {
+    switch (Info(item(i).node->op()).op_class) {
+      case OpClass::kElementwise:
+        AddElementwise(i);
+        break;
+      case OpClass::kKernel:
+        AddKernel(i);
+        break;
+      case OpClass::kView:
+      case OpClass::kLeaf:
+        break;  // views are folded into their users
+    }
+    if (item(i).held || item(i).wanted) Keep(i);
+  }
 
   // --- Operands in memory ---------------------------------------------------
 
