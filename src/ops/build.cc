@@ -120,7 +120,10 @@ TensorRef Reduce(Lowering& lo, OpId op, const TensorRef& x,
   return lo.Apply(op, {source}, std::move(attributes));
 }
 
-TensorRef MatrixProduct(Lowering& lo, TensorRef a, TensorRef b) {
+namespace {
+
+TensorRef Product(Lowering& lo, TensorRef a, TensorRef b,
+                  Attributes attributes) {
   if (a->rank() == 0 || b->rank() == 0) {
     Fail(ErrorKind::kProgram,
          "@ needs tensors with axes; got shapes {} and {} (* multiplies by a "
@@ -145,12 +148,22 @@ TensorRef MatrixProduct(Lowering& lo, TensorRef a, TensorRef b) {
   for (int i = 2; i > 0; --i) full_b.Append(b->shape()[b->rank() - i]);
   a = BroadcastTo(lo, a, full_a);
   b = BroadcastTo(lo, b, full_b);
-  TensorRef product = lo.Apply(OpId::Matmul, {a, b});
+  TensorRef product = lo.Apply(OpId::Matmul, {a, b}, std::move(attributes));
   Shape shape = product->shape();
   if (vector_b) shape.Erase(shape.rank() - 1);
   if (vector_a) shape.Erase(shape.rank() - (vector_b ? 1 : 2));
   TensorRef result = Reshape(lo, product, shape);
   return shape.rank() == 0 ? Cast(lo, result, DType::F32) : result;
+}
+
+}  // namespace
+
+TensorRef MatrixProduct(Lowering& lo, TensorRef a, TensorRef b) {
+  return Product(lo, std::move(a), std::move(b), {});
+}
+
+TensorRef ExactProduct(Lowering& lo, TensorRef a, TensorRef b) {
+  return Product(lo, std::move(a), std::move(b), {{int64_t(DType::F32)}, {}});
 }
 
 TensorRef IndexSelect(Lowering& lo, const TensorRef& x, int axis,

@@ -28,6 +28,9 @@ TensorRef Reduce(Lowering& lo, OpId op, const TensorRef& x,
                  std::vector<int> axes, Attributes attributes = {});
 // The @ operator: matrices, vectors and batches as NumPy's matmul.
 TensorRef MatrixProduct(Lowering& lo, TensorRef a, TensorRef b);
+// The same, not yet rounded to the type that the product should have: for
+// functions that go on in float32 and round their own result once.
+TensorRef ExactProduct(Lowering& lo, TensorRef a, TensorRef b);
 // Whole slices of x along an axis; index is I32 of any rank.
 TensorRef IndexSelect(Lowering& lo, const TensorRef& x, int axis,
                       const TensorRef& index);

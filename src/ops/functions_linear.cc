@@ -172,6 +172,14 @@ Named Contract(Lowering& lo, const Named& a, const Named& b,
   return result;
 }
 
+// What operands that meet in float32 are rounded to at the end.
+DType ResultType(std::initializer_list<TensorRef> operands) {
+  const bool wide = std::any_of(
+      operands.begin(), operands.end(),
+      [](const TensorRef& x) { return x->dtype() == DType::F32 && x->rank() > 0; });
+  return wide ? DType::F32 : DType::F16;
+}
+
 }  // namespace
 
 FunctionResult Matmul(const Call& call) {
@@ -234,14 +242,19 @@ FunctionResult Linear(const Call& call) {
          x->shape().ToString(), x->shape()[x->rank() - 1].ToString(),
          w->shape().ToString(), w->shape()[1].ToString());
   }
-  const TensorRef product = MatrixProduct(lo, x, SwapAxes(lo, w, 0, 1));
-  return call.has(2) ? Binary(lo, OpId::Add, product, call.Tensor(2)) : product;
+  const TensorRef columns = SwapAxes(lo, w, 0, 1);
+  if (!call.has(2)) return MatrixProduct(lo, x, columns);
+  const TensorRef bias = call.Tensor(2);
+  const TensorRef y =
+      Binary(lo, OpId::Add, ExactProduct(lo, x, columns), bias);
+  return Cast(lo, y, ResultType({x, w, bias}));
 }
 
 FunctionResult FusedGeluLinear(const Call& call) {
   Lowering& lo = call.lowering();
-  const TensorRef product = MatrixProduct(lo, call.Tensor(0), call.Tensor(1));
-  return Unary(lo, OpId::Gelu, Binary(lo, OpId::Add, product, call.Tensor(2)));
+  const TensorRef x = call.Tensor(0), w = call.Tensor(1), bias = call.Tensor(2);
+  const TensorRef y = Binary(lo, OpId::Add, ExactProduct(lo, x, w), bias);
+  return Cast(lo, Unary(lo, OpId::Gelu, y), ResultType({x, w, bias}));
 }
 
 }  // namespace tl::functions

@@ -173,12 +173,14 @@ FunctionResult GroupNorm(const Call& call) {
   }
   Dim rest = DivideExact(channels, groups);
   for (int axis = 2; axis < x->rank(); ++axis) rest = rest * x->shape()[axis];
-  TensorRef y = Reshape(lo, x, Shape{x->shape()[0], groups, rest});
+  // In float32 until its own result is rounded.
+  TensorRef y = Cast(lo, Reshape(lo, x, Shape{x->shape()[0], groups, rest}),
+                     DType::F32);
   y = lo.Apply(OpId::LayerNorm, {y}, {{1, 0}, {call.Number(4)}});
   y = Reshape(lo, y, x->shape());
   if (call.has(2)) y = Binary(lo, OpId::Mul, y, AlongChannels(call, 2, x));
   if (call.has(3)) y = Binary(lo, OpId::Add, y, AlongChannels(call, 3, x));
-  return y;
+  return Cast(lo, y, x->dtype() == DType::F32 ? DType::F32 : DType::F16);
 }
 
 FunctionResult Dropout(const Call& call) { return call.Tensor(0); }

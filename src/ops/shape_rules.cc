@@ -66,7 +66,7 @@ TensorType ReduceType(OpId op, const TensorType& x, const Attributes& a) {
   return {dtype, shape};
 }
 
-TensorType MatmulType(Types inputs) {
+TensorType MatmulType(Types inputs, const Attributes& a) {
   const TensorType &x = inputs[0], &w = inputs[1];
   const int rank = x.shape.rank();
   const Dim inner_x = x.shape[rank - 1], inner_w = w.shape[rank - 2];
@@ -77,7 +77,8 @@ TensorType MatmulType(Types inputs) {
   }
   Shape shape = x.shape;
   shape[rank - 1] = w.shape[rank - 1];
-  return {FloatOf(Promote(inputs)), shape};
+  const DType dtype = a.ints.empty() ? FloatOf(Promote(inputs)) : DType(a.ints[0]);
+  return {dtype, shape};
 }
 
 TensorType ConcatType(Types inputs, int axis) {
@@ -220,7 +221,7 @@ TensorType ResultType(OpId op, Types inputs, const Attributes& a) {
     case OpId::Scatter:
       return inputs[0];
     case OpId::Matmul:
-      return MatmulType(inputs);
+      return MatmulType(inputs, a);
     case OpId::Attention:
       return AttentionType(inputs);
     case OpId::IndexSelect:
