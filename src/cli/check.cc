@@ -28,8 +28,10 @@ void AddCheckCommand(CLI::App& app, CommandLine& line) {
       "check", "Find faults in a program without running it");
   SetUsage(*command, "tl check FILE...");
   command->footer(
-      "Finds faults of syntax, unknown names, arguments that do not fit, shapes "
-      "that clash,\nand tensors that a model file named in the program does not "
+      "Finds faults of syntax, unknown names, arguments that do not fit, "
+      "shapes "
+      "that clash,\nand tensors that a model file named in the program does "
+      "not "
       "have.");
   const auto files = std::make_shared<std::vector<std::string>>();
   command->add_option("FILE", *files, "Programs")->required();

@@ -84,10 +84,9 @@ bool ReadOwner(std::string_view text, TypedWord& word) {
     if (text.ends_with(']')) {
       const size_t open = text.rfind('[');
       if (open == kNone) return false;
-      const std::string_view index = text.substr(open + 1,
-                                                 text.size() - open - 2);
-      if (index.empty() ||
-          index.find_first_not_of("0123456789") != kNone) {
+      const std::string_view index =
+          text.substr(open + 1, text.size() - open - 2);
+      if (index.empty() || index.find_first_not_of("0123456789") != kNone) {
         return false;
       }
       part = fmt::format("{}.{}", index, part);
@@ -141,8 +140,8 @@ std::vector<std::string> MemberNames(const TypedWord& word,
     const std::string_view piece = rest.substr(0, rest.find('.'));
     if (IsName(piece)) names.emplace_back(piece);
   }
-  const auto kind = word.part.empty() ? scope.KindOf(word.variable)
-                                      : std::nullopt;
+  const auto kind =
+      word.part.empty() ? scope.KindOf(word.variable) : std::nullopt;
   for (const MemberInfo& member : Members()) {
     if (kind == member.owner) names.emplace_back(member.name);
   }
@@ -152,8 +151,7 @@ std::vector<std::string> MemberNames(const TypedWord& word,
 // The last component of `path` may be anything in its directory.
 Completion CompleteFile(std::string_view path, size_t begin) {
   const size_t slash = path.rfind('/');
-  const std::string_view typed =
-      slash == kNone ? path : path.substr(slash + 1);
+  const std::string_view typed = slash == kNone ? path : path.substr(slash + 1);
   const std::string directory(slash == kNone ? std::string_view(".")
                                              : path.substr(0, slash + 1));
   Completion found;

@@ -30,8 +30,8 @@ TEST(Completion, NamesOfTheProgramBuiltinsAndWords) {
   EXPECT_EQ(WordsAfter("let y = wei"), (Words{"weights"}));
   EXPECT_EQ(WordsAfter("soft"), (Words{"softmax", "softplus"}));
   EXPECT_EQ(WordsAfter("whi"), (Words{"while"}));
-  EXPECT_EQ(WordsAfter("w"), (Words{"weights", "where", "while", "wide",
-                                    "write_text"}));
+  EXPECT_EQ(WordsAfter("w"),
+            (Words{"weights", "where", "while", "wide", "write_text"}));
 }
 
 TEST(Completion, NothingWithoutALetter) {

@@ -44,11 +44,10 @@ std::string DescribeValues(const TensorDifference& difference) {
                ? "equal numbers in different bits"
                : "equal numbers";
   }
-  return fmt::format(
-      "{} of {} numbers differ, at most by {:.6g} at {}",
-      WithSeparators(values.differing),
-      WithSeparators(difference.a->elements), values.largest,
-      Coordinates(values.largest_at, difference.a->shape));
+  return fmt::format("{} of {} numbers differ, at most by {:.6g} at {}",
+                     WithSeparators(values.differing),
+                     WithSeparators(difference.a->elements), values.largest,
+                     Coordinates(values.largest_at, difference.a->shape));
 }
 
 std::string Describe(const TensorDifference& difference) {
@@ -65,8 +64,7 @@ std::string Describe(const TensorDifference& difference) {
   if (difference.a->shape != difference.b->shape) {
     return fmt::format("! {}  {}\n", name, types);
   }
-  return fmt::format("! {}  {}  {}\n", name, types,
-                     DescribeValues(difference));
+  return fmt::format("! {}  {}  {}\n", name, types, DescribeValues(difference));
 }
 
 int RunDiff(const DiffOptions& options) {

@@ -43,8 +43,8 @@ void Replace(const std::string& path, const std::string& text) {
 // The exit status that this file asks for.
 int FormatFile(const std::string& path, const FmtOptions& options) {
   const bool is_stdin = path == "-";
-  const std::string text = is_stdin ? ReadStandardInput()
-                                    : ReadTextFile(path, Source::kMaxBytes);
+  const std::string text =
+      is_stdin ? ReadStandardInput() : ReadTextFile(path, Source::kMaxBytes);
   const auto formatted = Formatted(is_stdin ? "<stdin>" : path, text);
   if (!formatted) return static_cast<int>(ErrorKind::kProgram);
   if (options.check) {

@@ -2,8 +2,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
-#include "base/parallel.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/glob.h"
@@ -24,18 +24,14 @@ struct InfoOptions {
   bool check = false;
 };
 
-// Several tensors can be at work at once only inside ComputeStats; a model's
-// tensors come one after the other, as they lie in its file.
+// One tensor after the other, as they lie in the file; all threads work on one.
 void AddStats(ModelReport& report) {
-  report.has_stats = true;
   int64_t bytes = 0;
-  for (const TensorReport& tensor : report.tensors) {
-    bytes += tensor.entry->bytes;
-  }
+  for (const TensorEntry* entry : report.tensors) bytes += entry->bytes;
   Progress progress("reading", bytes);
-  for (TensorReport& tensor : report.tensors) {
-    tensor.stats = ComputeStats(*tensor.entry);
-    progress.Advance(tensor.entry->bytes);
+  for (const TensorEntry* entry : report.tensors) {
+    report.stats.push_back(ComputeStats(*entry));
+    progress.Advance(entry->bytes);
   }
   report.model->CheckIntact();
 }
@@ -55,10 +51,12 @@ ModelReport Inspect(const Model& model, const InfoOptions& options) {
   }
   for (const TensorEntry& entry : model.tensors()) {
     if (!MatchesGlob(options.filter, entry.name)) continue;
-    report.tensors.push_back(
-        {&entry,
-         IsScale(entry) ? Companion() : FindCompanion(model, entry),
-         std::nullopt});
+    report.tensors.push_back(&entry);
+    if (IsScale(entry)) continue;
+    Companion companion = FindCompanion(model, entry);
+    if (companion.reading != Reading::kPlain) {
+      report.companions.emplace(&entry, std::move(companion));
+    }
   }
   if (options.stats) AddStats(report);
   if (options.check) report.check = CheckEveryByte(model);

@@ -84,7 +84,8 @@ int ReadCharacter(EditLine* editor, wchar_t* character) {
   }
 }
 
-// libedit keeps its text wide; without a UTF-8 locale it could not give it back.
+// libedit keeps its text wide; without a UTF-8 locale it could not give it
+// back.
 void SetUtf8Locale() {
   setlocale(LC_CTYPE, "");
   const wchar_t wide[] = L"\u00e9";
@@ -193,8 +194,8 @@ void LineEditor::ShowChoices(const std::vector<std::string>& words) {
 std::string CommonBeginning(const std::vector<std::string>& words) {
   std::string common = words.empty() ? "" : words[0];
   for (const std::string& word : words) {
-    const auto end = std::mismatch(common.begin(), common.end(), word.begin(),
-                                   word.end());
+    const auto end =
+        std::mismatch(common.begin(), common.end(), word.begin(), word.end());
     common.erase(end.first, common.end());
   }
   // Not in the middle of a character.

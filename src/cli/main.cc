@@ -26,8 +26,8 @@ int ReportUsage(const CLI::App& app, const CLI::ParseError& error) {
   std::string text = error.what();
   // Their messages are sentences; ours begin in lower case, but FILE is FILE.
   if (text.size() > 1 && std::islower(static_cast<unsigned char>(text[1]))) {
-    text[0] = static_cast<char>(
-        std::tolower(static_cast<unsigned char>(text[0])));
+    text[0] =
+        static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
   }
   const auto chosen = app.get_subcommands();
   Error usage(ErrorKind::kUsage, text);

@@ -80,11 +80,22 @@ void PutStats(Buffer& json, const TensorStats& stats) {
       stats.overflow, stats.flushed);
 }
 
+void PutCompanion(Buffer& json, const Companion& companion) {
+  switch (companion.reading) {
+    case Reading::kPlain:
+      return;
+    case Reading::kScaled:
+      return Put(json, ", \"scale\": {}", JsonString(companion.scale));
+    case Reading::kRefused:
+      return Put(json, ", \"refused\": {}", JsonString(companion.text));
+  }
+}
+
 void PutTensors(Buffer& json, const ModelReport& report) {
   Put(json, ",\n  \"tensors\": [");
   Elements tensors(json);
-  for (const TensorReport& tensor : report.tensors) {
-    const TensorEntry& entry = *tensor.entry;
+  for (size_t i = 0; i < report.tensors.size(); ++i) {
+    const TensorEntry& entry = *report.tensors[i];
     Put(tensors.Next(),
         "{{\"name\": {}, \"shape\": [{}], \"type\": {}, \"bytes\": {}",
         JsonString(entry.name), fmt::join(entry.shape, ", "),
@@ -93,17 +104,12 @@ void PutTensors(Buffer& json, const ModelReport& report) {
       Put(json, ", \"file\": {}, \"offset\": {}",
           JsonString(entry.file->path()), entry.offset());
     }
-    switch (tensor.companion.reading) {
-      case Reading::kPlain:
-        break;
-      case Reading::kScaled:
-        Put(json, ", \"scale\": {}", JsonString(tensor.companion.scale));
-        break;
-      case Reading::kRefused:
-        Put(json, ", \"refused\": {}", JsonString(tensor.companion.text));
-        break;
+    if (const Companion* companion = report.FindCompanionOf(entry)) {
+      PutCompanion(json, *companion);
     }
-    if (tensor.stats) PutStats(json, *tensor.stats);
+    if (!report.stats.empty() && report.stats[i]) {
+      PutStats(json, *report.stats[i]);
+    }
     Put(json, "}}");
   }
   Put(json, "]");
@@ -145,8 +151,8 @@ std::string ToJson(const ModelReport& report) {
     PutStrings(json, model.notes());
   }
   if (report.check) {
-    Put(json, ",\n  \"check\": {{\"bytes\": {}, \"findings\": ",
-        report.check->bytes);
+    Put(json,
+        ",\n  \"check\": {{\"bytes\": {}, \"findings\": ", report.check->bytes);
     PutStrings(json, report.check->findings);
     Put(json, "}}");
   }

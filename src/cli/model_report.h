@@ -3,6 +3,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "format/companion.h"
@@ -10,12 +12,6 @@
 #include "format/model.h"
 
 namespace tl {
-
-struct TensorReport {
-  const TensorEntry* entry = nullptr;
-  Companion companion;               // kPlain for types without numbers
-  std::optional<TensorStats> stats;  // where asked for and possible
-};
 
 struct FileReport {
   const MappedFile* file = nullptr;
@@ -27,9 +23,18 @@ struct ModelReport {
   const Model* model = nullptr;
   ModelSummary summary;
   std::vector<FileReport> files;
-  std::vector<TensorReport> tensors;  // those that the filter lets through
-  bool has_stats = false;
-  std::optional<CheckReport> check;  // where asked for
+  // Those that the filter lets through. What few of them have, or only when it
+  // is asked for, is kept beside them: there may be 100,000.
+  std::vector<const TensorEntry*> tensors;
+  std::unordered_map<const TensorEntry*, Companion> companions;  // not plain
+  // Of each of `tensors`, or empty; nothing for types without numbers.
+  std::vector<std::optional<TensorStats>> stats;
+  std::optional<CheckReport> check;
+
+  const Companion* FindCompanionOf(const TensorEntry& entry) const {
+    const auto found = companions.find(&entry);
+    return found == companions.end() ? nullptr : &found->second;
+  }
 };
 
 std::string ToText(const ModelReport& report);

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "cli/model_report.h"
@@ -27,18 +26,18 @@ std::string Line(std::string_view label, std::string_view value) {
 std::string Heading(const ModelReport& report) {
   const Model& model = *report.model;
   const int64_t parameters = report.summary.parameters;
-  std::string text = Line("model", Printable(model.path())) +
-                     Line("format", model.format());
+  std::string text =
+      Line("model", Printable(model.path())) + Line("format", model.format());
   if (report.files.size() > 1) {
     text += Line("files", WithSeparators(report.files.size()));
   }
   text += Line("size", SizeText(report.summary.file_bytes));
   text += Line("tensors", WithSeparators(model.size()));
-  text += Line("parameters",
-               parameters < 1000
-                   ? std::to_string(parameters)
-                   : fmt::format("{} ({})", ShortCount(parameters),
-                                 WithSeparators(parameters)));
+  text +=
+      Line("parameters", parameters < 1000
+                             ? std::to_string(parameters)
+                             : fmt::format("{} ({})", ShortCount(parameters),
+                                           WithSeparators(parameters)));
   return text;
 }
 
@@ -54,10 +53,10 @@ std::string Digests(const ModelReport& report) {
 
 std::string Checked(const CheckReport& check) {
   std::string text =
-      Line("check", fmt::format("{} of tensors read; {}",
-                                FormatBytes(static_cast<double>(check.bytes)),
-                                check.findings.empty() ? "nothing is wrong"
-                                                       : "wrong:"));
+      Line("check",
+           fmt::format("{} of tensors read; {}",
+                       FormatBytes(static_cast<double>(check.bytes)),
+                       check.findings.empty() ? "nothing is wrong" : "wrong:"));
   for (const std::string& finding : check.findings) {
     text += fmt::format("  {}\n", finding);
   }
@@ -103,13 +102,11 @@ std::vector<std::string> StatsCells(const std::optional<TensorStats>& stats) {
 
 std::string Tensors(const ModelReport& report) {
   using Align = Table::Align;
-  const bool has_notes = std::any_of(
-      report.tensors.begin(), report.tensors.end(), [](const TensorReport& t) {
-        return t.companion.reading != Reading::kPlain;
-      });
+  const bool has_stats = !report.stats.empty();
+  const bool has_notes = !report.companions.empty();
   std::vector<Table::Column> columns = {
       {"name"}, {"shape"}, {"type"}, {"bytes", Align::kRight}};
-  if (report.has_stats) {
+  if (has_stats) {
     for (const char* title :
          {"min", "max", "mean", "NaN", "inf", "over f16", "to 0"}) {
       columns.push_back({title, Align::kRight});
@@ -117,17 +114,20 @@ std::string Tensors(const ModelReport& report) {
   }
   if (has_notes) columns.push_back({"note"});
   Table table(std::move(columns));
-  for (const TensorReport& tensor : report.tensors) {
-    const TensorEntry& entry = *tensor.entry;
+  for (size_t i = 0; i < report.tensors.size(); ++i) {
+    const TensorEntry& entry = *report.tensors[i];
     std::vector<std::string> cells = {
         Printable(entry.name), ShapeText(entry.shape),
         Printable(entry.type_name()), WithSeparators(entry.bytes)};
-    if (report.has_stats) {
-      for (std::string& cell : StatsCells(tensor.stats)) {
+    if (has_stats) {
+      for (std::string& cell : StatsCells(report.stats[i])) {
         cells.push_back(std::move(cell));
       }
     }
-    if (has_notes) cells.push_back(Printable(tensor.companion.text));
+    if (has_notes) {
+      const Companion* companion = report.FindCompanionOf(entry);
+      cells.push_back(companion ? Printable(companion->text) : "");
+    }
     table.AddRow(cells);
   }
   return table.ToString();

@@ -31,8 +31,8 @@ std::string WhatItDoes(const Plan& plan, const Step& step) {
   }
   if (operands.empty() && !step.outputs.empty()) {
     const Slot& slot = plan.slots[step.outputs[0]];
-    operands = fmt::format("{}{}", LanguageName(slot.dtype),
-                           slot.shape.ToString());
+    operands =
+        fmt::format("{}{}", LanguageName(slot.dtype), slot.shape.ToString());
   }
   return fmt::format("{}  {}", NameOf(step), operands);
 }
@@ -71,13 +71,12 @@ std::string Profile::ToString() const {
                {"step"}});
   const auto add = [&](const Line& line, std::string name) {
     const double seconds = std::max(line.seconds, 1e-12);
-    table.AddRow({FormatSeconds(line.seconds),
-                  fmt::format("{:.1f}", 100 * seconds /
-                                            std::max(total.seconds, 1e-12)),
-                  WithSeparators(line.runs),
-                  fmt::format("{:.2f}", line.bytes / seconds / 1e9),
-                  fmt::format("{:.2f}", line.flops / seconds / 1e9),
-                  std::move(name)});
+    table.AddRow(
+        {FormatSeconds(line.seconds),
+         fmt::format("{:.1f}", 100 * seconds / std::max(total.seconds, 1e-12)),
+         WithSeparators(line.runs),
+         fmt::format("{:.2f}", line.bytes / seconds / 1e9),
+         fmt::format("{:.2f}", line.flops / seconds / 1e9), std::move(name)});
   };
   Line small;
   int64_t small_steps = 0;

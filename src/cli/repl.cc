@@ -177,17 +177,15 @@ int RunRepl(const ProgramOptions& options) {
 }
 
 void AddReplCommand(CLI::App& app, CommandLine& line) {
-  CLI::App* command =
-      app.add_subcommand("repl", "Type programs line by line");
+  CLI::App* command = app.add_subcommand("repl", "Type programs line by line");
   SetUsage(*command, "tl repl [options]");
   command->footer(
       "The value of an expression is shown. An open bracket or block reads on. "
       "Tab completes\nnames, members, tensors and files; Ctrl-C cancels; "
       "Ctrl-D ends.");
   AddProgramOptions(*command, line.program);
-  command->callback([&line] {
-    line.choice.run = [&line] { return RunRepl(line.program); };
-  });
+  command->callback(
+      [&line] { line.choice.run = [&line] { return RunRepl(line.program); }; });
 }
 
 }  // namespace tl

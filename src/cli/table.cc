@@ -76,12 +76,12 @@ std::string Printable(std::string_view text) {
   std::string shown;
   while (!text.empty()) {
     const Utf8Character character = FirstCharacter(text);
-    if (!character.valid || (MovesOrHides(character.code) &&
-                             character.code < 0x100)) {
-      shown += character.code == '\n'   ? "\\n"
-               : character.code == '\t' ? "\\t"
-                                        : fmt::format("\\x{:02x}",
-                                                      character.code);
+    if (!character.valid ||
+        (MovesOrHides(character.code) && character.code < 0x100)) {
+      shown += character.code == '\n' ? "\\n"
+               : character.code == '\t'
+                   ? "\\t"
+                   : fmt::format("\\x{:02x}", character.code);
     } else if (MovesOrHides(character.code)) {
       shown += fmt::format("\\u{{{:x}}}", character.code);
     } else {
@@ -98,8 +98,8 @@ std::string PrintableCut(std::string_view text, size_t limit) {
     bytes += FirstCharacter(text.substr(bytes)).bytes;
   }
   if (bytes == text.size()) return Printable(text);
-  return fmt::format("{}... ({} characters)",
-                     Printable(text.substr(0, bytes)), CountCharacters(text));
+  return fmt::format("{}... ({} characters)", Printable(text.substr(0, bytes)),
+                     CountCharacters(text));
 }
 
 std::string WithSeparators(int64_t number) {

@@ -21,9 +21,8 @@ struct Mark {
   std::string_view colour;
 };
 
-constexpr std::array kSeverities = {Mark{"error: ", kRed},
-                                    Mark{"warning: ", kMagenta},
-                                    Mark{"note: ", kCyan}};
+constexpr std::array kSeverities = {
+    Mark{"error: ", kRed}, Mark{"warning: ", kMagenta}, Mark{"note: ", kCyan}};
 
 std::string Painted(std::string_view text, std::string_view colour) {
   return fmt::format("{}{}{}", colour, text, kPlain);
@@ -85,9 +84,9 @@ std::string WithColour(std::string_view rendered) {
 }
 
 void PrintDiagnostics(std::string_view rendered) {
-  fmt::print(stderr, "{}",
-             StandardErrorHasColour() ? WithColour(rendered)
-                                      : std::string(rendered));
+  fmt::print(
+      stderr, "{}",
+      StandardErrorHasColour() ? WithColour(rendered) : std::string(rendered));
 }
 
 void PrintError(const Error& error) {
