@@ -23,6 +23,8 @@ import report
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
+FUZZ = ROOT / "fuzz"
+FUZZ_SECONDS = 20  # for each fuzz program
 
 Result = collections.namedtuple("Result", "name passed failed skipped")
 
@@ -42,13 +44,13 @@ def run(*command, **env):
     return child.wait(), "".join(lines)
 
 
-def build(preset, *options):
+def build(preset, *options, target="all"):
     """Configures and builds a preset with its tests; returns its folder, or None."""
     folder = ROOT / ("build" if preset == "release" else f"build-{preset}")
     cmake = ["cmake", "--preset", preset, "-DTL_BUILD_TESTS=ON", *options]
     if shutil.which("ccache"):
         cmake.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
-    for command in (cmake, ["cmake", "--build", folder]):
+    for command in (cmake, ["cmake", "--build", folder, "--target", target]):
         if run(*command)[0] != 0:
             return None
     return folder
@@ -154,19 +156,47 @@ def tsan_suite():
     yield from unit_tests(folder, fixed if allowed else ())
 
 
+def fuzz_suite():
+    folder = build("fuzz", target="tl_fuzz")
+    if not folder:
+        yield cannot_build("fuzz")
+        return
+    for source in sorted(FUZZ.glob("*.cc")):
+        yield fuzz(folder, source.stem)
+
+
+def fuzz(folder, name):
+    """Runs a fuzz program for a while, and shows the input that it failed on."""
+    # In memory, since the programs write a file for each input.
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
+        scratch = pathlib.Path(scratch)
+        seeds = scratch / "seeds"
+        run(sys.executable, "-B", FUZZ / "corpus.py", seeds)
+        status, _ = run(
+            folder / f"tl_fuzz_{name}", "-verbosity=0", "-print_funcs=0",
+            f"-max_total_time={FUZZ_SECONDS}", "-timeout=10", "-max_len=4096",
+            f"-dict={seeds / name}.dict", f"-artifact_prefix={scratch}/failed-",
+            seeds / name, TMPDIR=scratch)
+        if status != 0:
+            for path in scratch.glob("failed-*"):
+                print(f"FAILED on this input: {path.read_bytes().hex()}")
+    failed = int(status != 0)
+    return Result(f"fuzz {name}", 1 - failed, failed, 0)
+
+
 def full_suite():
     """The interop tests again, with the PyTorch that PyPI has today."""
     yield from interop(python_env.python_for("full"), ROOT / "build" / "tl")
 
 
 SUITES = {"tree": tree_suite, "release": release_suite, "asan": asan_suite,
-          "tsan": tsan_suite, "full": full_suite}
+          "tsan": tsan_suite, "fuzz": fuzz_suite, "full": full_suite}
 
 
 def chosen_suites():
     parser = argparse.ArgumentParser(prog="./test", description="Runs the tests.")
     parser.add_argument("--fast", action="store_true",
-                        help="the release build only, without the sanitizers")
+                        help="the release build only, without sanitizers and fuzzing")
     parser.add_argument("--full", action="store_true",
                         help="also with a current PyTorch from PyPI (large)")
     parser.add_argument("suite", nargs="*",
@@ -179,7 +209,7 @@ def chosen_suites():
         return options.suite
     names = ["tree", "release"]
     if not options.fast:
-        names += ["asan", "tsan"]
+        names += ["asan", "tsan", "fuzz"]
     if options.full:
         names.append("full")
     return names
