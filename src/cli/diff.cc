@@ -73,7 +73,7 @@ int RunDiff(const DiffOptions& options) {
   const ModelDifference difference = Compare(a, b);
   std::string text;
   for (const std::string& key : difference.metadata) {
-    text += fmt::format("metadata '{}' differs\n", Printable(key));
+    text += fmt::format("! metadata '{}'\n", Printable(key));
   }
   for (const TensorDifference& tensor : difference.tensors) {
     text += Describe(tensor);
@@ -82,8 +82,7 @@ int RunDiff(const DiffOptions& options) {
                       WithSeparators(difference.same_tensors),
                       WithSeparators(difference.tensors.size()));
   std::fwrite(text.data(), 1, text.size(), stdout);
-  // What the file says about itself does not change what the model computes.
-  return difference.tensors.empty() ? 0 : kDifferent;
+  return difference.same() ? 0 : kDifferent;
 }
 
 }  // namespace
@@ -93,7 +92,7 @@ void AddDiffCommand(CLI::App& app, CommandLine& line) {
   SetUsage(*command, "tl diff A B");
   command->footer(
       "Marks: - only in A, + only in B, ! in both but not the same. Exits with "
-      "1 if a tensor\ndiffers; metadata that differs is only told.");
+      "1 if the models\nor their metadata differ.");
   const auto options = std::make_shared<DiffOptions>();
   command->add_option("A", options->a, "A model")->required();
   command->add_option("B", options->b, "Another")->required();

@@ -50,6 +50,7 @@ int TerminalWidth() {
 // After a stop and `fg` the terminal has the shell's settings.
 void RestoreTerminal(EditLine* editor) {
   if (continued.exchange(false)) {
+    el_set(editor, EL_PREP_TERM, 0);  // or it believes that nothing changed
     el_set(editor, EL_PREP_TERM, 1);
     el_set(editor, EL_REFRESH);
   }

@@ -71,12 +71,13 @@ Value Input(Vm& vm, std::span<Value> arguments) {
   errno = 0;
   const ssize_t length = getline(&buffer, &capacity, stdin);
   const std::unique_ptr<char, void (*)(void*)> owned(buffer, std::free);
-  if (length < 0 && errno == EINTR) {
+  if (length < 0) {
+    const bool at_end = errno != EINTR;
     std::clearerr(stdin);
     PollInterrupt();
-    return Input(vm, {});  // another signal; the prompt stands already
+    // After another signal the prompt stands already.
+    return at_end ? Value() : Input(vm, {});
   }
-  if (length < 0) return Value();
   std::string line(buffer, static_cast<size_t>(length));
   if (line.ends_with('\n')) line.pop_back();
   if (line.ends_with('\r')) line.pop_back();
