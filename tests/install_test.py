@@ -32,6 +32,16 @@ class Installed(unittest.TestCase):
         self.assertEqual(output_of(tl, "-e", "print(1 + 1)", cwd=self.folder), "2\n")
         self.assertEqual(output_of(tl, "examples/digits.tl", cwd=ROOT),
                          output_of(BUILD / "tl", "examples/digits.tl", cwd=ROOT))
+        share = prefix / "share"
+        modules = sorted((share / "tensorlogic" / "std").rglob("*.tl"))
+        self.assertNotEqual(modules, [])
+        output_of(tl, "test", *modules)
+        output_of(tl, "-e", "import std.transformer\nprint(encoder_layer)",
+                  cwd=self.folder)
+        for file in ("man/man1/tl.1", "bash-completion/completions/tl",
+                     "zsh/site-functions/_tl", "fish/vendor_completions.d/tl.fish",
+                     "doc/tensorlogic/copyright"):
+            self.assertTrue((share / file).is_file(), file)
 
     def test_cmake_install(self):
         output_of("cmake", "--install", BUILD, "--prefix", self.folder / "usr")
