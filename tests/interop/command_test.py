@@ -230,7 +230,8 @@ class Models(Scratch):
 
     def test_diff(self):
         other = {**self.tensors, "a.weight": torch.full((2, 3), 1.25)}
-        safetensors.torch.save_file(self.tensors, self.folder / "same.safetensors")
+        safetensors.torch.save_file(self.tensors, self.folder / "same.safetensors",
+                                    {"note": "hello"})
         safetensors.torch.save_file(other, self.folder / "other.safetensors")
         self.assertEqual(self.tl("diff", "a.safetensors", "same.safetensors").returncode,
                          0)
@@ -238,6 +239,10 @@ class Models(Scratch):
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("a.weight", done.stdout)
         self.assertIn("0.25", done.stdout)
+        safetensors.torch.save_file(self.tensors, self.folder / "noted.safetensors")
+        done = self.tl("diff", "a.safetensors", "noted.safetensors")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("'note'", done.stdout)
         self.assertEqual(self.tl("diff", "a.safetensors", "none").returncode, 66)
 
 

@@ -144,7 +144,7 @@ WRONG_FILES = [
     ("gzip", b"\x1f\x8b\x08" + bytes(60), "gzip"),
     ("pickle", b"\x80\x02}q\x00." + bytes(60), "pickle"),
     ("zeros", bytes(4096), "zero"),
-    ("empty file", b"", "0 bytes"),
+    ("empty file", b"", "is empty"),
     ("seven bytes", b"1234567", "7 bytes"),
     ("text", b"hello, this is no model at all\n", ""),
     ("header longer than the file", struct.pack("<Q", 10_000) + b"{}", "10000"),
@@ -209,8 +209,7 @@ class Hostile(unittest.TestCase):
         whole = raw_file(one(shape=[16], data_offsets=[0, 64]), DATA * 16)
         done = self.outcome(whole[:-10])
         self.assert_refused(done)
-        self.assertIn(str(len(whole)), done.stderr)
-        self.assertIn(str(len(whole) - 10), done.stderr)
+        self.assertIn("has 54 data bytes, its tensors need 64", done.stderr)
 
     def test_a_folder_and_a_missing_file(self):
         for path in ("nowhere.safetensors", "."):

@@ -74,7 +74,8 @@ class Killed(unittest.TestCase):
             time.sleep(whole * number / 10)
             child.send_signal(signal.SIGINT)
             _, stderr = child.communicate(timeout=60)
-            self.assertIn(child.returncode, (0, 130), stderr)
+            # Killed by the signal itself where it came before our handler.
+            self.assertIn(child.returncode, (0, 130, -signal.SIGINT), stderr)
             self.assertEqual(sorted(p.name for p in self.folder.iterdir()), names)
             self.assertTrue(self.is_all(0) or self.is_all(1))
 
