@@ -174,9 +174,10 @@ Named Contract(Lowering& lo, const Named& a, const Named& b,
 
 // What operands that meet in float32 are rounded to at the end.
 DType ResultType(std::initializer_list<TensorRef> operands) {
-  const bool wide = std::any_of(
-      operands.begin(), operands.end(),
-      [](const TensorRef& x) { return x->dtype() == DType::F32 && x->rank() > 0; });
+  const bool wide =
+      std::any_of(operands.begin(), operands.end(), [](const TensorRef& x) {
+        return x->dtype() == DType::F32 && x->rank() > 0;
+      });
   return wide ? DType::F32 : DType::F16;
 }
 

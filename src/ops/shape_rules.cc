@@ -77,7 +77,8 @@ TensorType MatmulType(Types inputs, const Attributes& a) {
   }
   Shape shape = x.shape;
   shape[rank - 1] = w.shape[rank - 1];
-  const DType dtype = a.ints.empty() ? FloatOf(Promote(inputs)) : DType(a.ints[0]);
+  const DType dtype =
+      a.ints.empty() ? FloatOf(Promote(inputs)) : DType(a.ints[0]);
   return {dtype, shape};
 }
 
