@@ -27,6 +27,7 @@ def words_of(*patterns):
 
 
 def programs():
+    yield b"\n// first\r\n\tx = 1 // a\r\t\n       // b\n/* c */ y /* d\n */ = 2"
     for folder in ("tests/programs", "examples", "std"):
         for path in sorted((ROOT / folder).rglob("*.tl")):
             yield path.read_bytes()

@@ -76,7 +76,7 @@ std::string TokensAndComments(const Source& source) {
   }
   for (const Comment& comment : lexed.comments) {
     const std::string_view text = source.Text(comment.span);
-    all.append(text.substr(0, text.find_last_not_of(" \t") + 1)) += '\n';
+    all.append(text.substr(0, text.find_last_not_of(" \t\r") + 1)) += '\n';
   }
   return all;
 }

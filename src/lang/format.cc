@@ -80,7 +80,8 @@ std::vector<Piece> PiecesOf(const Source& source, const LexedText& lexed) {
     }
     piece.newlines = CountNewlines(source.text().substr(end, span.begin - end));
     if (comment && piece.text.starts_with("//")) {
-      piece.text = piece.text.substr(0, piece.text.find_last_not_of(" \t") + 1);
+      piece.text =
+          piece.text.substr(0, piece.text.find_last_not_of(" \t\r") + 1);
     }
     pieces.push_back(piece);
     end = span.end;
@@ -125,6 +126,7 @@ class Formatter {
   void AddBlanks(const Piece& piece);
   void AddToken(const Piece& piece);
   bool GoesOnAbove(const Piece& piece) const;
+  void AlignLater(const Piece& comment);
   size_t IndentOf(const Piece& piece) const;
   void OpenBracket(TokenKind kind);
   std::string AlignComments() const;
@@ -146,6 +148,7 @@ class Formatter {
   std::string out_;
   size_t column_ = 0;             // in characters, of the end of out_
   std::vector<size_t> comments_;  // where in out_ a line's comment begins
+  const Piece* last_aligned_ = nullptr;  // the comment that they end with
   std::vector<Bracket> brackets_;
   const Piece* last_ = nullptr;  // the last token
   bool last_was_prefix_ = false;
@@ -182,7 +185,7 @@ void Formatter::BeginLine(const Piece& piece) {
                                                                   : "\n");
   }
   if (GoesOnAbove(piece)) {
-    comments_.push_back(out_.size());
+    AlignLater(piece);
     return;
   }
   line_indent_ = IndentOf(piece);
@@ -191,15 +194,19 @@ void Formatter::BeginLine(const Piece& piece) {
 
 // Whether a comment on its own line stands right under one behind a line.
 bool Formatter::GoesOnAbove(const Piece& piece) const {
-  if (!piece.text.starts_with("//") || piece.newlines != 1) return false;
-  const Piece& above = pieces_[at_ - 1];
-  return above.comment && above.column == piece.column && !comments_.empty() &&
-         CountNewlines(std::string_view(out_).substr(comments_.back())) == 1;
+  return piece.text.starts_with("//") && piece.newlines == 1 && last_aligned_ &&
+         last_aligned_ == &pieces_[at_ - 1] &&
+         last_aligned_->column == piece.column;
+}
+
+void Formatter::AlignLater(const Piece& comment) {
+  comments_.push_back(out_.size());
+  last_aligned_ = &comment;
 }
 
 void Formatter::AddBlanks(const Piece& piece) {
   if (piece.comment && piece.text.starts_with("//")) {
-    comments_.push_back(out_.size());
+    AlignLater(piece);
   } else if (piece.comment) {
     Write(" ");
   } else if (after_comment_ || BlankBetween(piece) || WouldJoin(piece)) {

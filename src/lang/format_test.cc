@@ -26,7 +26,7 @@ std::string Stream(const std::string& text) {
   }
   for (const Comment& comment : lexed.comments) {
     std::string_view shown = source.Text(comment.span);
-    stream += shown.substr(0, shown.find_last_not_of(' ') + 1);
+    stream += shown.substr(0, shown.find_last_not_of(" \t\r") + 1);
   }
   return stream;
 }
@@ -112,7 +112,13 @@ TEST(Format, KeepsCommentsAndOneBlankLine) {
                 "\n}\n/* e\n   f */\n\n"),
       "// a\n\nx = 1  //b\nfn f() {\n    // c\n    y /* d */ + 1\n}\n"
       "/* e\n   f */\n");
+  EXPECT_EQ(Formatted("\n// a"), "// a\n");
   EXPECT_EQ(Formatted(""), "");
+}
+
+TEST(Format, TakesLineEndsOfAllKindsFromComments) {
+  EXPECT_EQ(Formatted("// a\r\nx = 1 // b\t\r\t\r\n//\r"),
+            "// a\nx = 1  // b\n//\n");
 }
 
 TEST(Format, AlignsTheCommentsOfNeighbouringLines) {
