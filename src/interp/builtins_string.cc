@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "interp/builtins.h"
@@ -40,6 +41,11 @@ bool WantsFloat(std::string_view spec) {
          std::string_view("fFeEgG").find(spec.back()) != std::string_view::npos;
 }
 
+// A NaN's sign bit means nothing to a reader.
+double WithoutNanSign(double value) {
+  return std::isnan(value) ? std::abs(value) : value;
+}
+
 std::string FormatField(Vm& vm, const std::string& spec, const Value& value) {
   const Value plain = value.is_tensor() && AsTensor(value)->shape().size() == 1
                           ? vm.tensors().Number(value)
@@ -50,10 +56,12 @@ std::string FormatField(Vm& vm, const std::string& spec, const Value& value) {
   try {
     if (HasLongNumber(spec)) throw fmt::format_error("");
     if (plain.is_number() && WantsFloat(spec)) {
-      return fmt::format(pattern, plain.as_number());
+      return fmt::format(pattern, WithoutNanSign(plain.as_number()));
     }
     if (plain.is_int()) return fmt::format(pattern, plain.as_int());
-    if (plain.is_float()) return fmt::format(pattern, plain.as_float());
+    if (plain.is_float()) {
+      return fmt::format(pattern, WithoutNanSign(plain.as_float()));
+    }
     return fmt::format(pattern, ToText(vm.tensors(), plain));
   } catch (const fmt::format_error&) {
     Fail(ErrorKind::kProgram, "format: '{{:{}}}' does not fit {}", spec,

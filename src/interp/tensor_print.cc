@@ -63,6 +63,7 @@ class NumberFormat {
   enum class Notation { kInt, kWhole, kDecimals, kExponent };
 
   std::string Text(double value) const {
+    if (std::isnan(value)) return "nan";  // whatever its sign bit
     switch (notation_) {
       case Notation::kInt:
         return fmt::format("{:.0f}", value);
