@@ -43,6 +43,7 @@ void Checker::CheckModule(size_t index) {
     Declare(name, {}).forgotten = true;
   }
   CollectNames(module);
+  CheckFunctionNames(module.tree.statements);
   changed_by_functions_.clear();
   for (const StmtPtr& stmt : module.tree.statements) {
     const auto* function = FindAs<FunctionStmt>(*stmt);
@@ -85,6 +86,20 @@ void Checker::CollectNames(const LoadedModule& module) {
       const auto* name = FindAs<NameExpr>(*assign->target);
       if (name) names_->variables.insert(name->name);
     }
+  }
+}
+
+void Checker::CheckFunctionNames(const std::vector<StmtPtr>& statements) {
+  std::unordered_map<std::string_view, Span> first;
+  for (const StmtPtr& stmt : statements) {
+    const auto* found = FindAs<FunctionStmt>(*stmt);
+    if (!found) continue;
+    const FunctionDecl& function = found->function;
+    auto [place, added] = first.try_emplace(function.name, function.name_span);
+    if (added) continue;
+    Report(function.name_span,
+           fmt::format("'{}' is declared a second time", function.name));
+    diagnostics_.Note(place->second, "the first is here");
   }
 }
 

@@ -80,6 +80,8 @@ class Checker {
   void CheckModule(size_t index);
   void CollectNames(const LoadedModule& module);
   void CheckTopLevel(const SyntaxTree& tree);
+  // No two functions of one name stand in the same block.
+  void CheckFunctionNames(const std::vector<StmtPtr>& statements);
   void CheckFunctions(const SyntaxTree& tree);
   enum class Naming { kNamed, kLocal };
   void CheckFunction(const FunctionDecl& function, Naming naming);

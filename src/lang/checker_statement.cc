@@ -50,6 +50,7 @@ StaticType Checker::CheckBlock(const StmtBlock& block, BlockUse use) {
 
 StaticType Checker::CheckStatements(const std::vector<StmtPtr>& statements,
                                     BlockUse use) {
+  CheckFunctionNames(statements);
   StaticType value = StaticType::Of(Kind::kNone);
   for (const StmtPtr& stmt : statements) {
     const auto* last = FindAs<ExprStmt>(*stmt);

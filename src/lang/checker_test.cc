@@ -214,6 +214,26 @@ TEST(Checker, FindsMissingResults) {
             "2: g: the result is an int; expected a string\n");
 }
 
+TEST(Checker, RefusesASecondFunctionOfTheSameName) {
+  EXPECT_EQ(Faults("fn f() { 1 }\nfn g() { 2 }\nfn f() { 3 }"),
+            "t.tl:3:4: error: 'f' is declared a second time\n"
+            "  fn f() { 3 }\n"
+            "     ^\n"
+            "t.tl:1:4: note: the first is here\n"
+            "  fn f() { 1 }\n"
+            "     ^\n");
+  EXPECT_EQ(Messages("fn f() {\n  fn g() { 1 }\n  fn g() { 2 }\n  g()\n}\n"
+                     "fn g() { 3 }"),
+            "3: 'g' is declared a second time\n");
+}
+
+TEST(Checker, ShowsTheDefaultsOfAFunction) {
+  EXPECT_EQ(Messages("fn f(a, b = 2, c = -1.0, d = \"x\", e = [1]) { a }\n"
+                     "f(b: 1)"),
+            "2: 'f' takes 1 to 5 arguments; 1 given | 'a' is missing; its "
+            "form is f(a, b = 2, c = -1.0, d = \"x\", e = ...)\n");
+}
+
 TEST(Checker, ReadsModelHeaders) {
   std::string load = "let m = load_model(\"m.safetensors\")\n";
   EXPECT_EQ(Faults(load + "print(m[\"fc1.wieght\"])"),

@@ -142,6 +142,31 @@ std::string DefaultText(const DefaultValue& value) {
   return "none";
 }
 
+// What is no literal is not worth its length in a message.
+std::string TextOf(const Expr& expr) {
+  if (expr.kind == ExprKind::kNone) return "none";
+  if (const auto* flag = FindAs<BoolExpr>(expr)) {
+    return flag->value ? "true" : "false";
+  }
+  if (const auto* integer = FindAs<IntExpr>(expr)) {
+    return fmt::format("{}", integer->value);
+  }
+  if (const auto* real = FindAs<FloatExpr>(expr)) {
+    std::string text = fmt::format("{}", real->value);
+    bool whole = text.find_first_not_of("0123456789") == std::string::npos;
+    return whole ? text + ".0" : text;
+  }
+  if (const auto* string = FindAs<StringExpr>(expr)) {
+    return fmt::format("\"{}\"", string->value);
+  }
+  if (const auto* name = FindAs<NameExpr>(expr)) return name->name;
+  const auto* unary = FindAs<UnaryExpr>(expr);
+  if (unary && unary->op == UnaryOp::kNegate) {
+    return "-" + TextOf(*unary->operand);
+  }
+  return "...";
+}
+
 // How many arguments a call may have, as a message says it.
 std::string Expected(const Signature& signature) {
   size_t most = signature.parameters.size();
@@ -199,7 +224,9 @@ std::string Signature::ToString() const {
     if (parameter.rest) {
       text += "...";
     } else if (parameter.optional) {
-      text += " = " + DefaultText(parameter.default_value);
+      text += " = " + (parameter.default_text.empty()
+                           ? DefaultText(parameter.default_value)
+                           : parameter.default_text);
     }
   }
   return fmt::format("{}({})", name, text);
@@ -216,6 +243,7 @@ Signature SignatureOf(const FunctionDecl& function) {
     parsed.name = parameter.name;
     parsed.type = parameter.type.kind;
     parsed.optional = parameter.default_value != nullptr;
+    if (parsed.optional) parsed.default_text = TextOf(*parameter.default_value);
     signature.parameters.push_back(std::move(parsed));
   }
   return signature;

@@ -27,6 +27,7 @@ struct SignatureParameter {
   bool rest = false;      // takes all remaining positional arguments as a list
   bool optional = false;  // may be left out
   DefaultValue default_value;  // of a row; a program's are expressions
+  std::string default_text;    // of a program's, as a message shows it
 };
 
 struct Signature {
