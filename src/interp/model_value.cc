@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "format/config.h"
+#include "format/nearest.h"
 #include "interp/map.h"
 #include "interp/tensor_operand.h"
 #include "interp/tensor_runtime.h"
@@ -41,6 +42,12 @@ Value MetadataMap(const Model& model) {
     map.OwnMap().At(Value::String(key)) = Value::String(value);
   }
   return map;
+}
+
+bool HoldsTensor(const Value& value) {
+  if (!value.is_list()) return value.is_tensor();
+  const std::vector<Value>& items = value.as_list();
+  return std::any_of(items.begin(), items.end(), HoldsTensor);
 }
 
 // Bytes in a file may lie anywhere; kernels want elements on their boundaries.
@@ -151,12 +158,13 @@ TensorRef OpenModel::Get(std::string_view name) {
 
 void OpenModel::Set(std::string_view name, const Value& value) {
   const TensorRef tensor =
-      OperandOf(runtime_.builder(), value, DType::F16);
+      HoldsTensor(value) ? OperandOf(runtime_.builder(), value, DType::F16)
+                         : TensorOfType(runtime_.builder(), value, DType::F16);
   if (tensor->dtype() == DType::I32) {
     Fail(ErrorKind::kProgram,
-         "int32 tensors are not stored in a model; to(x, float32) converts "
-         "{}{}",
-         QuoteName(name), tensor->shape().ToString());
+         "tensor {}: int32 tensors are not stored in a model; to(x, float32) "
+         "converts it",
+         QuoteName(name));
   }
   model_.Set(name, runtime_.Evaluate(tensor));
   tensors_[std::string(name)] = tensor;
@@ -221,12 +229,47 @@ Value ModelValue::FindMember(std::string_view name) const {
   return Value::Unset();
 }
 
+// No tensor of a model hides these.
+bool ModelValue::IsMethod(std::string_view name) const {
+  return name == "get_tensor" || name == "has" || name == "remove" ||
+         name == "copy";
+}
+
+void ModelValue::FailMember(std::string_view name) const {
+  open_->model().Get(Name(name));
+  Handle::FailMember(name);
+}
+
+std::vector<std::string> ModelValue::PartNames() const {
+  std::vector<std::string> parts;
+  for (const std::string& name : Names()) {
+    const size_t end = name.find('.');
+    if (end != std::string::npos) parts.push_back(Name(name.substr(0, end)));
+  }
+  std::sort(parts.begin(), parts.end());
+  parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
+  return parts;
+}
+
+void ModelValue::FailPart(std::string_view part) const {
+  const std::vector<std::string> parts = PartNames();
+  const std::vector<std::string_view> views(parts.begin(), parts.end());
+  const std::string whole_name = Name(part);
+  std::string hint;
+  for (std::string_view near : NearestNames(whole_name, views, 3)) {
+    hint += (hint.empty() ? "; nearest: " : ", ") + QuoteName(near);
+  }
+  Fail(ErrorKind::kProgram, "{} has no part {} among the {} {}{}",
+       open_->model().Label(), QuoteName(whole_name),
+       parts.size(), whole() ? "parts" : "of " + QuoteName(prefix_), hint);
+}
+
 Value ModelValue::Index(const Value& key) const {
   if (key.is_int()) {
     const std::string part = std::to_string(key.as_int());
     Value found = FindMember(part);
     if (!found.is_unset()) return found;
-    Fail(ErrorKind::kProgram, "{} has no part '{}'", ToString(), Name(part));
+    FailPart(part);
   }
   if (!key.is_string()) {
     Fail(ErrorKind::kProgram, "a model is indexed by a name or a number, not "

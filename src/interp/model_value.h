@@ -73,6 +73,8 @@ class ModelValue final : public Handle {
   TypeKind type() const override { return TypeKind::kModel; }
   std::string ToString() const override;
   Value FindMember(std::string_view name) const override;
+  [[noreturn]] void FailMember(std::string_view name) const override;
+  bool IsMethod(std::string_view name) const override;
   Value Index(const Value& key) const override;
   void SetIndex(const Value& key, const Value& to) override;
   bool Contains(const Value& key) const override;
@@ -82,6 +84,10 @@ class ModelValue final : public Handle {
   Value Copy() const override;
 
  private:
+  // What can follow this part's name: "0" and "1" of "blk".
+  std::vector<std::string> PartNames() const;
+  [[noreturn]] void FailPart(std::string_view part) const;
+
   std::shared_ptr<OpenModel> open_;
   std::string prefix_;
 };

@@ -288,6 +288,7 @@ Value GetMember(Tensors& tensors, const Value& object, std::string_view name,
   Value found = FindMemberOf(tensors, object, name, where);
   if (!found.is_unset()) return found;
   if (object.is_map()) FailKey(object, Value::String(std::string(name)));
+  if (object.is_handle()) object.as_handle().FailMember(name);
   Fail(ErrorKind::kProgram, "{} has no member '{}'", Describe(object), name);
 }
 

@@ -129,6 +129,12 @@ void CellObject::Unlink() {
 
 Value Handle::FindMember(std::string_view) const { return Value::Unset(); }
 
+void Handle::FailMember(std::string_view name) const {
+  Fail(ErrorKind::kProgram, "a {} has no member '{}'", type_name(), name);
+}
+
+bool Handle::IsMethod(std::string_view) const { return false; }
+
 Value Handle::Index(const Value&) const {
   Fail(ErrorKind::kProgram, "a {} cannot be indexed", type_name());
 }

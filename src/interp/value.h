@@ -260,6 +260,9 @@ class Handle : public BoxedObject {
   virtual std::string ToString() const = 0;  // what print shows
   // `h.name`, or an unset value if there is no such member.
   virtual Value FindMember(std::string_view name) const;
+  [[noreturn]] virtual void FailMember(std::string_view name) const;
+  // Whether `h.name(...)` is the function, whatever members h has.
+  virtual bool IsMethod(std::string_view name) const;
   virtual Value Index(const Value& key) const;               // h[key]
   virtual void SetIndex(const Value& key, const Value& to);  // h[key] = to
   virtual bool Contains(const Value& key) const;             // key in h

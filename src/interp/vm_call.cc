@@ -152,7 +152,9 @@ bool Vm::EnterMethod(Instruction i) {
 bool Vm::EnterMethodOf(const CallShape& shape, Instruction i) {
   Value* const window = frame_->base + i.a;
   const std::span<Value> all(window, shape.arguments + size_t{1});
-  if (window[0].on_heap()) {
+  const bool method = window[0].is_handle() && !shape.otherwise.is_unset() &&
+                      window[0].as_handle().IsMethod(shape.method);
+  if (window[0].on_heap() && !method) {
     Value member = FindMemberOf(tensors_, window[0], shape.method, where());
     if (!member.is_unset()) return EnterMember(i, shape, std::move(member));
     Value content = FindContentMethod(shape, all);
