@@ -26,16 +26,22 @@ DType ComputeType(const Value& dtype) {
   Fail(ErrorKind::kProgram, "load_model: 'dtype' must be float16 or float32");
 }
 
-std::string Describe(const DecodeCounts& counts, int64_t size) {
+// What became of the values, and what to do where that helps.
+std::string Describe(const DecodeCounts& counts, const Node& conversion) {
+  const int64_t size = conversion.shape().size();
+  const DType dtype = conversion.dtype();
   std::string text;
   const auto add = [&](int64_t count, std::string_view what) {
     if (count == 0) return;
     text += fmt::format("{}{} of {} values {}", text.empty() ? "" : ", ", count,
                         size, what);
   };
-  add(counts.overflowed, "exceed float16, became inf");
-  add(counts.flushed, "are too small for float16, became 0");
-  add(counts.nan, "are inf or NaN");
+  const std::string_view type = LanguageName(dtype);
+  add(counts.overflowed, fmt::format("exceed {}, became inf", type));
+  add(counts.flushed, fmt::format("are too small for {}, became 0", type));
+  add(counts.nan, "are inf or NaN in the file");
+  const bool lost = counts.overflowed + counts.flushed > 0;
+  if (lost && dtype == DType::F16) text += "; use dtype: float32";
   return text;
 }
 
@@ -120,14 +126,10 @@ std::shared_ptr<const ModelHeader> Models::Find(const std::string& path) {
 void Models::OnDecode(const Node& conversion, const DecodeCounts& counts) {
   const auto found = conversions_.find(&conversion);
   if (found == conversions_.end()) return;
-  const std::string what = Describe(counts, conversion.shape().size());
-  if (strict_) {
-    Fail(ErrorKind::kInput, "{}: {}; use dtype: float32", found->second, what);
-  }
+  const std::string what = Describe(counts, conversion);
+  if (strict_) Fail(ErrorKind::kInput, "{}: {}", found->second, what);
   if (lossy_tensors_++ == 0) {
-    fmt::print(stderr,
-               "note: {}: {}; use dtype: float32; all counts: tl info "
-               "--stats\n",
+    fmt::print(stderr, "note: {}: {}; all counts: tl info --stats\n",
                found->second, what);
   }
 }
@@ -135,8 +137,8 @@ void Models::OnDecode(const Node& conversion, const DecodeCounts& counts) {
 void Models::ReportLosses() {
   if (lossy_tensors_ > 1) {
     fmt::print(stderr,
-               "note: {} more tensors lost values in conversion; all counts: "
-               "tl info --stats\n",
+               "note: {} more tensors lost values or hold inf or NaN; all "
+               "counts: tl info --stats\n",
                lossy_tensors_ - 1);
   }
   lossy_tensors_ = 0;
