@@ -12,6 +12,9 @@ const std::string& Path(const Value& value, std::string_view what) {
     Fail(ErrorKind::kProgram, "{} is {}; expected a string", what,
          Describe(value));
   }
+  if (value.as_string().empty()) {
+    Fail(ErrorKind::kInput, "{} is ''; expected the name of a file", what);
+  }
   return value.as_string();
 }
 
