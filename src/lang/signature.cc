@@ -162,7 +162,7 @@ std::string TextOf(const Expr& expr) {
   if (const auto* name = FindAs<NameExpr>(expr)) return name->name;
   const auto* unary = FindAs<UnaryExpr>(expr);
   if (unary && unary->op == UnaryOp::kNegate) {
-    return "-" + TextOf(*unary->operand);
+    return fmt::format("-{}", TextOf(*unary->operand));
   }
   return "...";
 }
