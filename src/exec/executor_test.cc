@@ -327,6 +327,27 @@ TEST_F(ExecutorTest, CopiesBeforeWritingWhenThePartIsAViewOfTheTensor) {
   EXPECT_EQ(Values(x), (Doubles{1, 1, 2, 3, 4}));
 }
 
+TEST_F(ExecutorTest, CopiesBeforeWritingAViewOfALeafThatOthersHold) {
+  NodePtr a = Make({4}, {1, 2, 3, 4});
+  const TensorRef view = Reshape(builder_, a, Shape{2, 2});
+  a = nullptr;  // only the view holds the leaf now
+  const TensorRef assigned =
+      Assign(builder_, view, std::array<int64_t, 2>{0, 0},
+             std::array<int64_t, 2>{1, 1}, Shape{1, 1}, Number(9));
+  EXPECT_EQ(Values(assigned), (Doubles{9, 2, 3, 4}));
+  EXPECT_EQ(Values(view), (Doubles{1, 2, 3, 4}));
+}
+
+TEST_F(ExecutorTest, ReshapesAReversedView) {
+  const NodePtr a = Make({2, 3}, {0, 1, 2, 3, 4, 5});
+  const TensorRef rows = Slice(builder_, a, 1, 2, 3, -1);
+  EXPECT_EQ(Values(Reshape(builder_, rows, Shape{6})),
+            (Doubles{2, 1, 0, 5, 4, 3}));
+  const TensorRef both = Slice(builder_, rows, 0, 1, 2, -1);
+  EXPECT_EQ(Values(Reshape(builder_, both, Shape{6})),
+            (Doubles{5, 4, 3, 2, 1, 0}));
+}
+
 TEST_F(ExecutorTest, RunsNoKernelForATensorWithoutElements) {
   const NodePtr a = Make({0, 3}, {});
   EXPECT_EQ(Values(Add(a, Number(1))), Doubles{});

@@ -365,12 +365,20 @@ class Planner {
     for (Step& step : plan_.steps) ChooseDonor(step);
   }
 
+  // Whether x[..] = v may write x's memory, if the executor finds it free. Not
+  // where the part is a view of x: x[1:5] = x[0:4] reads what it would
+  // overwrite. And not where x is a view of a leaf: others may hold the view,
+  // and the executor counts only who holds the leaf.
+  bool MayAssignInPlace(const Step& step) const {
+    const Operand &x = step.inputs[0], &part = step.inputs[1];
+    if (x.source == part.source && x.index == part.index) return false;
+    return x.source == Operand::Source::kSlot ||
+           item(step.node).inputs[0].kind == Input::Kind::kLeaf;
+  }
+
   void ChooseDonor(Step& step) {
     if (step.op == OpId::Assign) {
-      // The executor sees whether x is free to be written. Not where the part
-      // is a view of x itself: x[1:5] = x[0:4] reads what it would overwrite.
-      const Operand &x = step.inputs[0], &part = step.inputs[1];
-      if (x.source != part.source || x.index != part.index) step.donor = 0;
+      if (MayAssignInPlace(step)) step.donor = 0;
       return;
     }
     if (step.op != OpId::Identity || step.outputs.empty()) return;

@@ -29,12 +29,13 @@ std::optional<Operand> FoldReshape(const Operand& x, const Shape& shape) {
       }
     }
     // Axes of size 1 say nothing about strides.
-    int64_t stride = 0, expected = -1;
+    int64_t stride = 0;
+    std::optional<int64_t> expected;
     for (int axis = i - 1; axis >= first_i; --axis) {
       if (x.dims[axis] == 1) continue;
-      if (expected < 0) {
+      if (!expected) {
         stride = x.strides[axis];
-      } else if (x.strides[axis] != expected) {
+      } else if (x.strides[axis] != *expected) {
         return std::nullopt;
       }
       expected = x.strides[axis] * x.dims[axis];

@@ -2,6 +2,8 @@
 // when the node is made, so they carry the line that wrote the operation.
 #pragma once
 
+#include <functional>
+
 #include "graph/node.h"
 
 namespace tl {
@@ -15,6 +17,11 @@ class Builder final : public Lowering {
 
   TensorRef Number(double value, DType dtype) override;
   uint64_t NextSeed() override;
+  double Read(const TensorRef& tensor) override { return reader_(tensor); }
+
+  // How to compute a tensor's number: the graph itself cannot.
+  using Reader = std::function<double(const TensorRef&)>;
+  void set_reader(Reader reader) { reader_ = std::move(reader); }
 
   // Marks the nodes made from now on.
   void set_location(Location location) { location_ = location; }
@@ -35,6 +42,7 @@ class Builder final : public Lowering {
   void Remember(Node& node);
   void Forget(Node& node);
 
+  Reader reader_;
   Location location_ = 0;
   uint32_t seed_ = 0;
   uint32_t draws_ = 0;

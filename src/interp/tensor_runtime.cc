@@ -6,15 +6,13 @@
 #include "backends/backends.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/half.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 
 namespace tl {
 namespace {
 
-// A run of this many nodes plans in about ten milliseconds; waiting longer
-// would only make the graph large.
-constexpr int64_t kMaxPendingNodes = 4096;
 // What pending results may take of the memory that was free at first.
 constexpr int64_t kPendingShareOfMemory = 8;
 
@@ -50,6 +48,14 @@ TensorRuntime::TensorRuntime(const TensorOptions& options,
   if (options.threads > 0) SetThreads(options.threads);
   builder_.set_seed(options.seed);
   executor_.set_check_finite(options.check_finite);
+  builder_.set_reader([this](const TensorRef& ref) {
+    const Tensor& tensor = Evaluate(ref);
+    if (tensor.dtype == DType::F16) {
+      return double{HalfToFloat(*tensor.as<uint16_t>())};
+    }
+    return tensor.dtype == DType::F32 ? double{*tensor.as<float>()}
+                                      : double(*tensor.as<int32_t>());
+  });
 }
 
 Builder& TensorRuntime::At(Span where) {
@@ -79,7 +85,7 @@ void TensorRuntime::RequireIntact(const Tensor& tensor) {
 }
 
 void TensorRuntime::RunIfMuchIsPending() {
-  if (builder_.pending() < kMaxPendingNodes) {
+  if (builder_.pending() < max_pending_nodes_) {
     // Asking the system costs more than a small program runs.
     constexpr int64_t kSmall = int64_t{64} << 20;
     if (builder_.pending_bytes() < kSmall) return;
@@ -89,7 +95,26 @@ void TensorRuntime::RunIfMuchIsPending() {
     }
     if (builder_.pending_bytes() < pending_bytes_limit_) return;
   }
-  executor_.Sweep(builder_.PendingNodes());
+  try {
+    executor_.Sweep(builder_.PendingNodes());
+  } catch (const Error&) {
+    // A failing tensor is its reader's business, not that of whoever happened
+    // to be at work: the others are computed one by one.
+    for (const NodePtr& node : HeldNodes()) {
+      try {
+        if (!node->has_value()) executor_.Run(std::array{node.get()});
+      } catch (const Error&) {
+      }
+    }
+  }
+  max_pending_nodes_ = builder_.pending() + kMaxPendingNodes;
+}
+
+// Kept alive while they are computed in turn.
+std::vector<NodePtr> TensorRuntime::HeldNodes() const {
+  std::vector<NodePtr> nodes;
+  for (Node* node : builder_.PendingNodes()) nodes.emplace_back(node);
+  return nodes;
 }
 
 void TensorRuntime::OnPlan(const Plan& plan, const Structure& structure) {

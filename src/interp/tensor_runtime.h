@@ -46,6 +46,7 @@ class TensorRuntime final : private Observer {
   }
 
  private:
+  std::vector<NodePtr> HeldNodes() const;
   void OnPlan(const Plan& plan, const Structure& structure) override;
   bool wants_steps() const override;
   void OnStep(const Plan& plan, const Step& step, double seconds) override;
@@ -60,6 +61,10 @@ class TensorRuntime final : private Observer {
   Builder builder_;
   Executor executor_;
   int64_t pending_bytes_limit_ = 0;  // 0: not asked for yet
+  // A run of this many nodes plans in about a millisecond; waiting longer
+  // would only make the graph large. More where nodes that fail stay pending.
+  static constexpr int64_t kMaxPendingNodes = 4096;
+  int64_t max_pending_nodes_ = kMaxPendingNodes;
 };
 
 // Opens the backend for a device by name; "gpu" on a machine without one is the

@@ -84,6 +84,11 @@ IndexItem ItemOf(const SubscriptValue& subscript, Builder& builder,
       if (tensor || index.is_list()) {
         item.kind = IndexItem::Kind::kTensor;
         item.tensor = OperandOf(builder, index, DType::F16);
+        if (Info(AsNode(item.tensor)->op()).domain == Domain::kCompare) {
+          Fail(ErrorKind::kProgram,
+               "a comparison cannot be an index; where(mask, x, y) selects by "
+               "a mask");
+        }
       } else {
         item.kind = IndexItem::Kind::kInt;
         item.integer = SubscriptInt(index, tensors);
@@ -117,7 +122,8 @@ Value ShapeValue(const Shape& shape) {
 
 // A float32 number with as few digits as read back the same float32.
 std::string ShortestFloat(float value) {
-  if (!std::isfinite(value)) return fmt::format("{}", value);
+  if (std::isnan(value)) return "nan";  // whatever its sign
+  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
   std::string text = fmt::format("{}", value);
   if (text.find_first_of(".e") == std::string::npos) text += ".0";
   return text;

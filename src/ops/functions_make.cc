@@ -17,8 +17,19 @@ TensorRef Filled(const Call& call, const TensorRef& value, const Shape& shape,
 
 Shape ShapeOf(const Call& call, size_t i) {
   const Call::SizeList sizes = call.Sizes(i);
-  if (sizes.inferred >= 0) call.FailAt(i, "sizes that are not negative");
+  call.RequireGiven(sizes, i);
   return Shape(sizes.dims);
+}
+
+// An argument whose being an int or a float matters; a tensor of one element
+// is read.
+Argument PlainNumber(const Call& call, size_t i) {
+  const Argument& a = call[i];
+  if (!a.is(Argument::Kind::kTensor) || a.tensor->rank() > 0) return a;
+  const double number = call.lowering().Read(a.tensor);
+  return a.tensor->dtype() == DType::I32
+             ? Argument::Int(static_cast<int64_t>(number))
+             : Argument::Float(number);
 }
 
 FunctionResult Random(const Call& call, OpId op) {
@@ -75,14 +86,15 @@ FunctionResult Randn(const Call& call) { return Random(call, OpId::Randn); }
 FunctionResult Arange(const Call& call) {
   using Kind = Argument::Kind;
   const bool one = !call.has(1);
-  const Argument start = one ? Argument::Int(0) : call[0];
-  const Argument end = one ? call[0] : call[1];
+  const Argument start = one ? Argument::Int(0) : PlainNumber(call, 0);
+  const Argument end = PlainNumber(call, one ? 0 : 1);
+  const Argument step = PlainNumber(call, 2);
   if (one && end.is(Kind::kInt) && !end.dim.known()) {
     return Iota(call.lowering(), end.dim, call.Type(3, DType::I32));
   }
   bool ints = true;
   double values[3];
-  const Argument* arguments[] = {&start, &end, &call[2]};
+  const Argument* arguments[] = {&start, &end, &step};
   for (int i = 0; i < 3; ++i) {
     const Argument& a = *arguments[i];
     if (a.is(Kind::kUnknown) || !a.dim.known()) throw NotKnown{};

@@ -1,4 +1,5 @@
 // Functions of neural nets.
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -52,6 +53,12 @@ TensorRef AlongChannels(const Call& call, size_t i, const TensorRef& x) {
   return Reshape(call.lowering(), v, shape);
 }
 
+bool IsListOfInts(const Argument& a) {
+  return a.is(Kind::kList) &&
+         std::all_of(a.list.begin(), a.list.end(),
+                     [](const Argument& item) { return item.is(Kind::kInt); });
+}
+
 struct LayerNormArguments {
   Shape shape;
   int w = -1, b = -1;  // argument positions, -1 absent
@@ -63,8 +70,8 @@ LayerNormArguments LayerNormForm(const Call& call, const TensorRef& x) {
   LayerNormArguments form;
   if (call[1].is(Kind::kUnknown)) throw NotKnown{};
   int next = 2;
-  if (call[1].is(Kind::kTensor) && call[1].tensor->rank() > 0) {
-    form.shape = call[1].tensor->shape();
+  if (!IsListOfInts(call[1]) && !call[1].is_number()) {
+    form.shape = call.Tensor(1)->shape();
     form.w = 1;
   } else {
     const std::vector<Dim> sizes = call.Sizes(1).dims;

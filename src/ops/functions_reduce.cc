@@ -1,4 +1,5 @@
 // Reductions, scans and sorts.
+#include <algorithm>
 #include <numeric>
 
 #include "base/error.h"
@@ -46,6 +47,16 @@ FunctionResult Plain(const Call& call, OpId op) {
   });
 }
 
+// Whether a list could be the axes of a tensor of this rank.
+bool NamesAxes(const Argument& list, int rank) {
+  return std::all_of(list.list.begin(), list.list.end(),
+                     [rank](const Argument& item) {
+                       return item.is(Kind::kUnknown) ||
+                              (item.is(Kind::kInt) && item.integer >= -rank &&
+                               item.integer < rank);
+                     });
+}
+
 // max and min are also elementwise: max(a, b) where both are numbers or b has
 // axes of its own; else the second argument is an axis.
 FunctionResult Extreme(const Call& call, OpId reduce, OpId binary) {
@@ -53,8 +64,8 @@ FunctionResult Extreme(const Call& call, OpId reduce, OpId binary) {
     const Argument &a = call[0], &b = call[1];
     const bool numbers = a.is_number() && b.is_number();
     const bool axes = b.is(Kind::kTensor) && b.tensor->rank() > 0;
-    const bool float_number = b.is(Kind::kFloat);
-    if (numbers || axes || float_number) {
+    const bool list = b.is(Kind::kList) && !NamesAxes(b, call.Tensor(0)->rank());
+    if (numbers || axes || list || b.is(Kind::kFloat)) {
       return Binary(call.lowering(), binary, call.Tensor(0), call.Tensor(1));
     }
   }

@@ -164,7 +164,7 @@ FunctionResult Squeeze(const Call& call) {
 
 FunctionResult BroadcastTo(const Call& call) {
   const Call::SizeList sizes = call.Sizes(1);
-  if (sizes.inferred >= 0) call.FailAt(1, "sizes that are not negative");
+  call.RequireGiven(sizes, 1);
   return tl::BroadcastTo(call.lowering(), call.Tensor(0), Shape(sizes.dims));
 }
 
@@ -220,7 +220,9 @@ FunctionResult Chunk(const Call& call) {
 FunctionResult Repeat(const Call& call) {
   Lowering& lo = call.lowering();
   TensorRef x = call.Tensor(0);
-  const std::vector<Dim> sizes = call.Sizes(1).dims;
+  const Call::SizeList list = call.Sizes(1);
+  call.RequireGiven(list, 1);
+  const std::vector<Dim>& sizes = list.dims;
   const int rank = static_cast<int>(sizes.size());
   if (rank < x->rank()) {
     Fail(ErrorKind::kProgram, "repeat: {} sizes given for x of shape {}", rank,

@@ -150,8 +150,14 @@ TensorRef AssignIndex(Lowering& lo, const TensorRef& x,
     region.Append(count);
     ++axis;
   }
+  // One element fits a place for one number, whatever its rank.
+  const bool one = visible.rank() == 0 && v->shape().known() &&
+                   v->shape().size() == 1;
   const TensorRef shaped =
-      v->rank() == 0 ? v : Reshape(lo, BroadcastTo(lo, v, visible), region);
+      one ? Reshape(lo, v, Shape{})
+      : v->rank() == 0
+          ? v
+          : Reshape(lo, BroadcastTo(lo, v, visible), region);
   return Assign(lo, x, starts, steps, region, shaped);
 }
 

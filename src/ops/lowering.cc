@@ -32,6 +32,14 @@ std::string_view KindName(const Argument& argument) {
   return "";
 }
 
+// A tensor that is usable wherever a number is.
+bool IsOneElement(const Argument& a) {
+  if (!a.is(Argument::Kind::kTensor)) return false;
+  const Shape& shape = a.tensor->shape();
+  return std::all_of(shape.begin(), shape.end(),
+                     [](Dim dim) { return Same(dim, Dim(1)); });
+}
+
 // Kernels that compute in floating point only.
 bool NeedsFloat(OpId op) {
   return op == OpId::Mean || op == OpId::SumSquares || op == OpId::Norm ||
@@ -46,14 +54,17 @@ TensorRef Lowering::Apply(OpId op, std::span<const TensorRef> inputs,
                           Attributes attributes) {
   if (!NeedsFloat(op)) return Make(op, inputs, std::move(attributes));
   std::vector<TensorRef> converted(inputs.begin(), inputs.end());
-  // An attention mask, its fourth input, is a condition and may be int32.
-  const size_t values = std::min<size_t>(converted.size(), 3);
-  for (size_t i = 0; i < values; ++i) {
-    converted[i] = converted[i]->dtype() == DType::I32
-                       ? Cast(*this, converted[i], DType::F16)
-                       : converted[i];
+  // In float32, which holds ints better than float16. An attention mask, the
+  // fourth input, is a condition and may stay int32.
+  bool only_ints = true;
+  for (size_t i = 0; i < std::min<size_t>(converted.size(), 3); ++i) {
+    const bool is_int = converted[i]->dtype() == DType::I32;
+    only_ints = only_ints && is_int;
+    if (is_int) converted[i] = Cast(*this, converted[i], DType::F32);
   }
-  return Make(op, converted, std::move(attributes));
+  const TensorRef result = Make(op, converted, std::move(attributes));
+  return only_ints && result->rank() > 0 ? Cast(*this, result, DType::F16)
+                                         : result;
 }
 
 Argument Argument::Of(TensorRef tensor) {
@@ -202,8 +213,12 @@ int64_t Call::IntOf(const Argument& a, std::string_view what) const {
            a.real);
     case Argument::Kind::kUnknown:
       throw NotKnown{};
-    case Argument::Kind::kNone:
     case Argument::Kind::kTensor:
+      if (IsOneElement(a)) {
+        return IntOf(Argument::Float(lowering_.Read(a.tensor)), what);
+      }
+      break;
+    case Argument::Kind::kNone:
     case Argument::Kind::kString:
     case Argument::Kind::kList:
       break;
@@ -216,6 +231,7 @@ int64_t Call::Int(size_t i) const { return IntOf(arguments_[i], Name(i)); }
 double Call::Number(size_t i) const {
   const Argument& a = arguments_[i];
   if (a.is(Argument::Kind::kUnknown)) return 0;
+  if (IsOneElement(a)) return lowering_.Read(a.tensor);
   if (a.is(Argument::Kind::kFloat)) return a.real;
   if (a.is(Argument::Kind::kInt) || a.is(Argument::Kind::kBool)) {
     return static_cast<double>(a.integer);
@@ -302,6 +318,12 @@ Call::SizeList Call::Sizes(size_t i) const {
     }
   }
   return sizes;
+}
+
+void Call::RequireGiven(const SizeList& sizes, size_t i) const {
+  if (sizes.inferred >= 0) {
+    Fail(ErrorKind::kProgram, "{} is -1; a size cannot be negative", Name(i));
+  }
 }
 
 DType Call::Type(size_t i, DType otherwise) const {

@@ -52,6 +52,8 @@ class Lowering {
   virtual TensorRef Number(double value, DType dtype) = 0;
   // The seed of the next unseeded random tensor.
   virtual uint64_t NextSeed() = 0;
+  // The number in a tensor of one element, computed now.
+  virtual double Read(const TensorRef&) { throw NotKnown{}; }
 
  private:
   virtual TensorRef Make(OpId op, std::span<const TensorRef> inputs,
@@ -128,6 +130,8 @@ class Call {
     int inferred = -1;  // where a -1 stood (its dim is 1), or -1
   };
   SizeList Sizes(size_t i) const;
+  // Fails if one of them was -1, where nothing can be inferred.
+  void RequireGiven(const SizeList& sizes, size_t i) const;
   DType Type(size_t i, DType otherwise) const;  // "float16", DType names
 
   // Conversions of one argument, for functions that take several forms.
