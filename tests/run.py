@@ -173,7 +173,7 @@ def fuzz(folder, name):
         seeds = scratch / "seeds"
         run(sys.executable, "-B", FUZZ / "corpus.py", seeds)
         status, _ = run(
-            folder / f"tl_fuzz_{name}", "-verbosity=0", "-print_funcs=0",
+            folder / f"tl_fuzz_{name}", "-seed=1", "-verbosity=0", "-print_funcs=0",
             f"-max_total_time={FUZZ_SECONDS}", "-timeout=100", "-max_len=4096",
             f"-dict={seeds / name}.dict", f"-artifact_prefix={scratch}/failed-",
             seeds / name, TMPDIR=scratch)
