@@ -153,7 +153,8 @@ def tsan_suite():
     # randomise more of it, such as Ubuntu 24.04's.
     fixed = ["setarch", "--addr-no-randomize"]
     allowed = subprocess.run([*fixed, "true"], capture_output=True).returncode == 0
-    yield from unit_tests(folder, fixed if allowed else ())
+    yield from unit_tests(folder, fixed if allowed else (),
+                          TSAN_OPTIONS="handle_sigbus=0")
 
 
 def fuzz_suite():
