@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -218,6 +219,9 @@ def chosen_suites():
 
 def main():
     os.chdir(ROOT)
+    # A job in the background of a script is born deaf to Ctrl-C, and so would be
+    # the programs whose handling of it is tested.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     results = []
     for name in chosen_suites():
         started = time.monotonic()

@@ -199,6 +199,7 @@ template <class F>
 int Interrupt(F&& work, int signal_number, std::chrono::microseconds delay) {
   const pid_t child = fork();
   if (child == 0) {
+    signal(SIGINT, SIG_DFL);  // a background job is born ignoring it
     work();
     _exit(0);
   }
