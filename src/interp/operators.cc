@@ -10,6 +10,7 @@
 #include "interp/format_value.h"
 #include "interp/map.h"
 #include "interp/signatures.h"
+#include "lang/binary_op.h"
 #include "lang/type_names.h"
 #include "lang/utf8.h"
 
@@ -20,40 +21,6 @@ namespace {
 constexpr int kMaxNesting = 1000;
 // A string longer than this is a mistake, and memory would not hold it.
 constexpr size_t kMaxStringBytes = size_t{1} << 32;
-
-std::string_view SignOf(BinaryOp op) {
-  switch (op) {
-    case BinaryOp::kAdd:
-      return "+";
-    case BinaryOp::kSubtract:
-      return "-";
-    case BinaryOp::kMultiply:
-      return "*";
-    case BinaryOp::kDivide:
-      return "/";
-    case BinaryOp::kRemainder:
-      return "%";
-    case BinaryOp::kMatmul:
-      return "@";
-    case BinaryOp::kPower:
-      return "**";
-    case BinaryOp::kLess:
-      return "<";
-    case BinaryOp::kLessEqual:
-      return "<=";
-    case BinaryOp::kGreater:
-      return ">";
-    case BinaryOp::kGreaterEqual:
-      return ">=";
-    case BinaryOp::kEqual:
-      return "==";
-    case BinaryOp::kNotEqual:
-      return "!=";
-    case BinaryOp::kIn:
-      return "in";
-  }
-  return "";
-}
 
 [[noreturn]] void FailOverflow(BinaryOp op, int64_t a, int64_t b) {
   Fail(ErrorKind::kProgram, "{} {} {} does not fit an int", a, SignOf(op), b);

@@ -9,6 +9,7 @@
 #include "interp/tensor_operand.h"
 #include "interp/tensor_print.h"
 #include "interp/tensor_runtime.h"
+#include "lang/binary_op.h"
 #include "ops/build.h"
 #include "ops/evaluate.h"
 #include "ops/functions.h"
@@ -16,40 +17,6 @@
 
 namespace tl {
 namespace {
-
-OpId OperatorOf(BinaryOp op) {
-  switch (op) {
-    case BinaryOp::kAdd:
-      return OpId::Add;
-    case BinaryOp::kSubtract:
-      return OpId::Sub;
-    case BinaryOp::kMultiply:
-      return OpId::Mul;
-    case BinaryOp::kDivide:
-      return OpId::Div;
-    case BinaryOp::kRemainder:
-      return OpId::Fmod;
-    case BinaryOp::kMatmul:
-      return OpId::Matmul;
-    case BinaryOp::kPower:
-      return OpId::Pow;
-    case BinaryOp::kLess:
-      return OpId::Less;
-    case BinaryOp::kLessEqual:
-      return OpId::LessEqual;
-    case BinaryOp::kGreater:
-      return OpId::Greater;
-    case BinaryOp::kGreaterEqual:
-      return OpId::GreaterEqual;
-    case BinaryOp::kEqual:
-      return OpId::Equal;
-    case BinaryOp::kNotEqual:
-      return OpId::NotEqual;
-    case BinaryOp::kIn:
-      break;
-  }
-  Fail(ErrorKind::kProgram, "'in' does not look into a tensor");
-}
 
 // An int of a subscript: a number, or a tensor of one element.
 int64_t SubscriptInt(const Value& value, Tensors& tensors) {
@@ -210,7 +177,7 @@ Value Tensors::Binary(BinaryOp op, const Value& a, const Value& b, Span where) {
   if (op == BinaryOp::kMatmul) {
     return Result(MatrixProduct(builder, std::move(x), std::move(y)));
   }
-  return Result(tl::Binary(builder, OperatorOf(op), x, y));
+  return Result(tl::Binary(builder, OperationOf(op), x, y));
 }
 
 Value Tensors::Negate(const Value& x, Span where) {

@@ -2,44 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "lang/binary_op.h"
 #include "lang/type_names.h"
 
 namespace tl {
 namespace {
-
-std::string_view Sign(BinaryOp op) {
-  switch (op) {
-    case BinaryOp::kAdd:
-      return "+";
-    case BinaryOp::kSubtract:
-      return "-";
-    case BinaryOp::kMultiply:
-      return "*";
-    case BinaryOp::kDivide:
-      return "/";
-    case BinaryOp::kRemainder:
-      return "%";
-    case BinaryOp::kMatmul:
-      return "@";
-    case BinaryOp::kPower:
-      return "**";
-    case BinaryOp::kLess:
-      return "<";
-    case BinaryOp::kLessEqual:
-      return "<=";
-    case BinaryOp::kGreater:
-      return ">";
-    case BinaryOp::kGreaterEqual:
-      return ">=";
-    case BinaryOp::kEqual:
-      return "==";
-    case BinaryOp::kNotEqual:
-      return "!=";
-    case BinaryOp::kIn:
-      return "in";
-  }
-  return "";
-}
 
 std::string_view Sign(AssignOp op) {
   switch (op) {
@@ -209,7 +176,7 @@ std::string Print(const Expr& expr) {
     }
     case ExprKind::kBinary: {
       const auto& node = As<BinaryExpr>(expr);
-      return fmt::format("({} {} {})", Sign(node.op), Print(*node.left),
+      return fmt::format("({} {} {})", SignOf(node.op), Print(*node.left),
                          Print(*node.right));
     }
     case ExprKind::kLogical: {

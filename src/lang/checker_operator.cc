@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "lang/binary_op.h"
 #include "lang/checker_rules.h"
 #include "ops/build.h"
 
@@ -12,74 +13,7 @@ namespace {
 
 using Kind = StaticType::Kind;
 
-std::string_view Sign(BinaryOp op) {
-  switch (op) {
-    case BinaryOp::kAdd:
-      return "+";
-    case BinaryOp::kSubtract:
-      return "-";
-    case BinaryOp::kMultiply:
-      return "*";
-    case BinaryOp::kDivide:
-      return "/";
-    case BinaryOp::kRemainder:
-      return "%";
-    case BinaryOp::kMatmul:
-      return "@";
-    case BinaryOp::kPower:
-      return "**";
-    case BinaryOp::kLess:
-      return "<";
-    case BinaryOp::kLessEqual:
-      return "<=";
-    case BinaryOp::kGreater:
-      return ">";
-    case BinaryOp::kGreaterEqual:
-      return ">=";
-    case BinaryOp::kEqual:
-      return "==";
-    case BinaryOp::kNotEqual:
-      return "!=";
-    case BinaryOp::kIn:
-      return "in";
-  }
-  return "";
-}
-
 bool IsArithmetic(BinaryOp op) { return op <= BinaryOp::kPower; }
-
-// The elementwise operation; not for kMatmul and kIn.
-OpId OperationOf(BinaryOp op) {
-  switch (op) {
-    case BinaryOp::kAdd:
-    case BinaryOp::kMatmul:
-    case BinaryOp::kIn:
-      return OpId::Add;
-    case BinaryOp::kSubtract:
-      return OpId::Sub;
-    case BinaryOp::kMultiply:
-      return OpId::Mul;
-    case BinaryOp::kDivide:
-      return OpId::Div;
-    case BinaryOp::kRemainder:
-      return OpId::Fmod;
-    case BinaryOp::kPower:
-      return OpId::Pow;
-    case BinaryOp::kLess:
-      return OpId::Less;
-    case BinaryOp::kLessEqual:
-      return OpId::LessEqual;
-    case BinaryOp::kGreater:
-      return OpId::Greater;
-    case BinaryOp::kGreaterEqual:
-      return OpId::GreaterEqual;
-    case BinaryOp::kEqual:
-      return OpId::Equal;
-    case BinaryOp::kNotEqual:
-      return OpId::NotEqual;
-  }
-  return OpId::Add;
-}
 
 // Kinds that no arithmetic operator takes.
 bool IsNoOperand(const StaticType& type) {
@@ -171,7 +105,7 @@ StaticType Checker::Combine(BinaryOp op, const StaticType& left,
     bool text = op == BinaryOp::kAdd &&
                 (left.is(Kind::kString) || right.is(Kind::kString));
     Report(span,
-           fmt::format("'{}' does not work on {} and {}", Sign(op),
+           fmt::format("'{}' does not work on {} and {}", SignOf(op),
                        left.ToString(), right.ToString()),
            text ? "'str(x)' makes a string of any value" : "");
     return {};
