@@ -143,7 +143,7 @@ TensorRef OpenModel::Get(std::string_view name) {
     Fail(ErrorKind::kInput, "{}: tensor {}: {}", model_.Label(),
          QuoteName(name), companion.text);
   }
-  if (!entry.dtype || Info(*entry.dtype).kind != DTypeKind::kFloat) {
+  if (!entry.dtype || !IsComputable(*entry.dtype)) {
     Fail(ErrorKind::kInput,
          "{}: tensor {} has type {}, which cannot be computed with; only "
          "floating-point types can",

@@ -76,7 +76,7 @@ void Models::ConvertAll(OpenModel& open) {
   try {
     for (const TensorEntry& entry : open.model().tensors()) {
       const bool computable =
-          entry.dtype && Info(*entry.dtype).kind == DTypeKind::kFloat;
+          entry.dtype && IsComputable(*entry.dtype);
       if (computable) runtime_.Evaluate(open.Get(entry.name));
     }
   } catch (...) {
@@ -114,7 +114,7 @@ std::shared_ptr<const ModelHeader> Models::Find(const std::string& path) {
     for (const TensorEntry& entry : model.tensors()) {
       header->tensors.push_back(
           {entry.name, std::string(entry.type_name()), entry.shape,
-           entry.dtype && Info(*entry.dtype).kind == DTypeKind::kFloat});
+           entry.dtype && IsComputable(*entry.dtype)});
     }
   } catch (const Error&) {
     header = nullptr;  // the run says what is wrong with the file

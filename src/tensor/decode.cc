@@ -1,8 +1,10 @@
 #include "tensor/decode.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
+#include "tensor/packed.h"
 
 namespace tl {
 namespace {
@@ -24,8 +26,27 @@ void DecodeNumbers(std::span<const std::byte> bytes, std::span<Value> values) {
 }
 
 template <class Value>
+void DecodePacked(DType dtype, std::span<const std::byte> bytes,
+                  std::span<Value> values) {
+  const PackedType& type = PackedTypeOf(dtype);
+  const size_t block = type.block;
+  TL_CHECK(values.size() % block == 0 &&
+           bytes.size() == values.size() / block * type.bytes);
+  for (size_t i = 0; i < values.size() / block; ++i) {
+    float decoded[kMaxBlock];
+    DecodeBlock(type, bytes.data() + i * type.bytes, decoded);
+    std::copy_n(decoded, block, values.data() + i * block);
+  }
+}
+
+template <class Value>
 void DecodeAny(DType dtype, std::span<const std::byte> bytes,
                std::span<Value> values) {
+  if (IsPacked(dtype)) return DecodePacked(dtype, bytes, values);
+  if (!CanDecode(dtype)) {
+    Fail(ErrorKind::kInput, "{} elements have no value of their own",
+         Info(dtype).name);
+  }
   switch (dtype) {
     case DType::F64:
       return DecodeNumbers<double>(bytes, values);
@@ -62,21 +83,16 @@ void DecodeAny(DType dtype, std::span<const std::byte> bytes,
     case DType::U8:
     case DType::BOOL:
       return DecodeNumbers<uint8_t>(bytes, values);
-    case DType::F6_E2M3:
-    case DType::F6_E3M2:
-    case DType::F4:
-    case DType::C64:
-      break;
+    default:  // the types with blocks, handled above
+      TL_CHECK(false);
   }
-  Fail(ErrorKind::kInput, "{} elements have no value of their own",
-       Info(dtype).name);
 }
 
 }  // namespace
 
 bool CanDecode(DType dtype) {
-  return dtype != DType::F6_E2M3 && dtype != DType::F6_E3M2 &&
-         dtype != DType::F4 && dtype != DType::C64;
+  if (IsPacked(dtype)) return true;
+  return Info(dtype).block_elements == 1 && dtype != DType::C64;
 }
 
 void Decode(DType dtype, std::span<const std::byte> bytes,

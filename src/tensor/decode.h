@@ -1,6 +1,6 @@
 // The value of stored elements, one at a time: the reference that the vector
 // kernels of room cpu are tested against, fast enough for statistics. Types
-// that are only listed and saved (F6, F4, C64) have no value here.
+// that are only listed and saved (F6, F4, C64, IQ2_XS, ...) have no value here.
 #pragma once
 
 #include <bit>
@@ -64,7 +64,7 @@ constexpr float DecodeF8E8M0(uint8_t byte) {
 bool CanDecode(DType dtype);
 
 // values[i] = element i, exact but for 64-bit integers above 2^53. `bytes`
-// holds exactly values.size() elements, at any alignment.
+// holds exactly values.size() elements, whole blocks, at any alignment.
 void Decode(DType dtype, std::span<const std::byte> bytes,
             std::span<double> values);
 

@@ -8,8 +8,8 @@ namespace tl {
 namespace {
 
 constexpr auto kInfos = std::to_array<DTypeInfo>({
-#define TL_DTYPE(id, name, kind, elements, bytes, safetensors) \
-  {name, DTypeKind::kind, elements, bytes, safetensors},
+#define TL_DTYPE(id, name, kind, elements, bytes, safetensors, gguf) \
+  {name, DTypeKind::kind, elements, bytes, safetensors, gguf},
 #include "tensor/dtype.def"
 });
 
@@ -22,6 +22,15 @@ const DTypeInfo& Info(DType dtype) {
 std::optional<DType> FindSafeTensorsDType(std::string_view name) {
   for (size_t i = 0; i < kInfos.size(); ++i) {
     if (!name.empty() && kInfos[i].safetensors == name) {
+      return static_cast<DType>(i);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<DType> FindGgufDType(uint32_t number) {
+  for (size_t i = 0; i < kInfos.size(); ++i) {
+    if (kInfos[i].gguf == static_cast<int64_t>(number)) {
       return static_cast<DType>(i);
     }
   }

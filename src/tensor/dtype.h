@@ -14,7 +14,7 @@ enum class DType : uint8_t {
 #include "tensor/dtype.def"
 };
 
-enum class DTypeKind : uint8_t { kFloat, kScale, kOther };
+enum class DTypeKind : uint8_t { kFloat, kPacked, kScale, kOther };
 
 struct DTypeInfo {
   std::string_view name;
@@ -22,10 +22,20 @@ struct DTypeInfo {
   uint16_t block_elements;  // elements that share one block of bytes
   uint16_t block_bytes;
   std::string_view safetensors;  // its name there, "" if it has none
+  int gguf;                      // its number there, -1 if it has none
 };
 
 const DTypeInfo& Info(DType dtype);
 std::optional<DType> FindSafeTensorsDType(std::string_view name);
+std::optional<DType> FindGgufDType(uint32_t number);
+
+inline bool IsPacked(DType dtype) {
+  return Info(dtype).kind == DTypeKind::kPacked;
+}
+// Whether a model's tensor of this type can be computed with.
+inline bool IsComputable(DType dtype) {
+  return Info(dtype).kind == DTypeKind::kFloat || IsPacked(dtype);
+}
 
 // The language's name of a type of computation: "float16", "float32", "int32".
 std::string_view LanguageName(DType dtype);
