@@ -167,6 +167,18 @@ bool FunctionCompiler::IsPlaceCall(const MemberExpr& callee) {
   return !own && IsMutator(callee.name) && IsPlace(*callee.object);
 }
 
+namespace {
+
+// `v.push(x)` on a variable of the function itself: the commonest by far.
+bool IsPlainPush(const Place& place) {
+  return place.root == RootKind::kRegister && place.steps.empty() &&
+         (place.mutator == Mutator::kPush ||
+          place.mutator == Mutator::kAppend) &&
+         place.call.arguments == 1 && place.call.names.empty();
+}
+
+}  // namespace
+
 void FunctionCompiler::PlaceCallInto(const CallExpr& call,
                                      const MemberExpr& callee,
                                      uint16_t target) {
@@ -184,6 +196,9 @@ void FunctionCompiler::PlaceCallInto(const CallExpr& call,
     if (!argument.name.empty()) place.call.names.push_back(argument.name);
   }
   place.call.otherwise = FunctionValue(callee.name);
+  if (IsPlainPush(place)) {
+    Emit(call.span, Opcode::kPush, place.index, window, target);
+  }
   Emit(call.span, Opcode::kCallOnPlace, window,
        AddPlace(std::move(place), call.span), target);
 }

@@ -104,11 +104,6 @@ size_t CountCharacters(const Value& string) {
   return object->characters;
 }
 
-std::vector<Value>& Value::OwnList() {
-  if (!unique()) *this = List(as_list());
-  return static_cast<ListObject*>(bits_.object)->items;
-}
-
 MapObject& Value::OwnMap() {
   if (!unique()) *this = Adopt(new MapObject(as_map()));
   return *static_cast<MapObject*>(bits_.object);

@@ -69,6 +69,7 @@ class Value {
     return *this;
   }
   Value& operator=(Value&& other) noexcept {
+    // What was here goes last: it may be what holds `other`.
     Value taken(std::move(other));
     swap(taken);
     return *this;
@@ -159,6 +160,10 @@ class Value {
   void SetBool(bool value) {
     tag_ = Tag::kBool;
     bits_.integer = value;
+  }
+  void SetScalar(const Value& scalar) {  // which holds none either
+    tag_ = scalar.tag_;
+    bits_ = scalar.bits_;
   }
   void Clear() {
     if (on_heap()) Release();
@@ -276,6 +281,11 @@ inline const std::string& Value::as_string() const {
   return static_cast<StringObject*>(bits_.object)->text;
 }
 inline const std::vector<Value>& Value::as_list() const {
+  return static_cast<ListObject*>(bits_.object)->items;
+}
+inline std::vector<Value>& Value::OwnList() {
+  if (!unique()) [[unlikely]]
+    *this = List(as_list());
   return static_cast<ListObject*>(bits_.object)->items;
 }
 inline const RangeObject& Value::as_range() const {

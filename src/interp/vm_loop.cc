@@ -117,6 +117,13 @@ inline const Value* FindElement(const Value& object, const Value& key) {
   return index < items.size() ? &items[index] : nullptr;
 }
 
+// The same, of a list that nobody else holds.
+inline Value* FindOwnElement(Value& object, const Value& key) {
+  return object.is_list() && object.unique()
+             ? const_cast<Value*>(FindElement(object, key))
+             : nullptr;
+}
+
 }  // namespace
 
 Value Vm::Execute() {
@@ -496,19 +503,18 @@ Value Vm::Loop(const Frame* entry) {
         if ((i.flags & kFreeB) && i.b != i.a) base[i.b].Clear();
         continue;
       case Opcode::kSetIndex: {
-        Value& list = base[i.a];
-        if (FindElement(list, base[i.b]) != nullptr && list.unique()) {
-          Value& element =
-              list.OwnList()[static_cast<size_t>(base[i.b].as_int())];
-          if (i.flags & kFreeC) {
-            element = std::move(base[i.c]);
+        if (Value* element = FindOwnElement(base[i.a], base[i.b])) {
+          if (!element->on_heap() && !base[i.c].on_heap()) {
+            element->SetScalar(base[i.c]);
+          } else if (i.flags & kFreeC) {
+            *element = std::move(base[i.c]);
           } else {
-            element = base[i.c];
+            *element = base[i.c];
           }
           continue;
         }
         save();
-        SetIndex(tensors_, list, base[i.b], base[i.c], where());
+        SetIndex(tensors_, base[i.a], base[i.b], base[i.c], where());
         if (i.flags & kFreeB) base[i.b].Clear();
         if (i.flags & kFreeC) base[i.c].Clear();
         continue;
@@ -516,6 +522,14 @@ Value Vm::Loop(const Frame* entry) {
       case Opcode::kUpdate:
         save();
         UpdatePlace(frame_->code->places[i.b], std::move(base[i.a]));
+        continue;
+      case Opcode::kPush:
+        if (base[i.a].is_list()) [[likely]] {
+          // v.push(v) has v held twice.
+          base[i.a].OwnList().push_back(std::move(base[i.b]));
+          base[i.c].Clear();
+          ++pc;
+        }
         continue;
       case Opcode::kCallOnPlace:
         save();
