@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <cmath>
 #include <iterator>
+#include <utility>
 
 #include "cli/model_report.h"
 #include "lang/utf8.h"
@@ -54,11 +56,36 @@ void PutTypes(Buffer& json, const ModelSummary& summary) {
   Put(json, "]");
 }
 
+void PutItem(Buffer& json, MetadataItem item) {
+  if (const auto text = item.Text()) return Put(json, "{}", JsonString(*text));
+  if (const auto flag = item.Bool()) return Put(json, "{}", *flag);
+  if (const auto integer = item.Int()) return Put(json, "{}", *integer);
+  const double real = item.Real().value();
+  if (!std::isfinite(real)) return Put(json, "null");
+  // A float32 is printed as short as it can be read back.
+  if (item.kind() == MetadataKind::F32) {
+    return Put(json, "{}", static_cast<float>(real));
+  }
+  Put(json, "{}", real);
+}
+
+void PutValue(Buffer& json, const MetadataValue& value) {
+  if (!value.is_array()) return PutItem(json, value.item());
+  Put(json, "[");
+  std::string_view before;
+  for (MetadataItem item : value.array()) {
+    Put(json, "{}", std::exchange(before, ", "));
+    PutItem(json, item);
+  }
+  Put(json, "]");
+}
+
 void PutMetadata(Buffer& json, const Model& model) {
   Put(json, ",\n  \"metadata\": {{");
   Elements entries(json);
   for (const auto& [key, value] : model.metadata()) {
-    Put(entries.Next(), "{}: {}", JsonString(key), JsonString(value));
+    Put(entries.Next(), "{}: ", JsonString(key));
+    PutValue(json, value);
   }
   Put(json, "}}");
 }

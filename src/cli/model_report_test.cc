@@ -7,7 +7,7 @@ namespace {
 
 Model SmallModel() {
   Model model("m.safetensors", "SafeTensors");
-  model.metadata()["note"] = "say \"hi\"\n";
+  model.metadata().Set("note", "say \"hi\"\n");
   TensorEntry weight;
   weight.name = "fc.weight";
   weight.dtype = DType::F32;

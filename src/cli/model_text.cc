@@ -11,6 +11,7 @@ namespace {
 
 // Some metadata is a whole tokenizer; this much tells what it is.
 constexpr size_t kMaxMetadataValue = 72;
+constexpr size_t kMaxMetadataLine = kMaxMetadataValue + 4;  // and "...]"
 
 std::string SizeText(int64_t bytes) {
   return bytes < 1000 ? fmt::format("{} bytes", bytes)
@@ -76,11 +77,44 @@ std::string Types(const ModelSummary& summary) {
   return table.ToString();
 }
 
-std::string Metadata(const Model& model) {
+std::string ItemText(MetadataItem item) {
+  if (const auto text = item.Text()) return fmt::format("\"{}\"", *text);
+  if (const auto flag = item.Bool()) return *flag ? "true" : "false";
+  if (const auto integer = item.Int()) return std::to_string(*integer);
+  // A float32 is shown as short as it can be read back.
+  const double real = item.Real().value();
+  return item.kind() == MetadataKind::F32
+             ? fmt::format("{}", static_cast<float>(real))
+             : fmt::format("{}", real);
+}
+
+// Of an array the number of its items, and the first of them.
+std::string ShortText(const MetadataArray& array) {
+  std::string text =
+      fmt::format("[{} {}{}", WithSeparators(array.size()),
+                  Info(array.kind()).name, array.size() == 1 ? "" : "s");
+  std::string_view before = ": ";
+  for (MetadataItem item : array) {
+    text += std::exchange(before, ", ");
+    const std::string shown = ItemText(item);
+    if (text.size() + shown.size() > kMaxMetadataValue) return text + "...]";
+    text += shown;
+  }
+  return text + "]";
+}
+
+std::string ShortText(const MetadataValue& value) {
+  if (value.is_array()) return ShortText(value.array());
+  if (const auto text = value.Text()) return std::string(*text);
+  return ItemText(value.item());
+}
+
+std::string MetadataText(const Model& model) {
   std::string text = "metadata\n";
   for (const auto& [key, value] : model.metadata()) {
     text += fmt::format("  {}: {}\n", PrintableCut(key, kMaxMetadataValue),
-                        PrintableCut(value, kMaxMetadataValue));
+                        PrintableCut(ShortText(value), value.is_array() ? kMaxMetadataLine
+                                                     : kMaxMetadataValue));
   }
   return text;
 }
@@ -139,7 +173,7 @@ std::string ToText(const ModelReport& report) {
   const Model& model = *report.model;
   std::string text = Heading(report) + Digests(report);
   if (report.check) text += Checked(*report.check);
-  if (!model.metadata().empty()) text += "\n" + Metadata(model);
+  if (!model.metadata().empty()) text += "\n" + MetadataText(model);
   if (!report.summary.types.empty()) text += "\n" + Types(report.summary);
   if (report.tensors.size() < static_cast<size_t>(model.size())) {
     text += fmt::format("\n{} of {} tensors\n",

@@ -86,8 +86,8 @@ std::vector<std::string> CompareMetadata(const Model& a, const Model& b) {
   std::set<std::string> keys;
   const auto add_differing = [&keys](const auto& from, const auto& other) {
     for (const auto& [key, value] : from) {
-      const auto it = other.find(key);
-      if (it == other.end() || it->second != value) keys.insert(key);
+      const MetadataValue* match = other.Find(key);
+      if (match == nullptr || !(*match == value)) keys.insert(key);
     }
   };
   add_differing(a.metadata(), b.metadata());

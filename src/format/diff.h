@@ -32,7 +32,7 @@ struct ModelDifference {
   // then those that only the second has.
   std::vector<TensorDifference> tensors;
   int64_t same_tensors = 0;
-  std::vector<std::string> metadata;  // keys whose texts differ
+  std::vector<std::string> metadata;  // keys whose values differ
 
   bool same() const { return tensors.empty() && metadata.empty(); }
 };

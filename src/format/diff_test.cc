@@ -91,8 +91,15 @@ TEST(CompareTest, TensorsOfOtherShapesHaveNoValueDifference) {
 
 TEST(CompareTest, ListsMetadataThatDiffers) {
   Model a, b;
-  a.metadata() = {{"format", "pt"}, {"x", "1"}, {"same", "s"}};
-  b.metadata() = {{"format", "np"}, {"y", "1"}, {"same", "s"}};
+  const auto add = [](Model& model, const char* key, const char* text) {
+    model.metadata().Set(key, text);
+  };
+  add(a, "format", "pt");
+  add(a, "x", "1");
+  add(a, "same", "s");
+  add(b, "same", "s");
+  add(b, "format", "np");
+  add(b, "y", "1");
   EXPECT_EQ(Compare(a, b).metadata,
             (std::vector<std::string>{"format", "x", "y"}));
 }

@@ -133,7 +133,7 @@ TEST_F(LoadTest, AnIndexBringsItsFilesTogether) {
     EXPECT_EQ(model.size(), 3);
     EXPECT_EQ(ByteOf(model, "b"), 'b');
     EXPECT_EQ(ByteOf(model, "c"), 'c');
-    EXPECT_EQ(model.metadata().at("format"), "pt");
+    EXPECT_EQ(model.metadata().Text("format"), "pt");
     EXPECT_TRUE(model.notes().empty());
     EXPECT_EQ(model.path(), path);
   }

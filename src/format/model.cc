@@ -115,7 +115,7 @@ bool Model::HasPart(std::string_view part) const {
   return it != order.end() && tensors_[*it].name.starts_with(prefix);
 }
 
-void Model::Remember(const std::shared_ptr<const MappedFile>& file) {
+void Model::AddFile(const std::shared_ptr<const MappedFile>& file) {
   // Tensors of one file mostly come one after the other.
   if (file == nullptr || (!files_.empty() && files_.back() == file)) return;
   if (std::find(files_.begin(), files_.end(), file) == files_.end()) {
@@ -138,7 +138,7 @@ void Model::Add(TensorEntry entry) {
   index_.Insert(tensors_.back().name,
                 static_cast<uint32_t>(tensors_.size() - 1));
   by_name_.clear();
-  Remember(tensors_.back().file);
+  AddFile(tensors_.back().file);
 }
 
 void Model::Set(std::string_view name, TensorEntry entry) {
@@ -146,7 +146,7 @@ void Model::Set(std::string_view name, TensorEntry entry) {
   const uint32_t position = Position(name);
   if (position == NameIndex::kNone) return Add(std::move(entry));
   tensors_[position] = std::move(entry);
-  Remember(tensors_[position].file);
+  AddFile(tensors_[position].file);
 }
 
 void Model::Set(std::string_view name, Tensor tensor) {

@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "format/metadata.h"
 #include "format/name_index.h"
 #include "tensor/tensor.h"
 
@@ -86,19 +86,19 @@ class Model {
   // Fails as Get() when there is no such tensor. O(size).
   void Remove(std::string_view name);
 
-  std::map<std::string, std::string>& metadata() { return metadata_; }
-  const std::map<std::string, std::string>& metadata() const {
-    return metadata_;
-  }
+  Metadata& metadata() { return metadata_; }
+  const Metadata& metadata() const { return metadata_; }
 
   // What was odd about the files, though not wrong; one line each.
   const std::vector<std::string>& notes() const { return notes_; }
   void AddNote(std::string note) { notes_.push_back(std::move(note)); }
 
-  // The files behind the tensors, each once, in the order they were loaded.
+  // The files behind the tensors, each once, in the order they were loaded, and
+  // those that AddFile() was told of because they may hold no tensor.
   const std::vector<std::shared_ptr<const MappedFile>>& files() const {
     return files_;
   }
+  void AddFile(const std::shared_ptr<const MappedFile>& file);
   // Fails if a file shrank or was written to since it was opened: what has
   // been read may be wrong. To be called after reading.
   void CheckIntact() const;
@@ -108,7 +108,6 @@ class Model {
 
  private:
   uint32_t Position(std::string_view name) const;
-  void Remember(const std::shared_ptr<const MappedFile>& file);
   const std::vector<uint32_t>& ByName() const;
 
   std::string path_;
@@ -117,7 +116,7 @@ class Model {
   NameIndex index_;
   // Indices in name order, made when first asked for; empty when outdated.
   mutable std::vector<uint32_t> by_name_;
-  std::map<std::string, std::string> metadata_;
+  Metadata metadata_;
   std::vector<std::string> notes_;
   std::vector<std::shared_ptr<const MappedFile>> files_;
 };

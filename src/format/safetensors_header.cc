@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "format/json.h"
+#include "format/metadata_text.h"
 #include "format/model.h"
 
 namespace tl {
@@ -76,7 +77,7 @@ class HeaderParser {
       if (field.value().get_string().get(text) != simdjson::SUCCESS) {
         FailHere("'__metadata__': {} is not a text", QuoteName(key));
       }
-      if (!header_.metadata.try_emplace(key, text).second) {
+      if (!header_.metadata.Add(key, FromText(text))) {
         FailHere("'__metadata__': {} is there twice", QuoteName(key));
       }
     }

@@ -5,12 +5,12 @@
 #include <simdjson.h>
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "format/metadata.h"
 #include "tensor/dtype.h"
 
 namespace tl {
@@ -25,7 +25,7 @@ struct SafeTensorsTensor {
 };
 
 struct SafeTensorsHeader {
-  std::map<std::string, std::string> metadata;
+  Metadata metadata;
   std::vector<SafeTensorsTensor> tensors;  // in the order of the header
 };
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/replace_file.h"
+#include "format/metadata_text.h"
 
 namespace tl {
 namespace {
@@ -76,42 +78,25 @@ std::vector<const TensorEntry*> InWriteOrder(const Model& model) {
   return entries;
 }
 
-constexpr std::string_view kShortEscaped = "\b\f\n\r\t";
-constexpr std::string_view kShortEscapes = "bfnrt";
-constexpr size_t kNone = std::string_view::npos;
-
 void AppendString(std::string& json, std::string_view text) {
   if (!simdjson::validate_utf8(text)) {
     Fail(ErrorKind::kInput, "{} is not UTF-8, which SafeTensors needs",
          QuoteName(text));
   }
-  json += '"';
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
-      json += '\\';
-      json += c;
-    } else if (const size_t i = kShortEscaped.find(c); i != kNone) {
-      json += '\\';
-      json += kShortEscapes[i];
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      json += fmt::format("\\u{:04x}", c);
-    } else {
-      json += c;
-    }
-  }
-  json += '"';
+  AppendJsonString(json, text);
 }
 
-void AppendMetadata(std::string& json,
-                    std::map<std::string, std::string> metadata) {
+void AppendMetadata(std::string& json, const Metadata& metadata) {
+  std::map<std::string, std::string> texts;
+  for (const auto& [key, value] : metadata) texts[key] = ToText(value);
   // Without it, loaders of PyTorch refuse the file.
-  metadata.try_emplace("format", "pt");
+  texts.try_emplace("format", "pt");
   json += "\"__metadata__\":{";
-  for (bool first = true; const auto& [key, value] : metadata) {
+  for (bool first = true; const auto& [key, text] : texts) {
     if (!std::exchange(first, false)) json += ',';
     AppendString(json, key);
     json += ':';
-    AppendString(json, value);
+    AppendString(json, text);
   }
   json += '}';
 }

@@ -69,8 +69,8 @@ TEST_F(SaveTest, AnEmptyModelIsStillAFile) {
 
 TEST_F(SaveTest, KeepsMetadataOfTheSource) {
   Model model;
-  model.metadata()["format"] = "np";
-  model.metadata()["note"] = "line\n\"quoted\" \x01 \u00e9";
+  model.metadata().Set("format", "np");
+  model.metadata().Set("note", "line\n\"quoted\" \x01 \u00e9");
   SaveModel(model, Path("out"));
   EXPECT_EQ(LoadModel(Path("out")).metadata(), model.metadata());
 }

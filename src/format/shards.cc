@@ -90,7 +90,7 @@ class ShardMerger {
       }
     }
     for (const auto& [key, value] : shard.metadata()) {
-      model_.metadata().try_emplace(key, value);
+      model_.metadata().Add(key, value);
     }
   }
 
@@ -171,7 +171,7 @@ Model LoadFilesTogether(const std::string& path,
       model.Add(entry);
     }
     for (const auto& [key, value] : part.metadata()) {
-      model.metadata().try_emplace(key, value);
+      model.metadata().Add(key, value);
     }
   }
   return model;

@@ -6,6 +6,7 @@
 #include "format/config.h"
 #include "format/nearest.h"
 #include "interp/map.h"
+#include "interp/metadata_view.h"
 #include "interp/tensor_operand.h"
 #include "interp/tensor_runtime.h"
 #include "ops/build.h"
@@ -32,14 +33,6 @@ Value ConfigMap(const Model& model) {
   for (const ConfigField& field : ConfigOf(model)) {
     map.OwnMap().At(Value::String(std::string(field.name))) =
         ToValue(field.value);
-  }
-  return map;
-}
-
-Value MetadataMap(const Model& model) {
-  Value map = Value::Map();
-  for (const auto& [key, value] : model.metadata()) {
-    map.OwnMap().At(Value::String(key)) = Value::String(value);
   }
   return map;
 }
@@ -219,7 +212,7 @@ Value ModelValue::FindMember(std::string_view name) const {
   const Model& model = open_->model();
   if (name == "names") return Value::List(Items());
   if (whole()) {
-    if (name == "metadata") return MetadataMap(model);
+    if (name == "metadata") return MetadataView::Make(open_);
     if (name == "format") return Value::String(std::string(model.format()));
     if (name == "config") return ConfigMap(model);
   }

@@ -145,7 +145,8 @@ bool Check::FitsKind(const Value& value) const {
     case TypeKind::kList:
       return value.is_list();
     case TypeKind::kMap:
-      return value.is_map();
+      return value.is_map() ||
+             (value.is_handle() && value.as_handle().type() == TypeKind::kMap);
     case TypeKind::kFunction:
       return value.is_callable();
     case TypeKind::kModel:
