@@ -65,8 +65,8 @@ void StoreRounded(const float* x, int64_t count, std::byte* out) {
 
 struct Row {
   DType dtype;
-  // The largest integer that a float16 scale is multiplied by: what the type
-  // holds is that many times kHalfMax. 0 where no such scale limits it.
+  // What the type holds for certain is this many times kHalfMax: the integers
+  // that its float16 scale is multiplied by. 0 where no such scale limits it.
   int reach;
   QuantizeFunction quantize;
 };
@@ -81,12 +81,12 @@ constexpr auto kRows = std::to_array<Row>({
     {DType::Q5_1, 1, QuantizeQ5_1},
     {DType::Q8_0, 127, QuantizeQ8_0},
     {DType::Q2_K, 15, QuantizeQ2_K},
-    {DType::Q3_K, 124, QuantizeQ3_K},
+    {DType::Q3_K, 4 * 31, QuantizeQ3_K},
     {DType::Q4_K, 63, QuantizeQ4_K},
     {DType::Q5_K, 63, QuantizeQ5_K},
-    {DType::Q6_K, 3968, QuantizeQ6_K},
-    {DType::IQ4_NL, 113, QuantizeIQ4_NL},
-    {DType::IQ4_XS, 3503, QuantizeIQ4_XS},
+    {DType::Q6_K, 31 * 128, QuantizeQ6_K},
+    {DType::IQ4_NL, 80, QuantizeIQ4_NL},
+    {DType::IQ4_XS, 80 * 31, QuantizeIQ4_XS},
     {DType::TQ1_0, 1, QuantizeTQ1_0},
     {DType::TQ2_0, 1, QuantizeTQ2_0},
     {DType::MXFP4, 0, QuantizeMXFP4},
