@@ -1,6 +1,7 @@
 #include "ops/indexing.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "ops/build.h"
@@ -73,11 +74,72 @@ Bounds SliceBounds(const TensorRef& x, int axis, const IndexItem& item) {
   return {begin, Dim(end > begin ? (end - begin - 1) / item.step + 1 : 0)};
 }
 
+// An index tensor, and the axis of what is indexed that it replaces.
+struct AxisIndex {
+  int axis;
+  TensorRef index;
+};
+
+// Where each element of `index` begins in a flat array in which one step along
+// the axis is `stride` long. Read from a table, so that negative indices count
+// from the end and one out of range is an error that names the axis.
+TensorRef Offsets(Lowering& lo, const TensorRef& x, const AxisIndex& at,
+                  Dim stride) {
+  const Dim size = x->shape()[at.axis];
+  const double step = stride.known() ? static_cast<double>(stride.value()) : 1;
+  Shape along;
+  for (int axis = 0; axis <= at.axis; ++axis) {
+    along.Append(axis == at.axis ? size : Dim(1));
+  }
+  const TensorRef table =
+      Reshape(lo, Iota(lo, size, DType::I32, 0, step), along);
+  return Reshape(lo, IndexSelect(lo, table, at.axis, at.index),
+                 at.index->shape());
+}
+
+// x[..., i, j, ...]: several index tensors are taken together, element by
+// element, as NumPy does. Their axes become one, which is then selected from:
+// it stands where theirs were, or first if they were not neighbours.
+TensorRef SelectPairs(Lowering& lo, const TensorRef& x,
+                      std::span<const AxisIndex> at) {
+  const int count = static_cast<int>(at.size());
+  const bool together = at.back().axis - at.front().axis == count - 1;
+  const int first = together ? at.front().axis : 0;
+  std::vector<int> axes;
+  for (int axis = 0; axis < x->rank(); ++axis) axes.push_back(axis);
+  for (int i = 0; !together && i < count; ++i) {
+    axes.erase(std::find(axes.begin(), axes.end(), at[i].axis));
+    axes.insert(axes.begin() + i, at[i].axis);
+  }
+  const TensorRef moved = together ? x : Permute(lo, x, axes);
+  Dim total = 1;
+  TensorRef places;
+  for (int i = count - 1; i >= 0; --i) {
+    const TensorRef offsets = Offsets(lo, x, at[i], total);
+    places = places ? Binary(lo, OpId::Add, offsets, places) : offsets;
+    total = total * x->shape()[at[i].axis];
+  }
+  if (total.known() && total.value() > std::numeric_limits<int32_t>::max()) {
+    Fail(ErrorKind::kProgram,
+         "{} index tensors over {} elements; at most {} can be indexed at once",
+         count, total.value(), std::numeric_limits<int32_t>::max());
+  }
+  Shape merged;
+  for (int axis = 0; axis < moved->rank(); ++axis) {
+    if (axis == first) merged.Append(total);
+    if (axis < first || axis >= first + count) {
+      merged.Append(moved->shape()[axis]);
+    }
+  }
+  return IndexSelect(lo, Reshape(lo, moved, merged), first, places);
+}
+
 }  // namespace
 
 TensorRef Index(Lowering& lo, const TensorRef& x,
                 std::span<const IndexItem> items) {
   TensorRef result = x;
+  std::vector<AxisIndex> selected;
   int axis = 0;
   for (const IndexItem& item : Expand(x, items)) {
     switch (item.kind) {
@@ -102,14 +164,18 @@ TensorRef Index(Lowering& lo, const TensorRef& x,
                "an index tensor must be int32, not {}; where() selects by a "
                "mask", LanguageName(item.tensor->dtype()));
         }
-        result = IndexSelect(lo, result, axis, item.tensor);
-        axis += item.tensor->rank();
+        selected.push_back({axis++, item.tensor});
         break;
       case Kind::kUnknown:
         throw NotKnown{};
       case Kind::kEllipsis:
         break;  // expanded away
     }
+  }
+  if (selected.size() == 1) {
+    result = IndexSelect(lo, result, selected[0].axis, selected[0].index);
+  } else if (!selected.empty()) {
+    result = SelectPairs(lo, result, selected);
   }
   // An index that leaves no axis gives a number: float32 or int32.
   const bool number = result->rank() == 0 && result->dtype() == DType::F16;

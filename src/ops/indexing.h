@@ -14,7 +14,8 @@ struct IndexItem {
     kInt,       // removes the axis
     kSlice,     // begin:end:step, any of them absent
     kEllipsis,  // as many whole axes as are needed
-    kTensor,    // int32 indices: their axes take the axis's place
+    kTensor,    // int32 indices: their axes take the axis's place; several are
+                // taken together, element by element
     kUnknown,   // checker only: an int, a list or a tensor
   };
   Kind kind = Kind::kSlice;
