@@ -19,7 +19,6 @@ struct Magic {
 constexpr auto kMagics = std::to_array<Magic>({
     {"version https://git-lfs"sv,
      "is a git-lfs pointer, not the model; 'git lfs pull' fetches it"},
-    {"GGUF"sv, "is a GGUF model; this build reads SafeTensors"},
     {"PK\x03\x04"sv,
      "is a zip archive, as PyTorch's .pt and NumPy's .npz are; save the model "
      "with safetensors.torch.save_file"},
@@ -27,8 +26,8 @@ constexpr auto kMagics = std::to_array<Magic>({
     {"\x80\x02"sv,
      "is a Python pickle, which can run code when it is read; save the model "
      "with safetensors.torch.save_file"},
-    {"\x89HDF"sv, "is an HDF5 file; this build reads SafeTensors"},
-    {"\x93NUMPY"sv, "is a NumPy array; this build reads SafeTensors"},
+    {"\x89HDF"sv, "is an HDF5 file, which this build does not read"},
+    {"\x93NUMPY"sv, "is a NumPy array, which this build does not read"},
 });
 
 constexpr auto kHtmlBeginnings =
@@ -86,7 +85,7 @@ std::string DescribeForeignFile(const MappedFile& file) {
     return "is an HTML page, not a model; perhaps a download that failed";
   }
   if (BeginsLikeCoreMl(head)) {
-    return "is a CoreML model; this build reads SafeTensors";
+    return "is a CoreML model, which this build does not read";
   }
   if (WithoutSpace(head).starts_with('{')) return "is a JSON file, not a model";
   if (head.find_first_not_of('\0') == std::string_view::npos) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "format/detect.h"
 #include "format/formats.h"
+#include "format/gguf_split.h"
 #include "format/shards.h"
 
 namespace tl {
@@ -71,25 +72,37 @@ std::vector<std::string> EndingIn(const std::vector<std::string>& names,
   };
   if (has("coremldata.bin") || (has("Manifest.json") && has("Data"))) {
     Fail(ErrorKind::kInput,
-         "{}: is a CoreML model; this build reads SafeTensors", path);
+         "{}: is a CoreML model, which this build does not read", path);
   }
-  if (!EndingIn(names, ".gguf").empty()) {
-    Fail(ErrorKind::kInput,
-         "{}: holds a GGUF model; this build reads SafeTensors", path);
+  Fail(ErrorKind::kInput, "{}: holds no .safetensors or .gguf file", path);
+}
+
+[[noreturn]] void FailSeveral(const std::string& path,
+                              const std::vector<std::string>& names) {
+  Fail(ErrorKind::kInput, "{}: holds {} models, such as {} and {}; name one",
+       path, names.size(), QuoteName(names[0]), QuoteName(names[1]));
+}
+
+// A model in several parts counts as its first.
+Model LoadGgufIn(const std::string& path,
+                 const std::vector<std::string>& names) {
+  std::vector<std::string> models;
+  for (const std::string& name : names) {
+    const auto part = FindGgufPartName(name);
+    if (!part || part->number == 1) models.push_back(name);
   }
-  Fail(ErrorKind::kInput, "{}: holds no .safetensors file", path);
+  if (models.size() > 1) FailSeveral(path, models);
+  // Without a first part, the one that is there says what is missing.
+  return LoadFile(fs::path(path) / (models.empty() ? names : models)[0]);
 }
 
 // An index knows which files belong together. Without one, model.safetensors
-// is the model, and otherwise everything that is there.
+// is the model, and otherwise every such file that is there; then GGUF's turn.
 Model LoadDirectory(const std::string& path) {
   const fs::path folder(path);
   const std::vector<std::string> names = NamesIn(folder);
   const auto indices = EndingIn(names, ".safetensors.index.json");
-  if (indices.size() > 1) {
-    Fail(ErrorKind::kInput, "{}: holds {} models, such as {} and {}; name one",
-         path, indices.size(), QuoteName(indices[0]), QuoteName(indices[1]));
-  }
+  if (indices.size() > 1) FailSeveral(path, indices);
   if (!indices.empty()) {
     return LoadShardIndex(path, MappedFile::Open(folder / indices[0]));
   }
@@ -101,6 +114,8 @@ Model LoadDirectory(const std::string& path) {
     }
     files.push_back((folder / name).string());
   }
+  const auto ggufs = EndingIn(names, ".gguf");
+  if (files.empty() && !ggufs.empty()) return LoadGgufIn(path, ggufs);
   if (files.empty()) FailNoModel(path, names);
   return LoadFilesTogether(path, files);
 }

@@ -55,10 +55,14 @@ class Model {
   Model(const Model&) = delete;  // share it: std::shared_ptr<Model>
   Model& operator=(const Model&) = delete;
 
-  // As given to LoadModel(); "" for a model that the program made.
+  // As given to LoadModel(), or the one file that was found in that directory;
+  // "" for a model that the program made.
   const std::string& path() const { return path_; }
-  // "SafeTensors"; "" for a model that the program made.
+  // "SafeTensors" or "GGUF"; "" for a model that the program made.
   std::string_view format() const { return format_; }
+  // Of the format, as the file says it; 0 where it does not.
+  int format_version() const { return format_version_; }
+  void set_format_version(int version) { format_version_ = version; }
   // "'m.safetensors'", or "the model" where there is no path.
   std::string Label() const;
 
@@ -112,6 +116,7 @@ class Model {
 
   std::string path_;
   std::string_view format_;
+  int format_version_ = 0;
   std::vector<TensorEntry> tensors_;
   NameIndex index_;
   // Indices in name order, made when first asked for; empty when outdated.
