@@ -5,13 +5,13 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "interp/plain_numbers.h"
 #include "interp/signatures.h"
 #include "interp/tensor_operand.h"
 #include "interp/tensor_print.h"
 #include "interp/tensor_runtime.h"
 #include "lang/binary_op.h"
 #include "ops/build.h"
-#include "ops/evaluate.h"
 #include "ops/functions.h"
 #include "ops/indexing.h"
 
@@ -96,32 +96,6 @@ std::string ShortestFloat(float value) {
   return text;
 }
 
-// A function of plain numbers, computed in float64 now instead of as a tensor:
-// an elementwise row, or max and min of two. Nothing for any other call.
-std::optional<Value> ScalarCall(const FunctionInfo& info,
-                                std::span<const Value> arguments) {
-  OpId op = info.row;
-  if (op == OpId::kLeaf && arguments.size() >= 2) {
-    if (info.name == "max") op = OpId::Maximum;
-    if (info.name == "min") op = OpId::Minimum;
-    arguments = arguments.first(2);
-  }
-  if (op == OpId::kLeaf) return std::nullopt;
-  double numbers[3] = {};
-  bool ints = true;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    if (!arguments[i].is_number()) return std::nullopt;
-    ints = ints && arguments[i].is_int();
-    numbers[i] = arguments[i].as_number();
-  }
-  const double result = Evaluate(op, numbers[0], numbers[1], numbers[2]);
-  if (Info(op).domain == Domain::kCompare) return Value::Bool(result != 0);
-  const bool exact = ints && Info(op).domain == Domain::kNumeric &&
-                     std::abs(result) <= 0x1p53;
-  return exact ? Value::Int(static_cast<int64_t>(result))
-               : Value::Float(result);
-}
-
 }  // namespace
 
 Value Tensors::Result(TensorRef ref) {
@@ -133,7 +107,8 @@ Value Tensors::Result(TensorRef ref) {
 Value Tensors::Call(uint16_t function, std::span<const Value> arguments,
                     Span where) {
   const FunctionInfo& info = Functions()[function];
-  if (std::optional<Value> number = ScalarCall(info, arguments)) {
+  if (std::optional<Value> number =
+          CallOnNumbers(*this, info, arguments, where)) {
     return *number;
   }
   const Signature& signature =

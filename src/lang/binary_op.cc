@@ -72,4 +72,14 @@ OpId OperationOf(BinaryOp op) {
   Fail(ErrorKind::kProgram, "'in' does not look into a tensor");
 }
 
+std::optional<BinaryOp> OperatorOf(OpId op) {
+  using enum BinaryOp;
+  for (BinaryOp known :
+       {kAdd, kSubtract, kMultiply, kDivide, kRemainder, kMatmul, kPower, kLess,
+        kLessEqual, kGreater, kGreaterEqual, kEqual, kNotEqual}) {
+    if (OperationOf(known) == op) return known;
+  }
+  return std::nullopt;
+}
+
 }  // namespace tl

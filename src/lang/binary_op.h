@@ -2,6 +2,7 @@
 // tensors. For the checker, the machine and messages alike.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "lang/ast.h"
@@ -13,5 +14,7 @@ std::string_view SignOf(BinaryOp op);  // "+", "in"
 
 // Fails for kIn, which has no meaning on tensors.
 OpId OperationOf(BinaryOp op);
+// The operator that is this operation, if one is.
+std::optional<BinaryOp> OperatorOf(OpId op);
 
 }  // namespace tl

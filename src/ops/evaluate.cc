@@ -11,8 +11,10 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-// The vocabulary of elementwise.def.
+// The vocabulary of elementwise.def in float64.
 struct DoubleMath {
+  static constexpr bool kWholeOnly = false;
+
   double Const(double c) const { return c; }
   double Neg(double x) const { return -x; }
   double Abs(double x) const { return std::abs(x); }
@@ -47,22 +49,57 @@ struct DoubleMath {
   double Select(double c, double x, double y) const { return c != 0 ? x : y; }
 };
 
-}  // namespace
+[[noreturn]] void FailOverflow(int64_t x, char sign, int64_t y) {
+  Fail(ErrorKind::kProgram, "{} {} {} does not fit an int", x, sign, y);
+}
 
-double Evaluate(OpId op, [[maybe_unused]] double x, [[maybe_unused]] double y,
-                [[maybe_unused]] double z) {
-  const DoubleMath m;
-  TL_CHECK(Info(op).op_class == OpClass::kElementwise);
+// The same in int64, for the rows that keep ints.
+struct IntMath {
+  static constexpr bool kWholeOnly = true;
+
+  int64_t Const(double c) const { return static_cast<int64_t>(c); }
+  int64_t Neg(int64_t x) const { return Sub(0, x); }
+  int64_t Abs(int64_t x) const { return x < 0 ? Neg(x) : x; }
+  int64_t Add(int64_t x, int64_t y) const {
+    int64_t sum;
+    if (__builtin_add_overflow(x, y, &sum)) FailOverflow(x, '+', y);
+    return sum;
+  }
+  int64_t Sub(int64_t x, int64_t y) const {
+    int64_t difference;
+    if (__builtin_sub_overflow(x, y, &difference)) FailOverflow(x, '-', y);
+    return difference;
+  }
+  int64_t Mul(int64_t x, int64_t y) const {
+    int64_t product;
+    if (__builtin_mul_overflow(x, y, &product)) FailOverflow(x, '*', y);
+    return product;
+  }
+  int64_t Min(int64_t x, int64_t y) const { return std::min(x, y); }
+  int64_t Max(int64_t x, int64_t y) const { return std::max(x, y); }
+  int64_t Rem(int64_t x, int64_t y) const {
+    return y == 0 || y == -1 ? 0 : x % y;
+  }
+  int64_t Lt(int64_t x, int64_t y) const { return x < y; }
+  int64_t Le(int64_t x, int64_t y) const { return x <= y; }
+  int64_t Gt(int64_t x, int64_t y) const { return x > y; }
+  int64_t Ge(int64_t x, int64_t y) const { return x >= y; }
+  int64_t Eq(int64_t x, int64_t y) const { return x == y; }
+  int64_t Ne(int64_t x, int64_t y) const { return x != y; }
+  int64_t Select(int64_t c, int64_t x, int64_t y) const { return c ? x : y; }
+};
+
+template <class Math, class T>
+T Formula(const Math& m, OpId op, [[maybe_unused]] T x, [[maybe_unused]] T y,
+          [[maybe_unused]] T z) {
   switch (op) {
-#define TL_UNARY(id, name, domain, formula) \
-  case OpId::id:                            \
-    return formula;
-#define TL_BINARY(id, name, domain, formula) \
-  case OpId::id:                             \
-    return formula;
-#define TL_TERNARY(id, name, domain, formula) \
-  case OpId::id:                              \
-    return formula;
+#define TL_UNARY(id, name, domain, formula)                           \
+  case OpId::id:                                                      \
+    if constexpr (!Math::kWholeOnly || Domain::domain != Domain::kFloat) \
+      return formula;                                                 \
+    break;
+#define TL_BINARY TL_UNARY
+#define TL_TERNARY TL_UNARY
 #include "ops/elementwise.def"
 #define TL_VIEW(id, ...) case OpId::id:
 #define TL_KERNEL(id, ...) case OpId::id:
@@ -71,7 +108,18 @@ double Evaluate(OpId op, [[maybe_unused]] double x, [[maybe_unused]] double y,
     case OpId::kNumber:
       break;
   }
-  return kNaN;
+  TL_CHECK(false);
+  return {};
+}
+
+}  // namespace
+
+double Evaluate(OpId op, double x, double y, double z) {
+  return Formula(DoubleMath(), op, x, y, z);
+}
+
+int64_t EvaluateInts(OpId op, int64_t x, int64_t y, int64_t z) {
+  return Formula(IntMath(), op, x, y, z);
 }
 
 }  // namespace tl

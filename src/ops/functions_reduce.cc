@@ -57,15 +57,25 @@ bool NamesAxes(const Argument& list, int rank) {
                      });
 }
 
+bool IsScalar(const Argument& argument) {
+  return argument.is_number() || argument.is(Kind::kBool);
+}
+
 // max and min are also elementwise: max(a, b) where both are numbers or b has
 // axes of its own; else the second argument is an axis.
 FunctionResult Extreme(const Call& call, OpId reduce, OpId binary) {
   if (call.has(1)) {
     const Argument &a = call[0], &b = call[1];
-    const bool numbers = a.is_number() && b.is_number();
+    const bool numbers = IsScalar(a) && IsScalar(b);
     const bool axes = b.is(Kind::kTensor) && b.tensor->rank() > 0;
     const bool list = b.is(Kind::kList) && !NamesAxes(b, call.Tensor(0)->rank());
     if (numbers || axes || list || b.is(Kind::kFloat)) {
+      if (call.has(2) && call.Flag(2)) {
+        Fail(ErrorKind::kProgram,
+             "{0}: a third value where two are compared; {0}([a, b, c]) takes "
+             "any number of them",
+             call.function());
+      }
       return Binary(call.lowering(), binary, call.Tensor(0), call.Tensor(1));
     }
   }
