@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "cpu/decode_runs.h"
 #include "cpu/kernels.h"
+#include "cpu/unpack.h"
 
 namespace tl::cpu {
 namespace {
@@ -19,6 +20,7 @@ constexpr int64_t kChunkElements = 128 << 10;
 // At most 4 KB of results: they wait in the first-level cache for their way
 // past the others.
 constexpr int64_t kRunElements = 1024;
+static_assert(kRunElements == kUnpackRun);
 
 // Results at least this large are written past the caches.
 constexpr int64_t kStreamBytes = 16 << 20;
@@ -136,13 +138,13 @@ DecodeCounts DecodeChunk(const View& input, const View& output, int64_t begin,
                          int64_t end, bool stream, const Decoder& decode) {
   alignas(64) std::byte buffer[kRunElements * sizeof(float)];
   const RunDecoders& decoders = GetRunDecoders();
-  const int64_t from_bytes = ElementBytes(input.dtype);
   const int64_t to_bytes = ElementBytes(output.dtype);
   DecodeCounts counts;
   for (int64_t i = begin; i < end; i += kRunElements) {
     const int64_t count = std::min(kRunElements, end - i);
     std::byte* to = output.data + i * to_bytes;
-    decode(input.data + i * from_bytes, stream ? buffer : to, count, counts);
+    decode(input.data + BlockBytes(input.dtype, i), stream ? buffer : to, count,
+           counts);
     if (stream) decoders.stream(to, buffer, count * to_bytes);
   }
   if (stream) decoders.fence();
@@ -167,6 +169,19 @@ void DecodeAll(const KernelArgs& args, const Decoder& decode) {
   });
 }
 
+// By way of float, which all packed values are.
+void DecodeAllPacked(const KernelArgs& args) {
+  const PackedReader reader = PackedReaderOf(args.inputs[0].dtype);
+  const RunDecoder convert =
+      GetRunDecoders().find(DType::F32, args.outputs[0].dtype);
+  DecodeAll(args, [&](const std::byte* from, std::byte* to, int64_t count,
+                      DecodeCounts& counts) {
+    alignas(64) float values[kRunElements];
+    reader.Decode(from, count, values);
+    convert(reinterpret_cast<const std::byte*>(values), to, count, counts);
+  });
+}
+
 template <class To>
 void DecodeAllBytes(const KernelArgs& args) {
   const ByteDecoder<To> decoder(args.inputs[0].dtype);
@@ -182,7 +197,9 @@ void Decode(const KernelArgs& args) {
   const DType from = args.inputs[0].dtype;
   const DType to = args.outputs[0].dtype;
   TL_CHECK(to == DType::F16 || to == DType::F32);
-  if (const RunDecoder decode = GetRunDecoders().find(from, to)) {
+  if (IsPacked(from)) {
+    DecodeAllPacked(args);
+  } else if (const RunDecoder decode = GetRunDecoders().find(from, to)) {
     DecodeAll(args, decode);
   } else if (to == DType::F16) {
     DecodeAllBytes<uint16_t>(args);

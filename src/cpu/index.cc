@@ -8,8 +8,10 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "base/parallel.h"
+#include "cpu/decode_runs.h"
 #include "cpu/kernels.h"
 #include "cpu/strided_copy.h"
+#include "cpu/unpack.h"
 
 namespace tl::cpu {
 namespace {
@@ -190,6 +192,32 @@ void WithBits(DType dtype, F f) {
   f(uint32_t{});
 }
 
+// Decodes the chosen rows of a packed matrix, and no others.
+void SelectPackedRows(const View& table, const View& index,
+                      const View& result) {
+  const PackedReader reader = PackedReaderOf(table.dtype);
+  const RunDecoder convert = GetRunDecoders().find(DType::F32, result.dtype);
+  const int64_t rows = table.dims[0], columns = table.dims[1];
+  const int32_t* indices = index.as<int32_t>();
+  const int64_t grain = std::max<int64_t>(1, kGrain / columns);
+  ParallelFor(index.size(), grain, [&](int64_t begin, int64_t end) {
+    alignas(64) float values[kUnpackRun];
+    DecodeCounts uncounted;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = FromStart(indices[i], rows);
+      for (int64_t at = 0; at < columns; at += kUnpackRun) {
+        const int64_t count = std::min(kUnpackRun, columns - at);
+        reader.Decode(table.data + reader.BytesOf(row * columns + at), count,
+                      values);
+        convert(reinterpret_cast<const std::byte*>(values),
+                result.data +
+                    (i * columns + at) * ElementBytes(result.dtype),
+                count, uncounted);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 void IndexSelect(const KernelArgs& args) {
@@ -199,6 +227,7 @@ void IndexSelect(const KernelArgs& args) {
   const auto axis = static_cast<int>(args.ints[0]);
   CheckIndices(index, axis, x.dims[axis]);
   if (result.size() == 0) return;
+  if (IsPacked(x.dtype)) return SelectPackedRows(x, index, result);
   if (x.dtype == DType::F16 && result.dtype == DType::F32) {
     // The result is a number, and a float number is f32.
     TL_CHECK(result.size() == 1 && x.rank == 1);

@@ -40,6 +40,12 @@ inline bool IsComputable(DType dtype) {
 // The language's name of a type of computation: "float16", "float32", "int32".
 std::string_view LanguageName(DType dtype);
 
+// Bytes of whole blocks of elements. Unchecked: see BytesOf() in tensor.h.
+inline int64_t BlockBytes(DType dtype, int64_t elements) {
+  const DTypeInfo& info = Info(dtype);
+  return elements / info.block_elements * info.block_bytes;
+}
+
 // Bytes of one element of F16, F32, I32 and the other unblocked types.
 inline int64_t ElementBytes(DType dtype) { return Info(dtype).block_bytes; }
 

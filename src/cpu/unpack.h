@@ -1,0 +1,41 @@
+// Packed blocks as small integers with scales (tensor/packed.h), many at a time
+// and with vectors where a type is worth it: what products, row look-up and
+// Decode read packed weights through. Bit for bit what room tensor unpacks.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/packed.h"
+
+namespace tl::cpu {
+
+// Elements that are unpacked at once: they stay in the first-level cache.
+inline constexpr int64_t kUnpackRun = 1024;
+static_assert(kUnpackRun % kMaxBlock == 0);
+
+struct UnpackedRun {
+  alignas(64) int8_t q[kUnpackRun];
+  // Per group of the type.
+  alignas(64) float scale[kUnpackRun / kMinGroup];
+  alignas(64) float offset[kUnpackRun / kMinGroup];
+};
+
+// Unpacks `blocks` blocks that follow one another, at most kUnpackRun elements.
+using Unpack = void (*)(const std::byte* from, int64_t blocks,
+                        UnpackedRun& to);
+
+struct PackedReader {
+  PackedType type;
+  Unpack unpack;
+
+  int64_t BytesOf(int64_t elements) const {
+    return elements / type.block * type.bytes;
+  }
+  // `count` whole blocks of elements as float.
+  void Decode(const std::byte* from, int64_t count, float* to) const;
+};
+
+// For the best instruction set of this machine. `dtype` is packed.
+PackedReader PackedReaderOf(DType dtype);
+
+}  // namespace tl::cpu
