@@ -29,7 +29,7 @@ void AddProgramOptions(CLI::App& command, ProgramOptions& options) {
       .add_option("--seed", options.tensors.seed,
                   "Where the stream of random numbers begins (default: 0)")
       ->type_name("N");
-  command.add_flag("--exact", options.exact,
+  command.add_flag("--exact", options.tensors.exact,
                    "Multiply packed weights in f32, not in int8");
   command.add_flag("--check-finite", options.tensors.check_finite,
                    "Stop at the first operation that makes inf or NaN out of "

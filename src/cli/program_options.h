@@ -13,7 +13,6 @@ namespace tl {
 
 struct ProgramOptions {
   TensorOptions tensors;
-  bool exact = false;    // f32 products on packed weights
   bool profile = false;  // time, GB/s and GFLOP/s of each step
 };
 

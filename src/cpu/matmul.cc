@@ -17,6 +17,7 @@
 #include "cpu/float_rows-inl.h"
 #include "cpu/matmul_blocked-inl.h"
 #include "cpu/matmul_few_rows-inl.h"
+#include "cpu/matmul_packed-inl.h"
 // clang-format on
 
 HWY_BEFORE_NAMESPACE();
@@ -60,19 +61,40 @@ class ResultWriter {
   const ElementwiseGroup* epilogue_;
 };
 
-// One product, whose result begins at element `at`.
-void MultiplyOne(const Matrix& x, const Matrix& w, int64_t m, int64_t k,
-                 int64_t n, int64_t at, const ResultWriter& writer) {
+// Where a product's results begin, and how far apart its rows are.
+struct Place {
+  int64_t at;
+  int64_t row_length;
+};
+
+// One product of F16 or F32 matrices.
+void MultiplyFloats(const Matrix& x, const Matrix& w, int64_t m, int64_t k,
+                    int64_t n, Place place, const ResultWriter& writer) {
   const auto finish = [&](int64_t row, int64_t col, int64_t count,
                           const float* values) {
-    writer.Write(at + row * n + col, count, values);
+    writer.Write(place.at + row * place.row_length + col, count, values);
   };
   if (CanWalk(w, m, n)) return MultiplyFewRows(x, w, m, k, n, finish);
-  if (n == 1 && CanWalk(x.Transposed(), 1, m)) {
+  if (n == 1 && place.row_length == 1 && CanWalk(x.Transposed(), 1, m)) {
     // A matrix times a vector: the vector times the transposed matrix.
-    return MultiplyOne(w.Transposed(), x.Transposed(), 1, k, m, at, writer);
+    return MultiplyFloats(w.Transposed(), x.Transposed(), 1, k, m,
+                          {place.at, m}, writer);
   }
   MultiplyBlocked(x, w, m, k, n, finish);
+}
+
+// One product, whose result begins at element `at`.
+void MultiplyOne(const MatmulProblem& problem, const Matrix& x, const Matrix& w,
+                 int64_t at, const ResultWriter& writer) {
+  const int64_t m = problem.m, k = problem.k, n = problem.n;
+  if (!IsPacked(w.dtype)) {
+    return MultiplyFloats(x, w, m, k, n, {at, n}, writer);
+  }
+  MultiplyDecoded(w, k, n,
+                  [&](const Matrix& strip, int64_t columns, int64_t col) {
+                    MultiplyFloats(x, strip, m, k, columns, {at + col, n},
+                                   writer);
+                  });
 }
 
 // No terms: every sum is 0.
@@ -94,7 +116,7 @@ void MatmulOfTarget(const MatmulProblem& problem, const KernelArgs& args,
   if (k == 0) return WriteZeros(problem.batch * m * n, writer);
   const auto run = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      MultiplyOne(problem.XOf(i), problem.WOf(i), m, k, n, i * m * n, writer);
+      MultiplyOne(problem, problem.XOf(i), problem.WOf(i), i * m * n, writer);
     }
   };
   // Many small products share the threads as wholes, a few large ones are cut.

@@ -36,7 +36,7 @@ Matrix Shifted(Matrix matrix, const MatmulProblem& problem,
     offset += index % problem.batch_dims[axis] * strides[axis];
     index /= problem.batch_dims[axis];
   }
-  matrix.data += offset * ElementBytes(matrix.dtype);
+  matrix.data += BlockBytes(matrix.dtype, offset);
   return matrix;
 }
 
@@ -52,8 +52,10 @@ Matrix MatmulProblem::WOf(int64_t index) const {
 
 MatmulProblem MatmulProblemOf(const View& x, const View& w) {
   TL_CHECK(x.rank >= 2 && x.rank == w.rank);
-  TL_CHECK(IsFloat(x.dtype) && IsFloat(w.dtype));
   const int rank = x.rank;
+  TL_CHECK(IsFloat(x.dtype));
+  TL_CHECK(IsFloat(w.dtype) ||
+           (IsPacked(w.dtype) && w.strides[rank - 2] == 1));
   MatmulProblem problem{};
   problem.m = x.dims[rank - 2];
   problem.k = x.dims[rank - 1];

@@ -8,7 +8,8 @@
 
 namespace tl::cpu {
 
-// A strided matrix of F16 or F32; strides in elements.
+// A strided matrix of F16 or F32, or the transpose of a packed one (then
+// row_stride is 1 and col_stride the number of rows); strides in elements.
 struct Matrix {
   const std::byte* data;
   DType dtype;
@@ -18,7 +19,7 @@ struct Matrix {
   // The same elements, seen from row `row` and column `col` on.
   Matrix From(int64_t row, int64_t col) const {
     const int64_t offset = row * row_stride + col * col_stride;
-    return {data + offset * ElementBytes(dtype), dtype, row_stride, col_stride};
+    return {data + BlockBytes(dtype, offset), dtype, row_stride, col_stride};
   }
   Matrix Transposed() const { return {data, dtype, col_stride, row_stride}; }
   template <class T>

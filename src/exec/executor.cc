@@ -110,7 +110,8 @@ class PlanRun {
     }
     View view;
     view.data = Base(operand);
-    if (offset != 0) view.data += offset * ElementBytes(operand.dtype);
+    // Of a packed operand only whole rows are ever left out.
+    view.data += BlockBytes(operand.dtype, offset);
     view.dtype = operand.dtype;
     view.rank = operand.rank;
     std::copy(operand.dims.begin(), operand.dims.end(), view.dims);

@@ -10,6 +10,13 @@ int64_t OwnBytes(const Node& node) {
   return Info(node.op()).op_class == OpClass::kView ? 0 : ResultBytes(node);
 }
 
+// Whether the last two axes are the same.
+bool SameMatrix(const Shape& a, const Shape& b) {
+  if (a.rank() < 2 || b.rank() < 2) return false;
+  return a.dim(a.rank() - 2) == b.dim(b.rank() - 2) &&
+         a.dim(a.rank() - 1) == b.dim(b.rank() - 1);
+}
+
 }  // namespace
 
 Builder::~Builder() {
@@ -46,11 +53,51 @@ TensorRef Builder::Make(OpId op, std::span<const TensorRef> inputs,
     types[i] = inputs[i]->type();
     nodes.push_back(AsNode(inputs[i]));
   }
-  NodePtr node = MakeRef<Node>(op, ResultType(op, types, attributes),
-                               std::move(nodes), std::move(attributes),
-                               location_);
-  Remember(*node);
+  const TensorType type = ResultType(op, types, attributes);
+  if (op == OpId::Matmul) {
+    const NodePtr packed = PackedColumns(nodes[1]);
+    if (packed) nodes[1] = packed;
+    if (packed && exact_) attributes.ints = {int64_t(type.dtype), 1};
+  } else if (op == OpId::IndexSelect && attributes.ints[0] == 0) {
+    const NodePtr packed = PackedRows(nodes[0]);
+    if (packed) nodes[0] = packed;
+  }
+  NodePtr node = MakeRef<Node>(op, type, std::move(nodes),
+                               std::move(attributes), location_);
+  // Nobody computes a decoding for its own sake: that it is held is no reason.
+  if (!PackedSource(*node)) Remember(*node);
   return node;
+}
+
+// Products and row look-ups take packed bytes instead of their decoding.
+
+// The packed matrix that `node` decodes, or null.
+NodePtr Builder::PackedRows(const NodePtr& node) {
+  return node->rank() == 2 && PackedSource(*node) ? node->inputs()[0]
+                                                  : NodePtr();
+}
+
+// w as the transpose of a packed matrix, perhaps repeated over batches: the
+// same view of the packed bytes. Null for anything else. A kernel walks packed
+// rows, so products along another axis have to decode.
+NodePtr Builder::PackedColumns(const NodePtr& w) {
+  if (w->has_value() || w->inputs().empty()) return {};
+  const NodePtr& base = w->inputs()[0];
+  if (w->op() == OpId::Permute && w->rank() == 2) {
+    const NodePtr packed = PackedRows(base);
+    return packed ? View(*w, packed) : NodePtr();
+  }
+  const bool batches = w->op() == OpId::Broadcast || w->op() == OpId::Reshape;
+  if (!batches || !SameMatrix(w->shape(), base->shape())) return {};
+  const NodePtr packed = PackedColumns(base);
+  return packed ? View(*w, packed) : NodePtr();
+}
+
+// The view that `like` is, of another base.
+NodePtr Builder::View(const Node& like, NodePtr base) {
+  return MakeRef<Node>(like.op(), TensorType{base->dtype(), like.shape()},
+                       std::vector<NodePtr>{std::move(base)},
+                       like.attributes(), like.location());
 }
 
 std::vector<Node*> Builder::PendingNodes() const {

@@ -29,6 +29,9 @@ class Builder final : public Lowering {
   // Unseeded random tensors draw streams 0, 1, 2, ... of this seed.
   void set_seed(uint32_t seed) { seed_ = seed, draws_ = 0; }
 
+  // Products on packed weights in float32 instead of int8.
+  void set_exact(bool exact) { exact_ = exact; }
+
   // Nodes without a value, and the bytes their results will take. The
   // interpreter starts a run when there are too many.
   int64_t pending() const { return pending_; }
@@ -39,6 +42,9 @@ class Builder final : public Lowering {
   friend class Node;
   TensorRef Make(OpId op, std::span<const TensorRef> inputs,
                  Attributes attributes) override;
+  NodePtr PackedRows(const NodePtr& node);
+  NodePtr PackedColumns(const NodePtr& w);
+  NodePtr View(const Node& like, NodePtr base);
   void Remember(Node& node);
   void Forget(Node& node);
 
@@ -46,6 +52,7 @@ class Builder final : public Lowering {
   Location location_ = 0;
   uint32_t seed_ = 0;
   uint32_t draws_ = 0;
+  bool exact_ = false;
   int64_t pending_ = 0;
   int64_t pending_bytes_ = 0;
   Node* first_ = nullptr;

@@ -7,6 +7,8 @@ namespace tl {
 void Node::SetValue(Tensor value) {
   value_ = std::move(value);
   Unlink();
+  // Whoever multiplies by packed weights later still wants them packed.
+  if (PackedSource(*this)) return;
   // Inputs may be the last holders of long chains; Destroy copes.
   inputs_.clear();
 }

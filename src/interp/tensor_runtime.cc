@@ -47,6 +47,7 @@ TensorRuntime::TensorRuntime(const TensorOptions& options,
       executor_(*backend_, this) {
   if (options.threads > 0) SetThreads(options.threads);
   builder_.set_seed(options.seed);
+  builder_.set_exact(options.exact);
   executor_.set_check_finite(options.check_finite);
   builder_.set_reader([this](const TensorRef& ref) {
     const Tensor& tensor = Evaluate(ref);

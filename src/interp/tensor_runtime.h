@@ -18,6 +18,7 @@ struct TensorOptions {
   int threads = 0;     // 0: as many as the machine gives
   uint32_t seed = 0;
   bool check_finite = false;
+  bool exact = false;  // products on packed weights in float32, not in int8
   Observer* observer = nullptr;  // plans and steps, for `tl plan` and --profile
 };
 

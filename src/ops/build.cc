@@ -162,8 +162,11 @@ TensorRef MatrixProduct(Lowering& lo, TensorRef a, TensorRef b) {
   return Product(lo, std::move(a), std::move(b), {});
 }
 
-TensorRef ExactProduct(Lowering& lo, TensorRef a, TensorRef b) {
-  return Product(lo, std::move(a), std::move(b), {{int64_t(DType::F32)}, {}});
+TensorRef ExactProduct(Lowering& lo, TensorRef a, TensorRef b,
+                       PackedProduct packed) {
+  Attributes attributes = {{int64_t(DType::F32)}, {}};
+  if (packed == PackedProduct::kFloat32) attributes.ints.push_back(1);
+  return Product(lo, std::move(a), std::move(b), std::move(attributes));
 }
 
 TensorRef IndexSelect(Lowering& lo, const TensorRef& x, int axis,

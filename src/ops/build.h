@@ -30,7 +30,9 @@ TensorRef Reduce(Lowering& lo, OpId op, const TensorRef& x,
 TensorRef MatrixProduct(Lowering& lo, TensorRef a, TensorRef b);
 // The same, not yet rounded to the type that the product should have: for
 // functions that go on in float32 and round their own result once.
-TensorRef ExactProduct(Lowering& lo, TensorRef a, TensorRef b);
+enum class PackedProduct { kUsual, kFloat32 };  // see Matmul in structured.def
+TensorRef ExactProduct(Lowering& lo, TensorRef a, TensorRef b,
+                       PackedProduct packed = PackedProduct::kUsual);
 // Whole slices of x along an axis; index is I32 of any rank.
 TensorRef IndexSelect(Lowering& lo, const TensorRef& x, int axis,
                       const TensorRef& index);

@@ -244,11 +244,16 @@ FunctionResult Linear(const Call& call) {
          w->shape().ToString(), w->shape()[1].ToString());
   }
   const TensorRef columns = SwapAxes(lo, w, 0, 1);
-  if (!call.has(2)) return MatrixProduct(lo, x, columns);
+  const auto packed =
+      call.Flag(3) ? PackedProduct::kFloat32 : PackedProduct::kUsual;
+  if (!call.has(2) && packed == PackedProduct::kUsual) {
+    return MatrixProduct(lo, x, columns);
+  }
+  const TensorRef product = ExactProduct(lo, x, columns, packed);
+  if (!call.has(2)) return Cast(lo, product, ResultType({x, w}));
   const TensorRef bias = call.Tensor(2);
-  const TensorRef y =
-      Binary(lo, OpId::Add, ExactProduct(lo, x, columns), bias);
-  return Cast(lo, y, ResultType({x, w, bias}));
+  return Cast(lo, Binary(lo, OpId::Add, product, bias),
+              ResultType({x, w, bias}));
 }
 
 FunctionResult FusedGeluLinear(const Call& call) {
