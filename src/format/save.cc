@@ -1,17 +1,9 @@
-// Writing SafeTensors; format/safetensors.cc has the layout. Tensors come by
-// type, widest first, then by name: without padding between them each is
-// aligned to its own elements. The header is padded so that the data begins at
-// a multiple of eight. The same order as the reference implementation's, so
-// that a file of its own comes out byte for byte.
-
 #include "format/save.h"
 
-#include <simdjson.h>
-
-#include <algorithm>
-#include <array>
+#include <filesystem>
 #include <map>
-#include <string_view>
+#include <memory>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -19,152 +11,206 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/replace_file.h"
+#include "format/gguf_writer.h"
 #include "format/metadata_text.h"
+#include "format/safetensors_writer.h"
 
 namespace tl {
 namespace {
 
-constexpr size_t kMaxHeader = 100'000'000;  // what readers accept
-constexpr int64_t kProgressStep = 16 << 20;
+// One file of a model.
+struct Part {
+  std::string path;
+  std::vector<OutputTensor> tensors;
+  Metadata metadata;
+  std::string header;
+};
 
-constexpr auto kWriteOrder = std::to_array<DType>(
-    {DType::U64,         DType::I64,     DType::F64,     DType::C64,
-     DType::F32,         DType::U32,     DType::I32,     DType::BF16,
-     DType::F16,         DType::U16,     DType::I16,     DType::F8_E5M2FNUZ,
-     DType::F8_E4M3FNUZ, DType::F8_E8M0, DType::F8_E4M3, DType::F8_E5M2,
-     DType::I8,          DType::U8,      DType::F6_E3M2, DType::F6_E2M3,
-     DType::F4,          DType::BOOL});
-
-// Types that we do not know come last: their size does not disturb the others.
-size_t WriteRank(const TensorEntry& entry) {
-  if (!entry.dtype) return kWriteOrder.size();
-  return std::find(kWriteOrder.begin(), kWriteOrder.end(), *entry.dtype) -
-         kWriteOrder.begin();
+void MakeHeader(Part& part, FileFormat format) {
+  switch (format) {
+    case FileFormat::kSafeTensors:
+      SortForSafeTensors(part.tensors);
+      part.header = SafeTensorsHeader(part.tensors, part.metadata);
+      return;
+    case FileFormat::kGguf:
+      part.header = GgufHeader(part.tensors, part.metadata);
+      return;
+  }
 }
 
-void CheckPath(const std::string& path) {
-  for (std::string_view ending : {".gguf", ".mlmodel", ".mlpackage", ".pt"}) {
-    if (path.ends_with(ending)) {
-      Fail(ErrorKind::kInput,
-           "{}: models are saved as SafeTensors; end the name in .safetensors",
-           path);
+int64_t FileBytes(const Part& part, FileFormat format) {
+  if (format == FileFormat::kGguf) {
+    return GgufBytes(part.tensors, part.header, part.metadata);
+  }
+  return TotalBytes(part.tensors) + static_cast<int64_t>(part.header.size());
+}
+
+void WritePart(const Part& part, FileFormat format, ReplaceFile& out,
+               Progress& progress) {
+  switch (format) {
+    case FileFormat::kSafeTensors:
+      return WriteSafeTensors(part.tensors, part.header, out, progress);
+    case FileFormat::kGguf:
+      return WriteGguf(part.tensors, part.header, part.metadata, out, progress);
+  }
+}
+
+// Files that get their names together. A name that cannot be given takes back
+// those before it, unless they replaced a file.
+class FileSet {
+ public:
+  ReplaceFile& Open(const std::string& path, int64_t bytes) {
+    std::error_code ignored;
+    files_.push_back({path, std::make_unique<ReplaceFile>(path, bytes),
+                      std::filesystem::exists(path, ignored)});
+    return *files_.back().file;
+  }
+
+  void Commit() {
+    size_t done = 0;
+    try {
+      for (; done < files_.size(); ++done) files_[done].file->Commit();
+    } catch (...) {
+      std::error_code ignored;
+      for (size_t i = 0; i < done; ++i) {
+        if (!files_[i].was_there) {
+          std::filesystem::remove(files_[i].path, ignored);
+        }
+      }
+      throw;
     }
   }
-}
 
-void CheckEntry(const TensorEntry& entry) {
-  if (entry.name == "__metadata__") {
-    Fail(ErrorKind::kInput,
-         "a tensor called '__metadata__' cannot be read back from SafeTensors");
-  }
-  if (entry.dtype && Info(*entry.dtype).safetensors.empty()) {
-    Fail(ErrorKind::kInput, "tensor {}: SafeTensors has no type {}",
-         QuoteName(entry.name), entry.type_name());
-  }
-}
+ private:
+  struct Entry {
+    std::string path;
+    std::unique_ptr<ReplaceFile> file;
+    bool was_there;
+  };
+  std::vector<Entry> files_;
+};
 
-std::vector<const TensorEntry*> InWriteOrder(const Model& model) {
-  std::vector<std::pair<size_t, const TensorEntry*>> ranked;
-  for (const TensorEntry& entry : model.tensors()) {
-    CheckEntry(entry);
-    ranked.emplace_back(WriteRank(entry), &entry);
-  }
-  std::sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
-    if (a.first != b.first) return a.first < b.first;
-    return a.second->name < b.second->name;
-  });
-  std::vector<const TensorEntry*> entries;
-  for (const auto& [rank, entry] : ranked) entries.push_back(entry);
-  return entries;
-}
-
-void AppendString(std::string& json, std::string_view text) {
-  if (!simdjson::validate_utf8(text)) {
-    Fail(ErrorKind::kInput, "{} is not UTF-8, which SafeTensors needs",
-         QuoteName(text));
-  }
-  AppendJsonString(json, text);
-}
-
-void AppendMetadata(std::string& json, const Metadata& metadata) {
-  std::map<std::string, std::string> texts;
-  for (const auto& [key, value] : metadata) texts[key] = ToText(value);
-  // Without it, loaders of PyTorch refuse the file.
-  texts.try_emplace("format", "pt");
-  json += "\"__metadata__\":{";
-  for (bool first = true; const auto& [key, text] : texts) {
-    if (!std::exchange(first, false)) json += ',';
-    AppendString(json, key);
-    json += ':';
-    AppendString(json, text);
-  }
-  json += '}';
-}
-
-std::string MakeHeader(const Model& model,
-                       const std::vector<const TensorEntry*>& entries) {
-  std::string json = "{";
-  AppendMetadata(json, model.metadata());
-  int64_t begin = 0;
-  for (const TensorEntry* entry : entries) {
-    const int64_t end = begin + entry->bytes;
-    json += ',';
-    AppendString(json, entry->name);
-    json += ":{\"dtype\":";
-    AppendString(json, entry->type_name());
-    json += fmt::format(",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
-                        fmt::join(entry->shape, ","), begin, end);
-    begin = end;
-  }
-  json += '}';
-  json.resize((json.size() + 7) / 8 * 8, ' ');
-  if (json.size() > kMaxHeader) {
-    Fail(ErrorKind::kInput, "a header of {} bytes, readers accept at most {}",
-         json.size(), kMaxHeader);
-  }
-  return json;
-}
-
-int64_t TotalBytes(const std::vector<const TensorEntry*>& entries) {
-  std::optional<int64_t> total = 0;
-  for (const TensorEntry* entry : entries) {
-    if (total) total = CheckedAdd(*total, entry->bytes);
-  }
-  if (!total) Fail(ErrorKind::kInput, "the tensors need more than 2^63 bytes");
-  return *total;
-}
-
-void WriteTensor(ReplaceFile& out, Progress& progress,
-                 const TensorEntry& entry) {
-  for (int64_t done = 0; done < entry.bytes;) {
-    const int64_t step = std::min(entry.bytes - done, kProgressStep);
-    if (entry.file != nullptr) {
-      out.Copy(*entry.file, entry.offset() + done, step);
-    } else {
-      out.Write(entry.stored().subspan(done, step));
+std::vector<std::vector<OutputTensor>> Split(std::vector<OutputTensor> tensors,
+                                             int64_t shard_bytes) {
+  std::vector<std::vector<OutputTensor>> parts(1);
+  int64_t bytes = 0;
+  for (OutputTensor& tensor : tensors) {
+    if (!parts.back().empty() && tensor.bytes > shard_bytes - bytes) {
+      parts.emplace_back();
+      bytes = 0;
     }
-    done += step;
-    progress.Advance(step);
+    bytes += tensor.bytes;
+    parts.back().push_back(std::move(tensor));
   }
+  return parts;
+}
+
+std::string Stem(const std::string& path) {
+  return path.substr(0, path.rfind('.'));
+}
+
+// "out-00002-of-00003.gguf"; `number` counts from 1.
+std::string ShardPath(const std::string& path, size_t number, size_t count) {
+  return fmt::format("{}-{:05}-of-{:05}{}", Stem(path), number, count,
+                     path.substr(path.rfind('.')));
+}
+
+// The keys of the model are in the first file only.
+Metadata SplitMetadata(const Metadata& metadata, size_t number, size_t count,
+                       size_t tensors) {
+  Metadata result;
+  if (number == 0) result = metadata;
+  if (number != 0) {
+    if (const auto* alignment = metadata.Find("general.alignment")) {
+      result.Set("general.alignment", *alignment);
+    }
+  }
+  result.Set("split.no", MetadataValue::Of(static_cast<uint16_t>(number)));
+  result.Set("split.count", MetadataValue::Of(static_cast<uint16_t>(count)));
+  result.Set("split.tensors.count",
+             MetadataValue::Of(static_cast<int32_t>(tensors)));
+  return result;
+}
+
+std::string IndexJson(const std::vector<Part>& parts) {
+  std::map<std::string, std::string> files;
+  int64_t total = 0;
+  for (const Part& part : parts) {
+    total += TotalBytes(part.tensors);
+    const std::string file =
+        std::filesystem::path(part.path).filename().string();
+    for (const OutputTensor& tensor : part.tensors) files[tensor.name] = file;
+  }
+  std::string json = fmt::format(
+      "{{\n  \"metadata\": {{\n    \"total_size\": {}\n  }},\n"
+      "  \"weight_map\": {{",
+      total);
+  for (bool first = true; const auto& [name, file] : files) {
+    json += std::exchange(first, false) ? "\n    " : ",\n    ";
+    AppendJsonString(json, name);
+    json += ": ";
+    AppendJsonString(json, file);
+  }
+  return json + "\n  }\n}\n";
+}
+
+std::vector<Part> MakeParts(OutputModel output, const std::string& path,
+                            FileFormat format, int64_t shard_bytes) {
+  const size_t tensors = output.tensors.size();
+  auto split = Split(std::move(output.tensors), shard_bytes);
+  std::vector<Part> parts;
+  for (size_t i = 0; i < split.size(); ++i) {
+    Part part;
+    part.path = split.size() == 1 ? path : ShardPath(path, i + 1, split.size());
+    part.tensors = std::move(split[i]);
+    part.metadata = output.metadata;
+    if (split.size() > 1 && format == FileFormat::kGguf) {
+      part.metadata = SplitMetadata(output.metadata, i, split.size(), tensors);
+    }
+    MakeHeader(part, format);
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+void WriteParts(const Model& model, const std::vector<Part>& parts,
+                const std::string& path, FileFormat format) {
+  int64_t left = 0, work = 0;
+  for (const Part& part : parts) {
+    left += FileBytes(part, format);
+    work += TotalBytes(part.tensors);
+  }
+  Progress progress("saving " + path, work);
+  FileSet files;
+  for (const Part& part : parts) {
+    // The first asks for room for all of them.
+    ReplaceFile& out = files.Open(part.path, left);
+    left -= FileBytes(part, format);
+    WritePart(part, format, out, progress);
+  }
+  if (parts.size() > 1 && format == FileFormat::kSafeTensors) {
+    const std::string index = IndexJson(parts);
+    files.Open(path + ".index.json", static_cast<int64_t>(index.size()))
+        .Write(std::as_bytes(std::span(index)));
+  }
+  // A source that shrank has been read as zeros: that may not become a file.
+  model.CheckIntact();
+  files.Commit();
 }
 
 }  // namespace
 
-void SaveModel(const Model& model, const std::string& path) {
-  CheckPath(path);
-  const std::vector<const TensorEntry*> entries = InWriteOrder(model);
-  const std::string header = MakeHeader(model, entries);
-  const int64_t data_bytes = TotalBytes(entries);
-  const uint64_t header_bytes = header.size();
+void SaveModel(const Model& model, const std::string& path,
+               const SaveOptions& options) {
+  SaveShards(model, path, options, INT64_MAX);
+}
 
-  ReplaceFile out(path, data_bytes + static_cast<int64_t>(header_bytes) + 8);
-  Progress progress("saving " + path, data_bytes);
-  out.Write(std::as_bytes(std::span(&header_bytes, 1)));
-  out.Write(std::as_bytes(std::span(header)));
-  for (const TensorEntry* entry : entries) WriteTensor(out, progress, *entry);
-  // A source that shrank has been copied as zeros: that may not become a file.
-  model.CheckIntact();
-  out.Commit();
+void SaveShards(const Model& model, const std::string& path,
+                const SaveOptions& options, int64_t shard_bytes) {
+  const FileFormat format = FormatByName(path);
+  const std::vector<Part> parts =
+      MakeParts(PlanSave(model, format, options), path, format, shard_bytes);
+  WriteParts(model, parts, path, format);
 }
 
 }  // namespace tl

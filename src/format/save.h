@@ -1,15 +1,26 @@
-// Writing a model as SafeTensors: whole or not at all (base/replace_file.h).
-// Tensors that were not touched keep their stored bytes whatever their type.
+// Writing a model, whole or not at all (base/replace_file.h), as SafeTensors or
+// GGUF: the file's ending says which. Tensors that keep their type keep their
+// bytes. Memory stays small whatever the size (format/recode.h).
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "format/model.h"
+#include "format/save_plan.h"
 
 namespace tl {
 
 // Fails without a trace on the disk. Saving over the file that the model was
 // loaded from is safe; the model goes on using the old bytes.
-void SaveModel(const Model& model, const std::string& path);
+void SaveModel(const Model& model, const std::string& path,
+               const SaveOptions& options = {});
+
+// The same in several files of at most `shard_bytes` of tensors each, where one
+// tensor alone may be more: "out-00001-of-00003.gguf" for "out.gguf", and for
+// SafeTensors an index as well. One file when all fits into it. Either all of
+// them appear or none does.
+void SaveShards(const Model& model, const std::string& path,
+                const SaveOptions& options, int64_t shard_bytes);
 
 }  // namespace tl

@@ -56,23 +56,23 @@ TEST_F(SaveTest, AFileOfTheReferenceComesOutByteForByte) {
   std::string header = kReference;
   header.resize((header.size() + 7) / 8 * 8, ' ');
   const std::string file = SafeTensorsFile(header, "abcdefghijklmnopqrstu");
-  SaveModel(LoadModel(Make("in", file)), Path("out"));
-  EXPECT_EQ(Content("out"), file);
+  SaveModel(LoadModel(Make("in.safetensors", file)), Path("out.safetensors"));
+  EXPECT_EQ(Content("out.safetensors"), file);
 }
 
 TEST_F(SaveTest, AnEmptyModelIsStillAFile) {
-  SaveModel(Model(), Path("out"));
-  EXPECT_EQ(Content("out"),
+  SaveModel(Model(), Path("out.safetensors"));
+  EXPECT_EQ(Content("out.safetensors"),
             SafeTensorsFile("{\"__metadata__\":{\"format\":\"pt\"}}", ""));
-  EXPECT_EQ(LoadModel(Path("out")).size(), 0);
+  EXPECT_EQ(LoadModel(Path("out.safetensors")).size(), 0);
 }
 
 TEST_F(SaveTest, KeepsMetadataOfTheSource) {
   Model model;
   model.metadata().Set("format", "np");
   model.metadata().Set("note", "line\n\"quoted\" \x01 \u00e9");
-  SaveModel(model, Path("out"));
-  EXPECT_EQ(LoadModel(Path("out")).metadata(), model.metadata());
+  SaveModel(model, Path("out.safetensors"));
+  EXPECT_EQ(LoadModel(Path("out.safetensors")).metadata(), model.metadata());
 }
 
 TEST_F(SaveTest, WritesChangedTensorsAndPassesTheOthersThrough) {
@@ -87,9 +87,9 @@ TEST_F(SaveTest, WritesChangedTensorsAndPassesTheOthersThrough) {
   Model model = LoadModel(path);
   model.Set("w", Floats({1, 2, 3}));
   model.Set("new\0name"s, Floats({4}));
-  SaveModel(model, Path("out"));
+  SaveModel(model, Path("out.safetensors"));
 
-  const Model saved = LoadModel(Path("out"));
+  const Model saved = LoadModel(Path("out.safetensors"));
   ASSERT_EQ(saved.size(), 4);
   EXPECT_EQ(saved.tensors()[0].name, "new\0name"s);
   EXPECT_EQ(saved.Get("w").shape, std::vector<int64_t>{3});
@@ -103,8 +103,8 @@ TEST_F(SaveTest, TheDataBeginsAtAMultipleOfEight) {
   for (const char* name : {"a", "ab", "abc", "abcd", "abcde"}) {
     Model model;
     model.Set(name, Floats({1}));
-    SaveModel(model, Path("out"));
-    EXPECT_EQ(LoadModel(Path("out")).Get(name).offset() % 8, 0) << name;
+    SaveModel(model, Path("out.safetensors"));
+    EXPECT_EQ(LoadModel(Path("out.safetensors")).Get(name).offset() % 8, 0) << name;
   }
 }
 
@@ -112,27 +112,27 @@ TEST_F(SaveTest, SavesOverTheFileThatItWasLoadedFrom) {
   Model model;
   model.Set("big", Floats(std::vector<float>(100'000, 3)));
   model.Set("small", Floats({1}));
-  SaveModel(model, Path("m"));
+  SaveModel(model, Path("m.safetensors"));
 
-  Model loaded = LoadModel(Path("m"));
+  Model loaded = LoadModel(Path("m.safetensors"));
   loaded.Set("small", Floats({2}));
-  SaveModel(loaded, Path("m"));
-  SaveModel(loaded, Path("m"));  // the old bytes are still there to copy
+  SaveModel(loaded, Path("m.safetensors"));
+  SaveModel(loaded, Path("m.safetensors"));  // the old bytes are still there to copy
 
-  const Model again = LoadModel(Path("m"));
+  const Model again = LoadModel(Path("m.safetensors"));
   EXPECT_EQ(Bytes(again.Get("big")), Bytes(model.Get("big")));
   EXPECT_EQ(FirstFloat(again.Get("small").data.get()), 2);
 }
 
 TEST_F(SaveTest, CopiesATensorOfAnotherModelWithItsStoredBytes) {
   const Model source = LoadModel(
-      Make("m", SafeTensorsFile("{\"w\":{\"dtype\":\"F8_E4M3\",\"shape\":[4],"
+      Make("m.safetensors", SafeTensorsFile("{\"w\":{\"dtype\":\"F8_E4M3\",\"shape\":[4],"
                                 "\"data_offsets\":[0,4]}}",
                                 "abcd")));
   Model model;
   model.Set("v", source.Get("w"));
-  SaveModel(model, Path("out"));
-  const Model saved = LoadModel(Path("out"));
+  SaveModel(model, Path("out.safetensors"));
+  const Model saved = LoadModel(Path("out.safetensors"));
   EXPECT_EQ(saved.Get("v").dtype, DType::F8_E4M3);
   EXPECT_EQ(Bytes(saved.Get("v")), "abcd");
 }
@@ -140,50 +140,51 @@ TEST_F(SaveTest, CopiesATensorOfAnotherModelWithItsStoredBytes) {
 TEST_F(SaveTest, AMappedTensorThatWasSetIsStillWatched) {
   Model source;
   source.Set("w", Floats({1, 2}));
-  SaveModel(source, Path("m"));
+  SaveModel(source, Path("m.safetensors"));
   Model model;
-  model.Set("v", LoadModel(Path("m")).Get("w").AsTensor());
-  const auto size = static_cast<int64_t>(fs::file_size(Path("m")));
-  fs::resize_file(Path("m"), size - 1);
-  EXPECT_EQ(FailureOf([&] { SaveModel(model, Path("out")); }),
+  model.Set("v", LoadModel(Path("m.safetensors")).Get("w").AsTensor());
+  const auto size = static_cast<int64_t>(fs::file_size(Path("m.safetensors")));
+  fs::resize_file(Path("m.safetensors"), size - 1);
+  EXPECT_EQ(FailureOf([&] { SaveModel(model, Path("out.safetensors")); }),
             fmt::format("{}: shrank from {} to {} bytes while it was in use",
-                        Path("m"), size, size - 1));
+                        Path("m.safetensors"), size, size - 1));
 }
 
 TEST_F(SaveTest, RefusesNamesThatCannotBeReadBack) {
   Model model;
   model.Set("__metadata__", Floats({1}));
-  EXPECT_EQ(FailureOf([&] { SaveModel(model, Path("out")); }),
+  EXPECT_EQ(FailureOf([&] { SaveModel(model, Path("out.safetensors")); }),
             "a tensor called '__metadata__' cannot be read back from "
             "SafeTensors");
   Model broken;
   broken.Set("a\xff", Floats({1}));
-  EXPECT_EQ(FailureOf([&] { SaveModel(broken, Path("out")); }),
+  EXPECT_EQ(FailureOf([&] { SaveModel(broken, Path("out.safetensors")); }),
             "'a\xff' is not UTF-8, which SafeTensors needs");
   EXPECT_TRUE(Listing().empty());
 }
 
 TEST_F(SaveTest, RefusesANameThatPromisesAnotherFormat) {
-  EXPECT_EQ(FailureOf([&] { SaveModel(Model(), Path("m.gguf")); }),
-            Path("m.gguf") +
-                ": models are saved as SafeTensors; end the name in "
-                ".safetensors");
+  for (const char* name : {"m.pt", "m", "m.mlpackage"}) {
+    EXPECT_EQ(FailureOf([&] { SaveModel(Model(), Path(name)); }),
+              Path(name) +
+                  ": the ending says what to write: .safetensors or .gguf");
+  }
 }
 
 TEST_F(SaveTest, ASourceThatShrinksGivesNoFile) {
   Model model;
   model.Set("a", Floats(std::vector<float>(500'000, 3)));
   model.Set("b", Floats({1}));
-  SaveModel(model, Path("m"));
-  const Model loaded = LoadModel(Path("m"));
-  const auto size = static_cast<int64_t>(fs::file_size(Path("m")));
+  SaveModel(model, Path("m.safetensors"));
+  const Model loaded = LoadModel(Path("m.safetensors"));
+  const auto size = static_cast<int64_t>(fs::file_size(Path("m.safetensors")));
   // Within the last page nothing faults; further back the mapping does.
   for (int64_t left : {size - 1, int64_t{10'000}}) {
-    fs::resize_file(Path("m"), left);
-    EXPECT_EQ(FailureOf([&] { SaveModel(loaded, Path("out")); }),
+    fs::resize_file(Path("m.safetensors"), left);
+    EXPECT_EQ(FailureOf([&] { SaveModel(loaded, Path("out.safetensors")); }),
               fmt::format("{}: shrank from {} to {} bytes while it was in use",
-                          Path("m"), size, left));
-    EXPECT_EQ(Listing(), std::vector<std::string>{"m"});
+                          Path("m.safetensors"), size, left));
+    EXPECT_EQ(Listing(), std::vector<std::string>{"m.safetensors"});
   }
 }
 
@@ -193,16 +194,16 @@ TEST_F(SaveTest, KillAtAnyMomentLeavesAModelThatLoads) {
   large.Set("w", Floats(std::vector<float>(700'000, 2)));
   std::mt19937 random(11);
   for (int i = 0; i < 40; ++i) {
-    SaveModel(small, Path("m"));
+    SaveModel(small, Path("m.safetensors"));
     const pid_t child = fork();
     if (child == 0) {
-      SaveModel(large, Path("m"));
+      SaveModel(large, Path("m.safetensors"));
       _exit(0);
     }
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 10'000));
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
-    const int64_t elements = LoadModel(Path("m")).Get("w").elements;
+    const int64_t elements = LoadModel(Path("m.safetensors")).Get("w").elements;
     ASSERT_TRUE(elements == 1 || elements == 700'000) << elements;
   }
 }

@@ -292,8 +292,8 @@ class Sources(Scratch):
             with self.subTest(path):
                 self.assertEqual(self.sum_of(path, "a"), 6)
                 self.assertEqual(self.sum_of(path, "b"), 6)
-                self.succeeds(f'save_model(load_model("{path}"), "whole.st")')
-                assert_same_file(self, self.folder / "whole.st", tensors)
+                self.succeeds(f'save_model(load_model("{path}"), "whole.safetensors")')
+                assert_same_file(self, self.folder / "whole.safetensors", tensors)
 
     def test_a_folder_with_one_file(self):
         save_file({"x": torch.ones(3)}, self.folder / "model.safetensors")

@@ -1,0 +1,156 @@
+// Layout of the file, little-endian:
+//
+//   "GGUF"  u32 version  u64 tensors  u64 entries of metadata
+//   entry   string key, u32 kind, value
+//   tensor  string name, u32 rank, u64 extents (innermost first), u32 type,
+//           u64 offset, counted from the first byte after the header
+//   zeros up to general.alignment, here and after each tensor
+//
+// A string is its length in 64 bits and its bytes; an array the kind of its
+// items in 32 bits, their number in 64, and the items.
+
+#include "format/gguf_writer.h"
+
+#include <cstring>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "format/recode.h"
+
+namespace tl {
+namespace {
+
+constexpr uint32_t kVersion = 3;
+constexpr int64_t kDefaultAlignment = 32;
+constexpr size_t kMaxDimensions = 4;  // GGML_MAX_DIMS
+constexpr size_t kMaxName = 63;       // GGML_MAX_NAME less its terminator
+constexpr size_t kMaxKey = 65535;     // docs/gguf.md
+
+template <class T>
+void Append(std::string& out, T number) {
+  out.append(reinterpret_cast<const char*>(&number), sizeof(number));
+}
+
+void AppendText(std::string& out, std::string_view text) {
+  Append(out, static_cast<uint64_t>(text.size()));
+  out.append(text);
+}
+
+void AppendBytes(std::string& out, std::span<const std::byte> bytes) {
+  out.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+void AppendEntry(std::string& out, const MetadataEntry& entry) {
+  if (entry.key.empty() || entry.key.size() > kMaxKey) {
+    Fail(ErrorKind::kInput,
+         "metadata {}: GGUF has keys of 1 to {} bytes, this one has {}",
+         QuoteName(entry.key), kMaxKey, entry.key.size());
+  }
+  AppendText(out, entry.key);
+  Append(out, static_cast<uint32_t>(entry.value.kind()));
+  if (entry.value.is_array()) {
+    const MetadataArray array = entry.value.array();
+    Append(out, static_cast<uint32_t>(array.kind()));
+    Append(out, static_cast<uint64_t>(array.size()));
+  } else if (entry.value.kind() == MetadataKind::String) {
+    Append(out, static_cast<uint64_t>(entry.value.bytes().size()));
+  }
+  AppendBytes(out, entry.value.bytes());
+}
+
+uint32_t TypeNumber(const OutputTensor& tensor) {
+  const int number = tensor.dtype ? Info(*tensor.dtype).gguf : -1;
+  if (number < 0) {
+    Fail(ErrorKind::kInput, "tensor {}: GGUF has no type {}",
+         QuoteName(tensor.name), tensor.type_name());
+  }
+  return static_cast<uint32_t>(number);
+}
+
+void CheckTensor(const OutputTensor& tensor) {
+  if (tensor.name.size() > kMaxName ||
+      tensor.name.find('\0') != std::string::npos) {
+    Fail(ErrorKind::kInput,
+         "tensor {}: GGUF has names of at most {} bytes without NUL, this one "
+         "has {}",
+         QuoteName(tensor.name), kMaxName, tensor.name.size());
+  }
+  if (tensor.shape.size() > kMaxDimensions) {
+    Fail(ErrorKind::kInput, "tensor {}: GGUF has at most {} dimensions, not {}",
+         QuoteName(tensor.name), kMaxDimensions, tensor.shape.size());
+  }
+  const int64_t block = tensor.dtype ? Info(*tensor.dtype).block_elements : 1;
+  const int64_t columns = tensor.shape.empty() ? 1 : tensor.shape.back();
+  if (columns % block != 0) {
+    Fail(ErrorKind::kInput,
+         "tensor {}: rows of {} are not whole blocks of {}, which {} needs",
+         QuoteName(tensor.name), columns, block, tensor.type_name());
+  }
+}
+
+void AppendTensor(std::string& out, const OutputTensor& tensor,
+                  int64_t offset) {
+  CheckTensor(tensor);
+  AppendText(out, tensor.name);
+  Append(out, static_cast<uint32_t>(tensor.shape.size()));
+  for (size_t axis = tensor.shape.size(); axis-- > 0;) {
+    Append(out, static_cast<uint64_t>(tensor.shape[axis]));
+  }
+  Append(out, TypeNumber(tensor));
+  Append(out, static_cast<uint64_t>(offset));
+}
+
+int64_t AlignmentOf(const Metadata& metadata) {
+  return metadata.Int("general.alignment").value_or(kDefaultAlignment);
+}
+
+int64_t Padded(int64_t bytes, int64_t alignment) {
+  const std::optional<int64_t> reached = CheckedAdd(bytes, alignment - 1);
+  if (!reached) Fail(ErrorKind::kInput, "a file of more than 2^63 bytes");
+  return *reached / alignment * alignment;
+}
+
+}  // namespace
+
+std::string GgufHeader(const std::vector<OutputTensor>& tensors,
+                       const Metadata& metadata) {
+  const int64_t alignment = AlignmentOf(metadata);
+  std::string header = "GGUF";
+  Append(header, kVersion);
+  Append(header, static_cast<uint64_t>(tensors.size()));
+  Append(header, static_cast<uint64_t>(metadata.size()));
+  for (const MetadataEntry& entry : metadata) AppendEntry(header, entry);
+  int64_t offset = 0;
+  for (const OutputTensor& tensor : tensors) {
+    AppendTensor(header, tensor, offset);
+    const std::optional<int64_t> end = CheckedAdd(offset, tensor.bytes);
+    if (!end) Fail(ErrorKind::kInput, "a file of more than 2^63 bytes");
+    offset = Padded(*end, alignment);
+  }
+  header.resize(Padded(static_cast<int64_t>(header.size()), alignment), '\0');
+  return header;
+}
+
+int64_t GgufBytes(const std::vector<OutputTensor>& tensors,
+                  const std::string& header, const Metadata& metadata) {
+  int64_t bytes = static_cast<int64_t>(header.size());
+  for (const OutputTensor& tensor : tensors) {
+    bytes += Padded(tensor.bytes, AlignmentOf(metadata));
+  }
+  return bytes;
+}
+
+void WriteGguf(const std::vector<OutputTensor>& tensors,
+               const std::string& header, const Metadata& metadata,
+               ReplaceFile& out, Progress& progress) {
+  const int64_t alignment = AlignmentOf(metadata);
+  out.Write(std::as_bytes(std::span(header)));
+  for (const OutputTensor& tensor : tensors) {
+    WriteTensor(tensor, out, progress);
+    const std::vector<std::byte> padding(Padded(tensor.bytes, alignment) -
+                                         tensor.bytes);
+    out.Write(padding);
+  }
+}
+
+}  // namespace tl

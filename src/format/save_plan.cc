@@ -1,0 +1,206 @@
+#include "format/save_plan.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "base/error.h"
+#include "format/companion.h"
+#include "format/config.h"
+#include "format/file_type.h"
+#include "format/quantize.h"
+
+namespace tl {
+namespace {
+
+constexpr uint32_t kQuantizationVersion = 2;  // GGML_QNT_VERSION
+// More would only be padding; readers take any power of two.
+constexpr int64_t kMaxAlignment = 1 << 20;
+
+struct Ending {
+  std::string_view text;
+  FileFormat format;
+};
+
+constexpr auto kEndings = std::to_array<Ending>({
+    {".safetensors", FileFormat::kSafeTensors},
+    {".gguf", FileFormat::kGguf},
+});
+
+int64_t ConfigInt(const ModelConfig& config, std::string_view name) {
+  for (const ConfigField& field : config) {
+    const int64_t* value = std::get_if<int64_t>(&field.value);
+    if (field.name == name && value != nullptr) return *value;
+  }
+  return 0;
+}
+
+// For models that do not say: one more than the last number in a name.
+int64_t CountLayers(const Model& model) {
+  int64_t layers = 0;
+  for (const TensorEntry& entry : model.tensors()) {
+    layers = std::max(layers, LayerOf(entry.name).value_or(-1) + 1);
+  }
+  return layers;
+}
+
+MixFacts FactsOf(const Model& model) {
+  const ModelConfig config = ConfigOf(model);
+  MixFacts facts;
+  facts.layers = ConfigInt(config, "layers");
+  if (facts.layers == 0) facts.layers = CountLayers(model);
+  facts.heads = ConfigInt(config, "heads");
+  facts.kv_heads = ConfigInt(config, "kv_heads");
+  const Metadata& metadata = model.metadata();
+  if (const auto arch = metadata.Text("general.architecture")) {
+    facts.experts =
+        metadata.Int(std::string(*arch) + ".expert_count").value_or(0);
+  }
+  facts.has_output = model.Find("output.weight") != nullptr ||
+                     model.Find("lm_head.weight") != nullptr;
+  return facts;
+}
+
+OutputTensor Unchanged(const TensorEntry& entry) {
+  OutputTensor tensor;
+  tensor.name = entry.name;
+  tensor.shape = entry.shape;
+  tensor.dtype = entry.dtype;
+  tensor.elements = entry.elements;
+  tensor.bytes = entry.bytes;
+  tensor.source = entry;
+  return tensor;
+}
+
+void CheckReadable(const Model& model, const TensorEntry& entry) {
+  if (IsPacked(*entry.dtype)) return;
+  const Companion companion = FindCompanion(model, entry);
+  if (companion.reading == Reading::kPlain) return;
+  Fail(ErrorKind::kInput,
+       "tensor {}: {}; such a tensor can be copied, not converted",
+       QuoteName(entry.name), companion.text);
+}
+
+class Planner {
+ public:
+  Planner(const Model& model, FileFormat format, const SaveOptions& options)
+      : model_(model), format_(format), facts_(FactsOf(model)) {
+    if (options.type.empty()) return;
+    type_ = &FindFileType(options.type);
+    if (format == FileFormat::kSafeTensors && IsPacked(type_->base)) {
+      Fail(ErrorKind::kInput,
+           "SafeTensors has no type '{}'; it holds f32, f16 and bf16",
+           type_->name);
+    }
+  }
+
+  OutputModel Run() const {
+    OutputModel output;
+    for (const TensorEntry& entry : model_.tensors()) {
+      output.tensors.push_back(Plan(entry));
+    }
+    output.metadata = model_.metadata();
+    AdaptMetadata(output);
+    return output;
+  }
+
+ private:
+  OutputTensor Plan(const TensorEntry& entry) const {
+    OutputTensor tensor = Unchanged(entry);
+    const std::optional<DType> to = Target(entry);
+    if (!to || to == entry.dtype) return tensor;
+    CheckReadable(model_, entry);
+    tensor.dtype = to;
+    tensor.bytes = BytesOf(*to, entry.elements);
+    return tensor;
+  }
+
+  // Nothing where the stored bytes stay.
+  std::optional<DType> Target(const TensorEntry& entry) const {
+    const bool numbers = entry.dtype && IsComputable(*entry.dtype);
+    if (type_ == nullptr) {
+      const bool decode = format_ == FileFormat::kSafeTensors && numbers &&
+                          IsPacked(*entry.dtype);
+      return decode ? std::optional(DType::F16) : std::nullopt;
+    }
+    if (!numbers) {
+      CheckNoWeight(entry);
+      return std::nullopt;
+    }
+    if (format_ == FileFormat::kSafeTensors) return type_->base;
+    return TypeInFile(*type_, facts_, entry.name, entry.shape);
+  }
+
+  // Integers stay as they are; blocks that we cannot read would be left in
+  // another type than the one that was asked for.
+  void CheckNoWeight(const TensorEntry& entry) const {
+    if (entry.dtype && Info(*entry.dtype).block_elements == 1) return;
+    Fail(ErrorKind::kInput, "tensor {}: {} cannot be converted to {}",
+         QuoteName(entry.name), entry.type_name(), type_->name);
+  }
+
+  void AdaptMetadata(OutputModel& output) const {
+    Metadata& metadata = output.metadata;
+    for (const char* key : {"split.no", "split.count", "split.tensors.count"}) {
+      metadata.Remove(key);
+    }
+    const bool packed = std::any_of(
+        output.tensors.begin(), output.tensors.end(),
+        [](const auto& t) { return t.dtype && IsPacked(*t.dtype); });
+    SetFileType(metadata);
+    if (format_ == FileFormat::kSafeTensors) {
+      metadata.Remove("general.quantization_version");
+      return;
+    }
+    metadata.Remove("format");  // SafeTensors' own: which library wrote it
+    if (packed) {
+      metadata.Set("general.quantization_version",
+                   MetadataValue::Of(kQuantizationVersion));
+    }
+    RemoveBadAlignment(metadata);
+  }
+
+  void SetFileType(Metadata& metadata) const {
+    const bool decoded = format_ == FileFormat::kSafeTensors &&
+                         metadata.Find("general.file_type") != nullptr;
+    if (type_ == nullptr && !decoded) return;
+    const uint32_t number =
+        type_ != nullptr ? type_->number : FindFileType("f16").number;
+    const bool model_file = format_ == FileFormat::kGguf || decoded;
+    if (model_file) {
+      metadata.Set("general.file_type", MetadataValue::Of(number));
+    }
+  }
+
+  static void RemoveBadAlignment(Metadata& metadata) {
+    const MetadataValue* value = metadata.Find("general.alignment");
+    if (value == nullptr) return;
+    const int64_t alignment = value->Int().value_or(0);
+    if (value->kind() != MetadataKind::U32 || alignment > kMaxAlignment ||
+        !std::has_single_bit(static_cast<uint64_t>(alignment))) {
+      metadata.Remove("general.alignment");
+    }
+  }
+
+  const Model& model_;
+  const FileFormat format_;
+  const MixFacts facts_;
+  const FileType* type_ = nullptr;
+};
+
+}  // namespace
+
+FileFormat FormatByName(const std::string& path) {
+  for (const Ending& ending : kEndings) {
+    if (path.ends_with(ending.text)) return ending.format;
+  }
+  Fail(ErrorKind::kInput,
+       "{}: the ending says what to write: .safetensors or .gguf", path);
+}
+
+OutputModel PlanSave(const Model& model, FileFormat format,
+                     const SaveOptions& options) {
+  return Planner(model, format, options).Run();
+}
+
+}  // namespace tl
