@@ -121,6 +121,7 @@ float MaxMagnitude(DType dtype) {
   const Row* row = FindRow(dtype);
   TL_CHECK(row != nullptr);
   if (dtype == DType::BF16) return 0x1.fep127f;
+  if (dtype == DType::MXFP4) return 0x1.8p127f;
   if (dtype == DType::NVFP4) return 448 * 6;
   if (row->reach == 0) return std::numeric_limits<float>::max();
   return kHalfMax * static_cast<float>(row->reach);
