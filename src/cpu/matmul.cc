@@ -1,5 +1,7 @@
 // Matrix products: which way, and what happens to a row of results. The ways
-// are matmul_few_rows-inl.h (memory-bound) and matmul_blocked-inl.h.
+// are matmul_few_rows-inl.h (memory-bound) and matmul_blocked-inl.h; for packed
+// weights matmul_int8_walk-inl.h and matmul_int8_tile-inl.h, or by way of
+// float32 matmul_packed-inl.h.
 #include <algorithm>
 #include <optional>
 
@@ -17,6 +19,8 @@
 #include "cpu/float_rows-inl.h"
 #include "cpu/matmul_blocked-inl.h"
 #include "cpu/matmul_few_rows-inl.h"
+#include "cpu/matmul_int8_tile-inl.h"
+#include "cpu/matmul_int8_walk-inl.h"
 #include "cpu/matmul_packed-inl.h"
 // clang-format on
 
@@ -83,18 +87,28 @@ void MultiplyFloats(const Matrix& x, const Matrix& w, int64_t m, int64_t k,
   MultiplyBlocked(x, w, m, k, n, finish);
 }
 
-// One product, whose result begins at element `at`.
-void MultiplyOne(const MatmulProblem& problem, const Matrix& x, const Matrix& w,
-                 int64_t at, const ResultWriter& writer) {
-  const int64_t m = problem.m, k = problem.k, n = problem.n;
-  if (!IsPacked(w.dtype)) {
-    return MultiplyFloats(x, w, m, k, n, {at, n}, writer);
-  }
+// x @ w for packed w, in float32: strips of weights are decoded.
+void MultiplyExactly(const Matrix& x, const Matrix& w, int64_t m, int64_t k,
+                     int64_t n, int64_t at, const ResultWriter& writer) {
   MultiplyDecoded(w, k, n,
                   [&](const Matrix& strip, int64_t columns, int64_t col) {
                     MultiplyFloats(x, strip, m, k, columns, {at + col, n},
                                    writer);
                   });
+}
+
+// x @ w for packed w, in int8: nothing is decoded.
+void MultiplyInInt8(const Matrix& x, const Matrix& w, int64_t m, int64_t k,
+                    int64_t n, int64_t at, const ResultWriter& writer) {
+  const auto finish = [&](int64_t row, int64_t col, int64_t count,
+                          const float* values) {
+    writer.Write(at + row * n + col, count, values);
+  };
+  if (m <= kWalkRows) {
+    WalkInt8(x, w, m, k, n, finish);
+  } else {
+    MultiplyInt8(x, w, m, k, n, finish);
+  }
 }
 
 // No terms: every sum is 0.
@@ -114,9 +128,19 @@ void MatmulOfTarget(const MatmulProblem& problem, const KernelArgs& args,
   const ResultWriter writer(args, epilogue);
   if (m == 0 || n == 0 || problem.batch == 0) return;
   if (k == 0) return WriteZeros(problem.batch * m * n, writer);
+  const bool packed = IsPacked(problem.w.dtype);
+  const bool exact = args.ints.size() > 1 && args.ints[1] == 1;
   const auto run = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      MultiplyOne(problem, problem.XOf(i), problem.WOf(i), i * m * n, writer);
+      const Matrix x = problem.XOf(i), w = problem.WOf(i);
+      const int64_t at = i * m * n;
+      if (!packed) {
+        MultiplyFloats(x, w, m, k, n, {at, n}, writer);
+      } else if (exact) {
+        MultiplyExactly(x, w, m, k, n, at, writer);
+      } else {
+        MultiplyInInt8(x, w, m, k, n, at, writer);
+      }
     }
   };
   // Many small products share the threads as wholes, a few large ones are cut.
