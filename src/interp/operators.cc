@@ -211,8 +211,13 @@ bool SameMaps(Tensors& tensors, const Value& a, const Value& b, Span where,
   return true;
 }
 
+// A bool equals the number that it is in a tensor: any(x) == true.
+bool IsComparable(const Value& value) {
+  return value.is_bool() || IsArithmeticOperand(value);
+}
+
 bool SameTensors(Tensors& tensors, const Value& a, const Value& b, Span where) {
-  if (!IsArithmeticOperand(a) || !IsArithmeticOperand(b)) return false;
+  if (!IsComparable(a) || !IsComparable(b)) return false;
   const Value x = a.is_list() ? tensors.Convert(a, where) : a;
   const Value y = b.is_list() ? tensors.Convert(b, where) : b;
   if (x.is_tensor() && y.is_tensor() &&
@@ -231,6 +236,8 @@ bool SameNested(Tensors& tensors, const Value& a, const Value& b, Span where,
   if (a.is_int() && b.is_int()) return a.as_int() == b.as_int();
   if (a.is_number() && b.is_number()) return a.as_number() == b.as_number();
   if (a.is_tensor() || b.is_tensor()) return SameTensors(tensors, a, b, where);
+  if (a.is_bool() && b.is_number()) return a.as_bool() == b.as_number();
+  if (a.is_number() && b.is_bool()) return a.as_number() == b.as_bool();
   if (a.tag() != b.tag()) return false;
   switch (a.tag()) {
     case Tag::kNone:
@@ -304,8 +311,10 @@ Value BinaryValue(Tensors& tensors, BinaryOp op, const Value& a, const Value& b,
     return Value::Bool(ContainsValue(tensors, b, a, where));
   }
   const bool equality = op == BinaryOp::kEqual || op == BinaryOp::kNotEqual;
-  const bool of_tensors = IsArithmeticOperand(a) && IsArithmeticOperand(b) &&
-                          (a.is_tensor() || b.is_tensor() || !equality);
+  const bool with_tensor = a.is_tensor() || b.is_tensor();
+  const bool of_tensors =
+      equality ? with_tensor && IsComparable(a) && IsComparable(b)
+               : IsArithmeticOperand(a) && IsArithmeticOperand(b);
   if (of_tensors) return tensors.Binary(op, a, b, where);
   if (equality) {
     return Value::Bool(Same(tensors, a, b, where) == (op == BinaryOp::kEqual));
