@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "interp/operators.h"
@@ -34,6 +35,7 @@ class Check {
   void Declared(Value& value);
 
  private:
+  void RequireWhole(const Value& list);
   Value* FindDim(const std::string& name);
   // A size, or -1 where nothing says it: for `?`, and to bind a name.
   int64_t SizeOf(const DimExpr& dim);
@@ -193,6 +195,22 @@ void Check::Scalar(Value& value) {
   FailType(value);
 }
 
+// A list for int32 holds whole numbers; cutting others is to be asked for.
+void Check::RequireWhole(const Value& list) {
+  if (check_.type.element != ElementType::kInt32) return;
+  for (const Value& item : list.as_list()) {
+    if (item.is_list()) RequireWhole(item);
+    if (!item.is_float() || item.as_float() == std::trunc(item.as_float())) {
+      continue;
+    }
+    Fail(ErrorKind::kProgram,
+         "{}{} holds {}, which is no whole number; expected {}; "
+         "to(x, int32) cuts toward zero",
+         of_.empty() ? "" : of_ + ": ", check_.what, item.as_float(),
+         ToString(check_.type));
+  }
+}
+
 void Check::Tensor(Value& value) {
   if (!FitsKind(value)) FailType(value);
   if (check_.type.kind == TypeKind::kTensor) {
@@ -200,6 +218,7 @@ void Check::Tensor(Value& value) {
     return;
   }
   if (value.is_list()) {
+    RequireWhole(value);
     value = tensors_.Make(value, check_.type.element, where_);
   }
   if (value.is_number()) {
@@ -234,6 +253,7 @@ void Check::Declared(Value& value) {
     return;
   }
   if (!FitsKind(value)) FailType(value);
+  if (value.is_list()) RequireWhole(value);
   const Value made =
       value.is_list() ? tensors_.Make(value, element, where_) : value;
   const bool scalar = made.is_number() || AsTensor(made)->rank() == 0;
