@@ -4,19 +4,25 @@ _tl() {
   local cur prev commands program
   cur=${COMP_WORDS[COMP_CWORD]}
   prev=${COMP_WORDS[COMP_CWORD-1]}
-  commands="run check test repl plan info diff fmt version"
+  commands="run check test repl plan info convert diff fmt version"
   program="--threads --device --seed --exact --check-finite"
+
+  local types="f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q2_k_s q3_k_s q3_k_m
+    q3_k_l q4_k_s q4_k_m q5_k_s q5_k_m q6_k iq4_nl iq4_xs tq1_0 tq2_0 mxfp4 nvfp4
+    q1_0 q2_0"
 
   case $prev in
     --device) COMPREPLY=($(compgen -W "cpu gpu" -- "$cur")); return ;;
-    --threads | --seed | --filter | -e | --eval) return ;;
+    --threads | --seed | --filter | --shard-size | -e | --eval) return ;;
+    --type) COMPREPLY=($(compgen -W "$types" -- "$cur")); return ;;
   esac
 
   # The command is the first word that is no option and no option's value.
   local command="" i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --threads | --device | --seed | -e | --eval) ((i++)) ;;
+      --threads | --device | --seed | --type | --shard-size | -e | --eval)
+        ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
     esac
@@ -28,6 +34,7 @@ _tl() {
     run) options+=" --profile $program" ;;
     test | repl | plan) options+=" $program" ;;
     info) options+=" --json --filter --stats --sha256 --check" ;;
+    convert) options+=" --type --shard-size --threads" ;;
     fmt) options+=" --check" ;;
   esac
 

@@ -1,6 +1,6 @@
 # Completion of tl for fish: share/fish/vendor_completions.d/tl.fish
 
-set -l commands run check test repl plan info diff fmt version
+set -l commands run check test repl plan info convert diff fmt version
 set -l at_first "not __fish_seen_subcommand_from $commands"
 set -l of_program "$at_first; or __fish_seen_subcommand_from run test repl plan"
 
@@ -14,6 +14,7 @@ complete -c tl -n $at_first -a test -d 'Run the test blocks of a program'
 complete -c tl -n $at_first -a repl -d 'Type programs line by line'
 complete -c tl -n $at_first -a plan -d 'Show what a program will compute'
 complete -c tl -n $at_first -a info -d 'Show what is in a model file'
+complete -c tl -n $at_first -a convert -d 'Write a model in another type or format'
 complete -c tl -n $at_first -a diff -d 'Compare two models'
 complete -c tl -n $at_first -a fmt -d 'Put programs into the usual layout'
 complete -c tl -n $at_first -a version -d 'Print the version'
@@ -35,5 +36,14 @@ complete -c tl -n '__fish_seen_subcommand_from info' -l sha256 \
   -d 'Checksum of the files'
 complete -c tl -n '__fish_seen_subcommand_from info' -l check \
   -d 'Validate everything'
+complete -c tl -n '__fish_seen_subcommand_from convert' -l type -x \
+  -a 'f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q2_k_s q3_k_s q3_k_m q3_k_l
+      q4_k_s q4_k_m q5_k_s q5_k_m q6_k iq4_nl iq4_xs tq1_0 tq2_0 mxfp4 nvfp4
+      q1_0 q2_0' \
+  -d 'What the weights become'
+complete -c tl -n '__fish_seen_subcommand_from convert' -l shard-size -x \
+  -d 'Several files of at most this size'
+complete -c tl -n '__fish_seen_subcommand_from convert' -l threads -x \
+  -d 'Threads to work with'
 complete -c tl -n '__fish_seen_subcommand_from fmt' -l check \
   -d 'Change nothing; name what would change'

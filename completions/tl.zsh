@@ -2,7 +2,10 @@
 # Completion of tl for zsh: share/zsh/site-functions/_tl
 
 _tl() {
-  local -a commands program
+  local -a commands program types
+  types=(f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q2_k_s q3_k_s q3_k_m q3_k_l
+    q4_k_s q4_k_m q5_k_s q5_k_m q6_k iq4_nl iq4_xs tq1_0 tq2_0 mxfp4 nvfp4 q1_0
+    q2_0)
   commands=(
     'run:Run a program'
     'check:Find faults in a program without running it'
@@ -10,6 +13,7 @@ _tl() {
     'repl:Type programs line by line'
     'plan:Show what a program will compute'
     'info:Show what is in a model file'
+    'convert:Write a model in another type or format'
     'diff:Compare two models'
     'fmt:Put programs into the usual layout'
     'version:Print the version and what it can compute on'
@@ -52,6 +56,11 @@ _tl() {
                '--stats[smallest, largest, mean, NaN, inf]' \
                '--sha256[checksum of the files]' \
                '--check[validate everything]' '1:model:_files' ;;
+        convert) _arguments '(- *)'{-h,--help}'[show help]' \
+               "--type[what the weights become]:type:($types)" \
+               '--shard-size[several files of at most this size]:size' \
+               '--threads[threads to work with]:number' \
+               '1:model:_files' '2:file to write:_files' ;;
         diff) _arguments '(- *)'{-h,--help}'[show help]' \
                '1:model:_files' '2:model:_files' ;;
         fmt) _arguments '(- *)'{-h,--help}'[show help]' \

@@ -166,6 +166,16 @@ TEST_F(GgufWriterTest, PackedTensorsBecomeFloat16InSafeTensors) {
   EXPECT_EQ(LoadModel(Path("again.gguf")).metadata(), packed.metadata());
 }
 
+TEST_F(GgufWriterTest, MetadataSurviveSafeTensors) {
+  Model model;
+  const std::vector<float> scores = {0, -0.0f, -1, 1e-30f, 3.25f};
+  model.metadata().Set("scores", MetadataValue::Numbers(std::span(scores)));
+  model.metadata().Set("zero", MetadataValue::Of(-0.0));
+  SaveModel(model, Path("m.safetensors"));
+  SaveModel(LoadModel(Path("m.safetensors")), Path("m.gguf"));
+  EXPECT_EQ(LoadModel(Path("m.gguf")).metadata(), model.metadata());
+}
+
 TEST_F(GgufWriterTest, SplitsAtTheSizeThatIsGiven) {
   const Model model = Small();
   SaveShards(model, Path("m.gguf"), {}, 600'000);

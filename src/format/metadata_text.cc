@@ -30,6 +30,13 @@ bool JsonHolds(const MetadataValue& value) {
   return true;
 }
 
+// As a whole number, -0 would lose its sign.
+template <class T>
+void AppendReal(std::string& json, T number) {
+  const std::string text = fmt::format("{}", number);
+  json += text == "-0" ? "-0.0" : text;
+}
+
 void AppendItem(std::string& json, MetadataItem item) {
   if (const auto text = item.Text()) {
     AppendJsonString(json, *text);
@@ -38,9 +45,9 @@ void AppendItem(std::string& json, MetadataItem item) {
   } else if (const auto integer = item.Int()) {
     json += std::to_string(*integer);
   } else if (item.kind() == MetadataKind::F32) {
-    json += fmt::format("{}", static_cast<float>(*item.Real()));
+    AppendReal(json, static_cast<float>(*item.Real()));
   } else if (item.kind() == MetadataKind::F64) {
-    json += fmt::format("{}", *item.Real());
+    AppendReal(json, *item.Real());
   } else {  // above 2^63
     uint64_t large;
     std::memcpy(&large, item.bytes().data(), sizeof(large));

@@ -26,7 +26,8 @@ Value LoadModel(Vm& vm, std::span<Value> arguments) {
 }
 
 Value SaveModel(Vm& vm, std::span<Value> arguments) {
-  vm.models().Save(arguments[0], Path(arguments[1], "save_model: 'path'"));
+  vm.models().Save(arguments[0], Path(arguments[1], "save_model: 'path'"),
+                   arguments[2].as_string());
   return Value();
 }
 

@@ -91,13 +91,14 @@ Value Models::New() {
       Model(), DType::F16, runtime_, [](const Node&, const std::string&) {}));
 }
 
-void Models::Save(const Value& value, const std::string& path) {
+void Models::Save(const Value& value, const std::string& path,
+                  const std::string& type) {
   ModelValue& model = AsModel(value);
   if (!model.whole()) {
     Fail(ErrorKind::kProgram, "save_model: {} is a part of a model; copy its "
          "tensors into model() to save them", model.ToString());
   }
-  SaveModel(model.open().model(), path);
+  SaveModel(model.open().model(), path, {.type = type});
 }
 
 bool Models::IsModel(const Value& value) {

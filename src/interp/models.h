@@ -26,7 +26,9 @@ class Models final : public HeaderSource {
   // everything now and fails if anything is lost.
   Value Load(const std::string& path, const Value& dtype, bool strict);
   Value New();
-  void Save(const Value& model, const std::string& path);
+  // `type`: one of format/file_type.h, "" for the types that are stored.
+  void Save(const Value& model, const std::string& path,
+            const std::string& type);
 
   static bool IsModel(const Value& value);  // or a part of one
 

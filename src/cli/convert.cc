@@ -1,0 +1,107 @@
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "cli/commands.h"
+#include "cli/terminal.h"
+#include "cli/usage.h"
+#include "format/file_type.h"
+#include "format/load.h"
+#include "format/save.h"
+
+namespace tl {
+namespace {
+
+constexpr int kMaxThreads = 4096;  // more than any machine has
+
+struct ConvertOptions {
+  std::string in;
+  std::string out;
+  SaveOptions save;
+  std::string shard_size;
+  int threads = 0;
+};
+
+// "5GB", "300MB", "1e6": decimal, as Hugging Face counts shards.
+int64_t ParseSize(const std::string& text) {
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  std::string unit(parsed.ptr, end);
+  for (char& c : unit) {
+    c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  double factor = 0;
+  if (unit.empty() || unit == "B") factor = 1;
+  if (unit == "KB") factor = 1e3;
+  if (unit == "MB") factor = 1e6;
+  if (unit == "GB") factor = 1e9;
+  if (unit == "TB") factor = 1e12;
+  const double bytes = std::floor(number * factor);
+  if (parsed.ec != std::errc() || !(bytes >= 1 && bytes < 0x1p62)) {
+    Fail(ErrorKind::kUsage,
+         "--shard-size: '{}' is no size; write it as in 5GB or 300MB", text);
+  }
+  return static_cast<int64_t>(bytes);
+}
+
+std::string TypesInLines() {
+  constexpr size_t kPerLine = 10;
+  std::string text;
+  const std::vector<std::string_view> names = FileTypeNames();
+  for (size_t i = 0; i < names.size(); ++i) {
+    text += i % kPerLine == 0 ? "\n  " : " ";
+    text += names[i];
+  }
+  return text;
+}
+
+int RunConvert(const ConvertOptions& options) {
+  if (options.threads > 0) SetThreads(options.threads);
+  FormatByName(options.out);
+  const int64_t shard_bytes =
+      options.shard_size.empty() ? INT64_MAX : ParseSize(options.shard_size);
+  const Model model = LoadModel(options.in);
+  for (const std::string& note : model.notes()) {
+    PrintDiagnostics(fmt::format("note: {}\n", note));
+  }
+  SaveShards(model, options.out, options.save, shard_bytes);
+  return 0;
+}
+
+}  // namespace
+
+void AddConvertCommand(CLI::App& app, CommandLine& line) {
+  CLI::App* command =
+      app.add_subcommand("convert", "Write a model in another type or format");
+  SetUsage(*command, "tl convert [options] IN OUT");
+  command->footer(
+      "OUT ends in .safetensors or .gguf. Without --type tensors keep the "
+      "types "
+      "they have; packed\nones become f16 in SafeTensors. Types:" +
+      TypesInLines());
+  const auto options = std::make_shared<ConvertOptions>();
+  command->add_option("IN", options->in, "A model")->required();
+  command->add_option("OUT", options->out, "The file to write")->required();
+  command
+      ->add_option("--type", options->save.type,
+                   "What the weights become, as in q4_k_m")
+      ->type_name("TYPE");
+  command
+      ->add_option("--shard-size", options->shard_size,
+                   "Write several files of at most this size, as in 5GB")
+      ->type_name("SIZE");
+  command->add_option("--threads", options->threads, "Threads to work with")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMaxThreads).description(""));
+  command->callback([options, &line] {
+    line.choice.run = [options] { return RunConvert(*options); };
+  });
+}
+
+}  // namespace tl
