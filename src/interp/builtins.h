@@ -24,6 +24,9 @@ BuiltinFunction FunctionOf(BuiltinId builtin);
 const std::string& StringArgument(const Value& value, std::string_view function,
                                   std::string_view parameter);
 
+// The 'path' of a function; fails where it can be no name of a file.
+const std::string& PathArgument(const Value& value, std::string_view function);
+
 namespace builtins {
 #define TL_BUILTIN(id, signature, doc) Value id(Vm&, std::span<Value>);
 #define TL_CONSTANT(name, value, doc)

@@ -4,10 +4,10 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/interrupt.h"
 #include "base/replace_file.h"
 #include "interp/builtins.h"
@@ -85,30 +85,27 @@ Value Input(Vm& vm, std::span<Value> arguments) {
 }
 
 Value ReadText(Vm&, std::span<Value> arguments) {
-  const std::string& path = StringArgument(arguments[0], "read_text", "path");
+  const std::string& path = PathArgument(arguments[0], "read_text");
   const File file(std::fopen(path.c_str(), "rb"), std::fclose);
   if (file == nullptr) {
-    Fail(ErrorKind::kInput, "'{}' cannot be read: {}", path,
-         std::strerror(errno));
+    Fail(ErrorKind::kInput, "{}: {}", path, ErrnoText(errno));
   }
   std::string text;
   char piece[1 << 16];
   while (const size_t count = std::fread(piece, 1, sizeof(piece), file.get())) {
     text.append(piece, count);
     if (text.size() > kMaxTextBytes) {
-      Fail(ErrorKind::kInput, "'{}' is longer than {} bytes", path,
-           kMaxTextBytes);
+      Fail(ErrorKind::kInput, "{}: longer than {} bytes", path, kMaxTextBytes);
     }
   }
   if (std::ferror(file.get())) {
-    Fail(ErrorKind::kInput, "'{}' cannot be read: {}", path,
-         std::strerror(errno));
+    Fail(ErrorKind::kInput, "{}: {}", path, ErrnoText(errno));
   }
   return Value::String(std::move(text));
 }
 
 Value WriteText(Vm&, std::span<Value> arguments) {
-  const std::string& path = StringArgument(arguments[0], "write_text", "path");
+  const std::string& path = PathArgument(arguments[0], "write_text");
   const std::string& text = StringArgument(arguments[1], "write_text", "text");
   ReplaceFile file(path, static_cast<int64_t>(text.size()));
   file.Write(std::as_bytes(std::span(text)));

@@ -111,8 +111,9 @@ std::string FormatAll(Vm& vm, const std::string& pattern,
   }
   if (next != values.size()) {
     Fail(ErrorKind::kProgram,
-         "format: the pattern has {} field{}, and {} values are given", next,
-         next == 1 ? "" : "s", values.size());
+         "format: the pattern has {} field{}, and {} value{} given", next,
+         next == 1 ? "" : "s", values.size(),
+         values.size() == 1 ? " is" : "s are");
   }
   return result;
 }
@@ -124,6 +125,20 @@ const std::string& StringArgument(const Value& value, std::string_view function,
   if (value.is_string()) return value.as_string();
   Fail(ErrorKind::kProgram, "{}: '{}' is {}; expected a string", function,
        parameter, Describe(value));
+}
+
+const std::string& PathArgument(const Value& value, std::string_view function) {
+  const std::string& path = StringArgument(value, function, "path");
+  if (path.empty()) {
+    Fail(ErrorKind::kInput, "{}: 'path' is ''; expected the name of a file",
+         function);
+  }
+  // The system reads names up to a NUL: it would be another file.
+  if (path.find('\0') != std::string::npos) {
+    Fail(ErrorKind::kInput, "{}: 'path' is {}; a name of a file holds no NUL",
+         function, Quoted(path));
+  }
+  return path;
 }
 
 namespace builtins {

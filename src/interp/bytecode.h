@@ -140,7 +140,8 @@ struct FunctionCode {
     return static_cast<uint16_t>(signature.parameters.size());
   }
   // For messages: "'forward'", or "a function".
-  std::string ShownName() const;
+  std::string ShownName() const;   // "f", before a colon
+  std::string QuotedName() const;  // "'f'", in a sentence
 };
 
 struct TestCode {

@@ -19,6 +19,10 @@ bool FitsImmediate(const Value& value) {
 }  // namespace
 
 std::string FunctionCode::ShownName() const {
+  return signature.name.empty() ? "fn" : signature.name;
+}
+
+std::string FunctionCode::QuotedName() const {
   return signature.name.empty() ? "a function"
                                 : fmt::format("'{}'", signature.name);
 }
@@ -58,7 +62,7 @@ void FunctionCompiler::JumpBackTo(Span span, size_t target) {
 uint16_t FunctionCompiler::Numbered(size_t count, std::string_view what,
                                     Span span) const {
   if (count > kMaxNumbered) {
-    FailAt(span, fmt::format("{} has more than {} {}", code_.ShownName(),
+    FailAt(span, fmt::format("{} has more than {} {}", code_.QuotedName(),
                              kMaxNumbered, what));
   }
   return static_cast<uint16_t>(count);

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "lang/source.h"
 
 namespace tl {
@@ -65,8 +65,7 @@ std::string DiskFiles::Canonical(const std::string& path) {
 std::string ReadProgram(const std::string& path) {
   ReadResult result = ReadFile(path);
   if (result.error != 0) {
-    Fail(ErrorKind::kInput, "'{}' cannot be read: {}", path,
-         std::strerror(result.error));
+    Fail(ErrorKind::kInput, "{}: {}", path, ErrnoText(result.error));
   }
   return std::move(result.text);
 }

@@ -33,8 +33,8 @@ std::string Describe(const DecodeCounts& counts, const Node& conversion) {
   std::string text;
   const auto add = [&](int64_t count, std::string_view what) {
     if (count == 0) return;
-    text += fmt::format("{}{} of {} values {}", text.empty() ? "" : ", ", count,
-                        size, what);
+    text += fmt::format("{}{} of {} value{} {}", text.empty() ? "" : ", ", count,
+                        size, size == 1 ? "" : "s", what);
   };
   const std::string_view type = LanguageName(dtype);
   add(counts.overflowed, fmt::format("exceed {}, became inf", type));
@@ -138,9 +138,10 @@ void Models::OnDecode(const Node& conversion, const DecodeCounts& counts) {
 void Models::ReportLosses() {
   if (lossy_tensors_ > 1) {
     fmt::print(stderr,
-               "note: {} more tensors lost values or hold inf or NaN; all "
-               "counts: tl info --stats\n",
-               lossy_tensors_ - 1);
+               "note: {} more tensor{} inf or NaN; all counts: tl info --stats\n",
+               lossy_tensors_ - 1,
+               lossy_tensors_ == 2 ? " lost values or holds"
+                                   : "s lost values or hold");
   }
   lossy_tensors_ = 0;
 }

@@ -28,9 +28,9 @@
 namespace tl {
 
 struct RunOptions {
-  TensorOptions tensors;
-  std::vector<std::string> arguments;  // args()
-  std::string library;                 // folder of `import std.NAME`
+  TensorOptions tensors = {};
+  std::vector<std::string> arguments = {};  // args()
+  std::string library = {};                 // folder of `import std.NAME`
   // Gets rendered diagnostics; standard error if empty.
   std::function<void(std::string_view)> report;
 };

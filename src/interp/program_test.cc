@@ -108,7 +108,7 @@ TEST(Program, DimsAreBoundCheckedAndUsableAsInts) {
                     "let n = len(args())\n"
                     "f(zeros([n + 2, 3]), zeros([n + 4]))\n")
                 .error,
-            "'f': 'y' is float16[4]; expected float16[N] with N = 2\n"
+            "f: 'y' is float16[4]; expected float16[N] with N = 2\n"
             "at p.tl:1:24 in 'f'\nat p.tl:3:1");
 }
 

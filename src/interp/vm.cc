@@ -65,7 +65,7 @@ Span Vm::where() const {
 
 void Vm::FailDepth(const FunctionCode& code) const {
   Fail(ErrorKind::kProgram, "call depth {} exceeded by {}", kMaxCallDepth,
-       code.ShownName());
+       code.QuotedName());
 }
 
 void Vm::FailUnset(uint16_t slot) const {
@@ -98,7 +98,7 @@ void Vm::Unwind(const Frame* entry, std::vector<std::string>* notes) {
     if (notes != nullptr && calls < kShownCalls) {
       notes->push_back(fmt::format(
           "at {}{}", sources_.Where(where()),
-          code.is_top_level ? "" : fmt::format(" in {}", code.ShownName())));
+          code.is_top_level ? "" : fmt::format(" in {}", code.QuotedName())));
     }
     ++calls;
     ClearFrame();
