@@ -7,14 +7,16 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "format/model.h"
 
 namespace tl {
 
-// monostate: the model does not say.
-using ConfigValue =
-    std::variant<std::monostate, bool, int64_t, double, std::string>;
+// monostate: the model does not say. A list has a number for each layer, where
+// they are not all the same.
+using ConfigValue = std::variant<std::monostate, bool, int64_t, double,
+                                 std::string, std::vector<int64_t>>;
 
 struct ConfigField {
   std::string_view name;
@@ -28,8 +30,9 @@ inline constexpr std::array kConfigNames = std::to_array<std::string_view>(
 
 using ModelConfig = std::array<ConfigField, kConfigNames.size()>;
 
-// From config.json beside a SafeTensors model (the keys of Hugging Face
-// transformers). Fails if that file is not JSON.
+// From the metadata of a GGUF model; of another one from config.json beside it
+// (the keys of Hugging Face transformers), or, without that, from metadata that
+// came out of a GGUF model. Fails if config.json is not JSON.
 ModelConfig ConfigOf(const Model& model);
 
 }  // namespace tl

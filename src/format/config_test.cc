@@ -56,6 +56,70 @@ TEST_F(ConfigTest, IsAllAbsentWithoutTheFile) {
   EXPECT_EQ(Field(config, "arch"), ConfigValue());
 }
 
+Model GgufModel() {
+  Model model("m.gguf", "GGUF");
+  Metadata& metadata = model.metadata();
+  metadata.Set("general.architecture", "llama");
+  metadata.Set("llama.block_count", MetadataValue::Of(uint32_t{22}));
+  metadata.Set("llama.embedding_length", MetadataValue::Of(uint64_t{2048}));
+  metadata.Set("llama.attention.head_count", MetadataValue::Of(32));
+  metadata.Set("llama.attention.layer_norm_rms_epsilon",
+               MetadataValue::Of(1e-5f));
+  metadata.Set("llama.rope.freq_base", MetadataValue::Of(10000.0f));
+  return model;
+}
+
+TEST_F(ConfigTest, GivesTheKeysOfGgufTheSameNames) {
+  const ModelConfig config = ConfigOf(GgufModel());
+  EXPECT_EQ(Field(config, "arch"), ConfigValue("llama"));
+  EXPECT_EQ(Field(config, "layers"), ConfigValue(int64_t{22}));
+  EXPECT_EQ(Field(config, "heads"), ConfigValue(int64_t{32}));
+  EXPECT_EQ(Field(config, "kv_heads"), ConfigValue(int64_t{32}));
+  EXPECT_EQ(Field(config, "head_dim"), ConfigValue(int64_t{64}));
+  EXPECT_EQ(Field(config, "eps"), ConfigValue(1e-5));
+  EXPECT_EQ(Field(config, "rope"), ConfigValue(10000.0));
+  EXPECT_EQ(Field(config, "vocab"), ConfigValue());
+  EXPECT_EQ(Field(config, "tied"), ConfigValue());
+}
+
+TEST_F(ConfigTest, NumbersOfLayersAreOneWhereAllAreTheSame) {
+  Model model = GgufModel();
+  const std::vector<uint32_t> same = {4, 4, 4};
+  const std::vector<int32_t> different = {4, 8};
+  model.metadata().Set("llama.attention.head_count_kv",
+                       MetadataValue::Numbers<uint32_t>(same));
+  model.metadata().Set("llama.feed_forward_length",
+                       MetadataValue::Numbers<int32_t>(different));
+  const ModelConfig config = ConfigOf(model);
+  EXPECT_EQ(Field(config, "kv_heads"), ConfigValue(int64_t{4}));
+  EXPECT_EQ(Field(config, "ffn"), ConfigValue(std::vector<int64_t>{4, 8}));
+}
+
+TEST_F(ConfigTest, TheTensorsTellWhatIsTiedAndHowManyTokensThereAre) {
+  Model model = GgufModel();
+  const std::vector<std::string> tokens = {"a", "b", "c"};
+  model.metadata().Set("tokenizer.ggml.tokens", MetadataValue::Strings(tokens));
+  EXPECT_EQ(Field(ConfigOf(model), "vocab"), ConfigValue(int64_t{3}));
+  model.Set("token_embd.weight", MakeTensor(DType::F16, {4, 8}));
+  EXPECT_EQ(Field(ConfigOf(model), "vocab"), ConfigValue(int64_t{4}));
+  EXPECT_EQ(Field(ConfigOf(model), "tied"), ConfigValue(true));
+  model.Set("output.weight", MakeTensor(DType::F16, {4, 8}));
+  EXPECT_EQ(Field(ConfigOf(model), "tied"), ConfigValue(false));
+}
+
+TEST_F(ConfigTest, PrefersTheMetadataOfGgufAndOtherwiseTheFile) {
+  ModelWith(R"({"model_type": "mistral"})");
+  Model gguf = GgufModel();
+  Model beside(folder_ + "/m.gguf", "GGUF");
+  beside.metadata() = gguf.metadata();
+  EXPECT_EQ(Field(ConfigOf(beside), "arch"), ConfigValue("llama"));
+  Model converted(folder_ + "/model.safetensors", "SafeTensors");
+  converted.metadata() = gguf.metadata();
+  EXPECT_EQ(Field(ConfigOf(converted), "arch"), ConfigValue("mistral"));
+  std::filesystem::remove(folder_ + "/config.json");
+  EXPECT_EQ(Field(ConfigOf(converted), "arch"), ConfigValue("llama"));
+}
+
 TEST_F(ConfigTest, RefusesAConfigThatIsNoObject) {
   const Model model = ModelWith("[1]");
   try {

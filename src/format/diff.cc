@@ -14,7 +14,8 @@
 namespace tl {
 namespace {
 
-// Two buffers of doubles of this many elements stay in the cache.
+// Two buffers of doubles of this many elements stay in the cache. A multiple of
+// every block, so that a chunk begins at a whole one.
 constexpr int64_t kDecodeChunk = 4096;
 constexpr int64_t kCompareChunk = 32 * kDecodeChunk;
 
@@ -25,12 +26,6 @@ double Distance(double a, double b) {
                               : distance;
 }
 
-std::span<const std::byte> Elements(const TensorEntry& entry, int64_t begin,
-                                    int64_t end) {
-  const int64_t width = ElementBytes(*entry.dtype);
-  return entry.stored().subspan(begin * width, (end - begin) * width);
-}
-
 ValueDifference CompareChunk(const TensorEntry& a, const TensorEntry& b,
                              int64_t begin, int64_t end) {
   std::array<double, kDecodeChunk> from_a, from_b;
@@ -39,8 +34,8 @@ ValueDifference CompareChunk(const TensorEntry& a, const TensorEntry& b,
     const int64_t stop = std::min(end, at + kDecodeChunk);
     const auto values_a = std::span(from_a).first(stop - at);
     const auto values_b = std::span(from_b).first(stop - at);
-    Decode(*a.dtype, Elements(a, at, stop), values_a);
-    Decode(*b.dtype, Elements(b, at, stop), values_b);
+    Decode(*a.dtype, a.StoredElements(at, stop), values_a);
+    Decode(*b.dtype, b.StoredElements(at, stop), values_b);
     for (int64_t i = 0; i < stop - at; ++i) {
       const double distance = Distance(values_a[i], values_b[i]);
       if (distance == 0) continue;

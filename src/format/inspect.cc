@@ -73,16 +73,15 @@ struct PartialStats {
   }
 };
 
-PartialStats StatsOf(DType dtype, std::span<const std::byte> bytes) {
-  const int64_t width = ElementBytes(dtype);
+// Of elements begin to end, both at the boundary of a block.
+PartialStats StatsOf(const TensorEntry& entry, int64_t begin, int64_t end) {
   std::array<double, kDecodeChunk> buffer;
   PartialStats stats;
-  while (!bytes.empty()) {
-    const size_t taken = std::min<size_t>(bytes.size(), kDecodeChunk * width);
-    const auto values = std::span(buffer).first(taken / width);
-    Decode(dtype, bytes.first(taken), values);
+  for (int64_t at = begin; at < end; at += kDecodeChunk) {
+    const int64_t stop = std::min(end, at + kDecodeChunk);
+    const auto values = std::span(buffer).first(stop - at);
+    Decode(*entry.dtype, entry.StoredElements(at, stop), values);
     for (double value : values) stats.Add(value);
-    bytes = bytes.subspan(taken);
   }
   return stats;
 }
@@ -105,8 +104,28 @@ int64_t CountNotBool(std::span<const std::byte> bytes) {
                        [](std::byte b) { return b > std::byte{1}; });
 }
 
+// Packed weights, and all floating-point tensors of GGUF, are there to be
+// computed with. Elsewhere a NaN or an infinity may be meant, as in a mask.
+void CheckNumbers(const Model& model, const TensorEntry& entry,
+                  CheckReport& report) {
+  const bool packed = IsPacked(*entry.dtype);
+  if (!packed && (model.format() != "GGUF" || !IsComputable(*entry.dtype))) {
+    return;
+  }
+  const TensorStats stats = ComputeStats(entry).value();
+  const auto add = [&](int64_t count, std::string_view what) {
+    if (count == 0) return;
+    report.findings.push_back(fmt::format("tensor {}: {} of {} values {}",
+                                          QuoteName(entry.name), count,
+                                          stats.elements, what));
+  };
+  add(stats.nan + stats.infinite, "are NaN or inf");
+  if (packed) add(stats.overflow, "exceed float16");
+}
+
 void CheckContent(const Model& model, const TensorEntry& entry,
                   CheckReport& report) {
+  if (entry.dtype) CheckNumbers(model, entry, report);
   if (entry.dtype == DType::BOOL) {
     if (const int64_t wrong = CountNotBool(entry.stored()); wrong > 0) {
       report.findings.push_back(
@@ -148,13 +167,10 @@ ModelSummary Summarize(const Model& model) {
 
 std::optional<TensorStats> ComputeStats(const TensorEntry& entry) {
   if (!entry.dtype || !CanDecode(*entry.dtype)) return std::nullopt;
-  const DType dtype = *entry.dtype;
-  const int64_t width = ElementBytes(dtype);
   std::vector<PartialStats> parts((entry.elements + kStatsChunk - 1) /
                                   kStatsChunk);
   ParallelFor(entry.elements, kStatsChunk, [&](int64_t begin, int64_t end) {
-    parts[begin / kStatsChunk] = StatsOf(
-        dtype, entry.stored().subspan(begin * width, (end - begin) * width));
+    parts[begin / kStatsChunk] = StatsOf(entry, begin, end);
   });
   PartialStats all;
   for (const PartialStats& part : parts) all.Add(part);

@@ -29,11 +29,11 @@ TEST_F(InspectTest, SummarizesByType) {
   model.Set("a", Stored<float>(DType::F32, {1, 2, 3}));
   model.Set("b", Stored<uint16_t>(DType::F16, {1, 2, 3, 4, 5, 6, 7, 8}));
   model.Set("c", Stored<float>(DType::F32, {1}));
-  SaveModel(model, Path("m"));
+  SaveModel(model, Path("m.safetensors"));
 
-  const ModelSummary summary = Summarize(LoadModel(Path("m")));
+  const ModelSummary summary = Summarize(LoadModel(Path("m.safetensors")));
   EXPECT_EQ(summary.file_bytes,
-            static_cast<int64_t>(std::filesystem::file_size(Path("m"))));
+            static_cast<int64_t>(std::filesystem::file_size(Path("m.safetensors"))));
   EXPECT_EQ(summary.parameters, 12);
   ASSERT_EQ(summary.types.size(), 2u);
   EXPECT_EQ(summary.types[0].type, "F32");
@@ -105,16 +105,87 @@ TEST_F(InspectTest, CheckingFindsWhatLoadingDoesNotSee) {
                 "of shape [2], a layout that is not known"}));
 }
 
+// Of so many blocks: a scale of 1 and the number 2 everywhere, but for what
+// change() does to the bytes of the blocks.
+template <class F>
+TensorEntry PackedTwos(int64_t blocks, F&& change) {
+  TensorEntry entry;
+  entry.dtype = DType::Q8_0;
+  entry.elements = 32 * blocks;
+  entry.bytes = 34 * blocks;
+  entry.shape = {blocks, 32};
+  entry.data = AllocateHost(entry.bytes);
+  std::memset(entry.data.get(), 2, entry.bytes);
+  const uint16_t one = 0x3c00;
+  for (int64_t i = 0; i < blocks; ++i) {
+    std::memcpy(entry.data.get() + 34 * i, &one, sizeof(one));
+  }
+  change(entry.data.get());
+  return entry;
+}
+
+TEST_F(InspectTest, PackedTypesHaveTheNumbersThatTheyStandFor) {
+  Model model;
+  // In the last of several pieces of work.
+  model.Set("w", PackedTwos(10'000, [](std::byte* bytes) {
+              bytes[34 * 10'000 - 1] = std::byte{100};
+            }));
+  const TensorStats stats = ComputeStats(model.Get("w")).value();
+  EXPECT_EQ(stats.elements, 320'000);
+  EXPECT_EQ(stats.min, 2);
+  EXPECT_EQ(stats.max, 100);
+  EXPECT_NEAR(stats.mean, 2 + 98 / 320'000.0, 1e-12);
+}
+
+TEST_F(InspectTest, CheckingLooksAtTheScalesOfPackedTypes) {
+  Model model;
+  const auto set_scale = [](uint16_t bits) {
+    return [bits](std::byte* bytes) {
+      std::memcpy(bytes + 34, &bits, sizeof(bits));
+    };
+  };
+  model.Set("fine", PackedTwos(4, [](std::byte*) {}));
+  model.Set("nan", PackedTwos(4, set_scale(0x7e00)));
+  model.Set("large", PackedTwos(4, set_scale(0x7bff)));
+  TensorEntry mxfp4;  // whose scale of 255 is none
+  mxfp4.dtype = DType::MXFP4;
+  mxfp4.elements = 64;
+  mxfp4.bytes = 34;
+  mxfp4.shape = {2, 32};
+  mxfp4.data = AllocateHost(34);
+  std::memset(mxfp4.data.get(), 0, 34);
+  mxfp4.data.get()[17] = std::byte{255};
+  model.Set("mxfp4", mxfp4);
+  EXPECT_EQ(CheckEveryByte(model).findings,
+            (std::vector<std::string>{
+                "tensor 'nan': 32 of 128 values are NaN or inf",
+                "tensor 'large': 32 of 128 values exceed float16",
+                "tensor 'mxfp4': 32 of 64 values are NaN or inf"}));
+}
+
+TEST_F(InspectTest, CheckingLooksForNanInTheTensorsOfGguf) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const char* format : {"GGUF", "SafeTensors"}) {
+    Model model("m", format);
+    model.Set("w", Stored<float>(DType::F32, {1, nan}));
+    std::vector<std::string> expected;
+    if (model.format() == "GGUF") {
+      expected = {"tensor 'w': 1 of 2 values are NaN or inf"};
+    }
+    EXPECT_EQ(CheckEveryByte(model).findings, expected) << format;
+  }
+}
+
 TEST_F(InspectTest, CheckingFailsOnAFileThatShrinks) {
   Model model;
   model.Set("w", Stored<float>(DType::F32, std::vector<float>(100'000, 1)));
-  SaveModel(model, Path("m"));
-  const Model loaded = LoadModel(Path("m"));
-  const auto size = std::filesystem::file_size(Path("m"));
-  std::filesystem::resize_file(Path("m"), 5000);
+  SaveModel(model, Path("m.safetensors"));
+  const Model loaded = LoadModel(Path("m.safetensors"));
+  const auto size = std::filesystem::file_size(Path("m.safetensors"));
+  std::filesystem::resize_file(Path("m.safetensors"), 5000);
   EXPECT_EQ(FailureOf([&] { CheckEveryByte(loaded); }),
             fmt::format("{}: shrank from {} to 5000 bytes while it was in use",
-                        Path("m"), size));
+                        Path("m.safetensors"), size));
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 #include "format/metadata.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -22,6 +25,20 @@ T Load(std::span<const std::byte> bytes) {
 
 std::string_view TextOf(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+double AsDouble(float number) {
+  std::array<char, 32> text;
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), number).ptr;
+  double result = number;  // where the text is inf or nan, it is this
+  if (std::isfinite(number)) std::from_chars(text.data(), end, result);
+  return result;
+}
+
+template <class T>
+double AsDouble(T number) {
+  return static_cast<double>(number);
 }
 
 // Calls use(number) with the number of a kind that is one.
@@ -74,8 +91,7 @@ std::optional<int64_t> MetadataItem::Int() const {
 
 std::optional<double> MetadataItem::Real() const {
   std::optional<double> result;
-  WithNumber(kind_, bytes_,
-             [&](auto number) { result = static_cast<double>(number); });
+  WithNumber(kind_, bytes_, [&](auto number) { result = AsDouble(number); });
   return result;
 }
 

@@ -60,7 +60,10 @@ class MetadataItem {
 
   // Nothing where the item is of another kind, or above 2^63.
   std::optional<int64_t> Int() const;
-  std::optional<double> Real() const;  // of any number, rounded if need be
+  // Of any number, rounded if need be. A float32 gives the shortest decimal
+  // that reads back as it: 1e-05, where the nearest double would be
+  // 9.999999747378752e-06.
+  std::optional<double> Real() const;
   std::optional<bool> Bool() const;
   std::optional<std::string_view> Text() const;
 

@@ -39,6 +39,10 @@ TEST(MetadataTest, ValuesAreAskedForByKind) {
   EXPECT_EQ(MetadataValue::Of(true).Int(), std::nullopt);
   EXPECT_EQ(MetadataValue::Of(0.5f).Real(), 0.5);
   EXPECT_EQ(MetadataValue::Of(0.5f).Int(), std::nullopt);
+  EXPECT_EQ(MetadataValue::Of(1e-5f).Real(), 1e-5);
+  EXPECT_EQ(MetadataValue::Of(1e-5).Real(), 1e-5);
+  const float infinity = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(MetadataValue::Of(infinity).Real(), double{infinity});
   EXPECT_EQ(MetadataValue("llama").Text(), "llama");
   const auto large = MetadataValue::Of(~uint64_t{0});
   EXPECT_EQ(large.Int(), std::nullopt);

@@ -51,6 +51,11 @@ Tensor TensorEntry::AsTensor() const {
   return {*dtype, Device::kCpu, Shape::Of(shape), data};
 }
 
+std::span<const std::byte> TensorEntry::StoredElements(int64_t begin,
+                                                       int64_t end) const {
+  return stored().subspan(BytesOf(*dtype, begin), BytesOf(*dtype, end - begin));
+}
+
 std::string Model::Label() const {
   return path_.empty() ? "the model" : fmt::format("'{}'", path_);
 }

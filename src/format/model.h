@@ -39,6 +39,9 @@ struct TensorEntry {
   std::span<const std::byte> stored() const {
     return {data.get(), static_cast<size_t>(bytes)};
   }
+  // The bytes of elements begin to end, both at the boundary of a block. The
+  // type is known.
+  std::span<const std::byte> StoredElements(int64_t begin, int64_t end) const;
   int64_t offset() const { return data.get() - file->bytes().data(); }
   // The stored bytes as a tensor, not a copy. Fails for a foreign type and
   // above kMaxRank dimensions.

@@ -25,6 +25,11 @@ Value ToValue(const ConfigValue& value) {
   if (const std::string* text = std::get_if<std::string>(&value)) {
     return Value::String(*text);
   }
+  if (const auto* numbers = std::get_if<std::vector<int64_t>>(&value)) {
+    std::vector<Value> items;
+    for (int64_t number : *numbers) items.push_back(Value::Int(number));
+    return Value::List(std::move(items));
+  }
   return Value();
 }
 
