@@ -14,6 +14,17 @@ using Monomial = std::vector<int>;             // sorted variables; {} is 1
 using Polynomial = std::map<Monomial, int64_t>;  // no zero coefficients
 
 constexpr int64_t kMaxElements = int64_t{1} << 62;
+// Dimensions that people write have a few terms of a few factors. Longer ones
+// are unknown: to build one of n factors takes n*n steps and as much memory.
+constexpr size_t kMaxTerms = 64;
+constexpr size_t kMaxFactors = 64;
+
+bool IsTooLong(const Polynomial& sum) {
+  return sum.size() > kMaxTerms ||
+         std::any_of(sum.begin(), sum.end(), [](const auto& term) {
+           return term.first.size() > kMaxFactors;
+         });
+}
 
 }  // namespace
 
@@ -44,7 +55,7 @@ class DimTable {
   std::string Print(Dim dim) {
     std::lock_guard lock(mutex_);
     std::string text;
-    const Polynomial& sum = polynomials_[-2 - dim.code_];
+    const Polynomial& sum = *polynomials_[-2 - dim.code_];
     // Constant last: "2*D + 1".
     for (auto it = sum.rbegin(); it != sum.rend(); ++it) {
       const auto& [monomial, coefficient] = *it;
@@ -69,7 +80,7 @@ class DimTable {
 
  private:
   Polynomial PolynomialOf(Dim dim) const {
-    if (!dim.known()) return polynomials_[-2 - dim.code_];
+    if (!dim.known()) return *polynomials_[-2 - dim.code_];
     if (dim.value() == 0) return {};
     return {{{}, dim.value()}};
   }
@@ -81,16 +92,18 @@ class DimTable {
       const int64_t value = sum.begin()->second;
       return value < 0 ? Dim::Unknown() : Dim(value);
     }
-    const auto it = std::find(polynomials_.begin(), polynomials_.end(), sum);
-    const int64_t index = it - polynomials_.begin();
-    if (it == polynomials_.end()) polynomials_.push_back(std::move(sum));
-    return Dim(Dim::Code{-2 - index});
+    if (IsTooLong(sum)) return Dim::Unknown();
+    const int64_t next = static_cast<int64_t>(polynomials_.size());
+    const auto [it, fresh] = indices_.try_emplace(std::move(sum), next);
+    if (fresh) polynomials_.push_back(&it->first);
+    return Dim(Dim::Code{-2 - it->second});
   }
 
   std::mutex mutex_;
   std::map<std::pair<std::string, int>, int> variables_;
   std::vector<std::string> names_;
-  std::vector<Polynomial> polynomials_;
+  std::map<Polynomial, int64_t> indices_;
+  std::vector<const Polynomial*> polynomials_;  // keys of indices_
 };
 
 Dim Dim::Named(std::string_view name, int scope) {
