@@ -92,16 +92,21 @@ Argument ArgumentOf(const DefaultValue& value) {
 }
 
 // A list given where a row says `any` may be sizes or a tensor: the function
-// decides by what else it is given. Of several values, ints are sizes.
+// decides by what else it is given. Of several values, ints are sizes; and
+// tensors with axes are tensors.
 enum class ListPlace { kAlone, kAmongRest };
 
 bool IsLooseList(const StaticType& value, ListPlace place) {
   if (!value.is(Kind::kList)) return false;
   if (place == ListPlace::kAlone || !value.elements) return true;
+  bool ints = true;
+  bool tensors = true;
   for (const StaticType& element : *value.elements) {
-    if (!element.is(Kind::kInt)) return true;
+    ints = ints && element.is(Kind::kInt);
+    tensors = tensors && element.is(Kind::kTensor) && element.tensor &&
+              element.tensor->rank() > 0;
   }
-  return false;
+  return !ints && !tensors;
 }
 
 }  // namespace

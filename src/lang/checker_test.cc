@@ -311,6 +311,19 @@ TEST(Checker, ChecksDeclaredTensors) {
             "dimensions 3 and 4 differ\n");
 }
 
+TEST(Checker, ChecksShapesInListsOfTensors) {
+  EXPECT_EQ(Messages("fn f(a: float16[N, 3], b: float16[N, 4]) {\n"
+                     "concat([a, b], 0) }\n"
+                     "stack([zeros([2, 3]), zeros([2, 4])]).shape\n"
+                     "concat([zeros([2, 3]), ones([2, 4])], dim: 1).shape\n"
+                     "let x = zeros([3])\n"
+                     "print(zeros([sum(x), 2]).shape, stack([x, x]) @ x)"),
+            "2: cannot join [N, 3] and [N, 4] along axis 0; the other axes "
+            "must be equal\n"
+            "3: stack: tensors of shapes [2, 3] and [2, 4]; expected all of "
+            "one shape\n");
+}
+
 TEST(Checker, ChecksListsAndNumbersGivenForTensors) {
   EXPECT_EQ(Messages("tensor w: float16[2, 3] = [1, 2, 3, 4]\n"
                      "tensor v: float16[2, 3] = 0.5\n"

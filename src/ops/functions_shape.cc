@@ -175,9 +175,19 @@ FunctionResult Stack(const Call& call) {
   Joined joined = JoinedTensors(call);
   const int axis =
       AxisOf(call, *joined.axis, joined.tensors[0]->rank() + 1);
+  const Shape first = joined.tensors[0]->shape();
   for (TensorRef& tensor : joined.tensors) {
-    tensor = tl::Unsqueeze(call.lowering(), tensor,
-                           std::min(axis, tensor->rank()));
+    const Shape& shape = tensor->shape();
+    bool same = shape.rank() == first.rank();
+    for (int i = 0; same && i < shape.rank(); ++i) {
+      same = !Clash(shape[i], first[i]);
+    }
+    if (!same) {
+      Fail(ErrorKind::kProgram,
+           "{}: tensors of shapes {} and {}; expected all of one shape",
+           call.function(), first.ToString(), shape.ToString());
+    }
+    tensor = tl::Unsqueeze(call.lowering(), tensor, axis);
   }
   return tl::Concat(call.lowering(), joined.tensors, axis);
 }
