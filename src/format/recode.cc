@@ -135,10 +135,7 @@ class Recoder {
   }
 
   void Store(std::span<const float> values, std::span<std::byte> out) const {
-    uint32_t largest = 0;
-    for (float value : values) {
-      largest = std::max(largest, std::bit_cast<uint32_t>(value) & 0x7fffffff);
-    }
+    const uint32_t largest = LargestMagnitudeBits(values);
     if (largest <= std::bit_cast<uint32_t>(limit_)) [[likely]] {
       return Quantize(to_, values, out);
     }

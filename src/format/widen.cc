@@ -1,5 +1,9 @@
 #include "format/widen.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "base/error.h"
 #include "format/quantize_blocks.h"
 #include "tensor/decode.h"
@@ -31,8 +35,6 @@ TL_INLINE Ints WidenHalf(const Ints& half) {
 
 TL_INLINE Ints WidenBFloat16(const Ints& bits) { return bits << 16; }
 
-// Blocks of kCount numbers, read as bytes: the types are the other way round
-// from a packing's, the machinery is the same.
 template <Ints (*kWiden)(const Ints&)>
 TL_INLINE void WidenEach(const std::byte* from, int64_t vectors, float* to) {
   for (int64_t i = 0; i < vectors; ++i) {
@@ -41,21 +43,52 @@ TL_INLINE void WidenEach(const std::byte* from, int64_t vectors, float* to) {
   }
 }
 
+TL_INLINE uint32_t LargestOf(const float* values, int64_t count) {
+  int32_t largest = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    largest = std::max(largest, FloatBits(values[i]) & 0x7fffffff);
+  }
+  return static_cast<uint32_t>(largest);
+}
+
 #if defined(__x86_64__)
-template <Ints (*kWiden)(const Ints&)>
-[[gnu::target("avx2")]] void WidenEachAvx2(const std::byte* from,
-                                           int64_t vectors, float* to) {
-  WidenEach<kWiden>(from, vectors, to);
+bool HasAvx2() {
+  static const bool has =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+  return has;
+}
+
+[[gnu::target("avx2,f16c")]] void WidenHalvesAvx2(const std::byte* from,
+                                                  int64_t vectors, float* to) {
+  for (int64_t i = 0; i < vectors; ++i) {
+    const auto* halves = reinterpret_cast<const __m128i*>(from) + i;
+    _mm256_storeu_ps(to + i * kLanes, _mm256_cvtph_ps(_mm_loadu_si128(halves)));
+  }
+}
+
+[[gnu::target("avx2")]] void WidenBFloat16Avx2(const std::byte* from,
+                                               int64_t vectors, float* to) {
+  WidenEach<WidenBFloat16>(from, vectors, to);
+}
+
+[[gnu::target("avx2")]] uint32_t LargestOfAvx2(const float* values,
+                                               int64_t count) {
+  return LargestOf(values, count);
 }
 #endif
 
-template <Ints (*kWiden)(const Ints&)>
-void WidenVectors(const std::byte* from, int64_t vectors, float* to) {
+void WidenHalves(const std::byte* from, int64_t vectors, float* to) {
 #if defined(__x86_64__)
-  static const bool avx2 = __builtin_cpu_supports("avx2");
-  if (avx2) return WidenEachAvx2<kWiden>(from, vectors, to);
+  if (HasAvx2()) return WidenHalvesAvx2(from, vectors, to);
 #endif
-  WidenEach<kWiden>(from, vectors, to);
+  WidenEach<WidenHalf>(from, vectors, to);
+}
+
+void WidenBFloat16s(const std::byte* from, int64_t vectors, float* to) {
+#if defined(__x86_64__)
+  if (HasAvx2()) return WidenBFloat16Avx2(from, vectors, to);
+#endif
+  WidenEach<WidenBFloat16>(from, vectors, to);
 }
 
 }  // namespace
@@ -72,13 +105,21 @@ void Widen(DType dtype, std::span<const std::byte> bytes,
     const auto vectors = static_cast<int64_t>(values.size() / kLanes);
     done = static_cast<size_t>(vectors) * kLanes;
     if (dtype == DType::F16) {
-      WidenVectors<WidenHalf>(bytes.data(), vectors, values.data());
+      WidenHalves(bytes.data(), vectors, values.data());
     } else {
-      WidenVectors<WidenBFloat16>(bytes.data(), vectors, values.data());
+      WidenBFloat16s(bytes.data(), vectors, values.data());
     }
     bytes = bytes.subspan(done * 2);
   }
   Decode(dtype, bytes, values.subspan(done));
+}
+
+uint32_t LargestMagnitudeBits(std::span<const float> values) {
+  const auto count = static_cast<int64_t>(values.size());
+#if defined(__x86_64__)
+  if (HasAvx2()) return LargestOfAvx2(values.data(), count);
+#endif
+  return LargestOf(values.data(), count);
 }
 
 }  // namespace tl

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "tensor/dtype.h"
@@ -11,5 +12,9 @@ namespace tl {
 
 void Widen(DType dtype, std::span<const std::byte> bytes,
            std::span<float> values);
+
+// The largest magnitude, as the bits of a float32, so that NaN and inf are the
+// largest of all.
+uint32_t LargestMagnitudeBits(std::span<const float> values);
 
 }  // namespace tl
