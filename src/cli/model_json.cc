@@ -168,6 +168,9 @@ std::string ToJson(const ModelReport& report) {
   Buffer json;
   Put(json, "{{\n  \"path\": {},\n  \"format\": {}", JsonString(model.path()),
       JsonString(model.format()));
+  if (model.format_version() != 0) {
+    Put(json, ",\n  \"format_version\": {}", model.format_version());
+  }
   Put(json, ",\n  \"bytes\": {},\n  \"parameters\": {}",
       report.summary.file_bytes, report.summary.parameters);
   PutFiles(json, report);

@@ -111,6 +111,68 @@ TEST(ModelJson, HasTheSameFacts) {
 )");
 }
 
+Model GgufModel() {
+  Model model("m.gguf", "GGUF");
+  model.set_format_version(3);
+  Metadata& metadata = model.metadata();
+  metadata.Set("general.name", "Tiny\x1b");
+  metadata.Set("general.file_type", MetadataValue::Of(uint32_t{15}));
+  metadata.Set("eps", MetadataValue::Of(1e-5f));
+  metadata.Set("flag", MetadataValue::Of(true));
+  metadata.Set("tokens",
+               MetadataValue::Strings(std::vector<std::string>{"<s>", "a\"b"}));
+  metadata.Set("types",
+               MetadataValue::Numbers<int32_t>(std::vector<int32_t>(1000, 7)));
+  metadata.Set("none", MetadataValue::Numbers<float>({}));
+  return model;
+}
+
+TEST(ModelText, ShowsTheMetadataOfGgufCut) {
+  const Model model = GgufModel();
+  EXPECT_EQ(ToText(ReportOf(model)),
+            "model       m.gguf\n"
+            "format      GGUF version 3\n"
+            "size        0 bytes\n"
+            "tensors     0\n"
+            "parameters  0\n"
+            "\n"
+            "metadata\n"
+            "  general.name: Tiny\\x1b\n"
+            "  general.file_type: 15 (Q4_K_M)\n"
+            "  eps: 1e-05\n"
+            "  flag: true\n"
+            "  tokens: [2 strings: \"<s>\", \"a\"b\"]\n"
+            "  types: [1,000 i32: 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, "
+            "7, 7, 7, 7, 7, ...]\n"
+            "  none: [0 f32]\n");
+}
+
+TEST(ModelJson, HasTheWholeMetadataOfGguf) {
+  Model model = GgufModel();
+  model.metadata().Remove("types");
+  const float inf = std::numeric_limits<float>::infinity();
+  model.metadata().Set("inf", MetadataValue::Of(inf));
+  EXPECT_EQ(ToJson(ReportOf(model)), R"({
+  "path": "m.gguf",
+  "format": "GGUF",
+  "format_version": 3,
+  "bytes": 0,
+  "parameters": 0,
+  "files": [],
+  "types": [],
+  "metadata": {
+    "general.name": "Tiny\u001b",
+    "general.file_type": 15,
+    "eps": 1e-05,
+    "flag": true,
+    "tokens": ["<s>", "a\"b"],
+    "none": [],
+    "inf": null},
+  "tensors": []
+}
+)");
+}
+
 TEST(JsonString, IsAlwaysUtf8) {
   EXPECT_EQ(JsonString("a\\\xff\u00e9"), "\"a\\\\\\ufffd\u00e9\"");
 }

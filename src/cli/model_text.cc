@@ -5,13 +5,15 @@
 #include "cli/model_report.h"
 #include "cli/table.h"
 #include "exec/plan_print.h"
+#include "format/gguf_file_type.h"
 
 namespace tl {
 namespace {
 
 // Some metadata is a whole tokenizer; this much tells what it is.
 constexpr size_t kMaxMetadataValue = 72;
-constexpr size_t kMaxMetadataLine = kMaxMetadataValue + 4;  // and "...]"
+// An array is cut between its items, with ", ...]" behind them.
+constexpr size_t kMaxMetadataArray = kMaxMetadataValue + 6;
 
 std::string SizeText(int64_t bytes) {
   return bytes < 1000 ? fmt::format("{} bytes", bytes)
@@ -24,11 +26,18 @@ std::string Line(std::string_view label, std::string_view value) {
   return fmt::format("{:<12}{}\n", label, value);
 }
 
+std::string Format(const Model& model) {
+  return model.format_version() == 0
+             ? std::string(model.format())
+             : fmt::format("{} version {}", model.format(),
+                           model.format_version());
+}
+
 std::string Heading(const ModelReport& report) {
   const Model& model = *report.model;
   const int64_t parameters = report.summary.parameters;
   std::string text =
-      Line("model", Printable(model.path())) + Line("format", model.format());
+      Line("model", Printable(model.path())) + Line("format", Format(model));
   if (report.files.size() > 1) {
     text += Line("files", WithSeparators(report.files.size()));
   }
@@ -90,9 +99,9 @@ std::string ItemText(MetadataItem item) {
 
 // Of an array the number of its items, and the first of them.
 std::string ShortText(const MetadataArray& array) {
-  std::string text =
-      fmt::format("[{} {}{}", WithSeparators(array.size()),
-                  Info(array.kind()).name, array.size() == 1 ? "" : "s");
+  std::string text = fmt::format("[{} {}", WithSeparators(array.size()),
+                                 Info(array.kind()).name);
+  if (array.kind() == MetadataKind::String && array.size() != 1) text += 's';
   std::string_view before = ": ";
   for (MetadataItem item : array) {
     text += std::exchange(before, ", ");
@@ -103,7 +112,11 @@ std::string ShortText(const MetadataArray& array) {
   return text + "]";
 }
 
-std::string ShortText(const MetadataValue& value) {
+std::string ShortText(std::string_view key, const MetadataValue& value) {
+  if (key == "general.file_type" && value.Int()) {
+    const std::string_view name = GgufFileTypeName(*value.Int());
+    if (!name.empty()) return fmt::format("{} ({})", *value.Int(), name);
+  }
   if (value.is_array()) return ShortText(value.array());
   if (const auto text = value.Text()) return std::string(*text);
   return ItemText(value.item());
@@ -113,7 +126,7 @@ std::string MetadataText(const Model& model) {
   std::string text = "metadata\n";
   for (const auto& [key, value] : model.metadata()) {
     text += fmt::format("  {}: {}\n", PrintableCut(key, kMaxMetadataValue),
-                        PrintableCut(ShortText(value), value.is_array() ? kMaxMetadataLine
+                        PrintableCut(ShortText(key, value), value.is_array() ? kMaxMetadataArray
                                                      : kMaxMetadataValue));
   }
   return text;

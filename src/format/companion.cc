@@ -184,6 +184,7 @@ Companion FindCompanion(const Model& model, const TensorEntry& entry) {
   if (entry.dtype == DType::F8_E8M0) {
     return Refuse("is F8_E8M0, a scale that only ever multiplies a weight");
   }
+  if (IsPacked(*entry.dtype)) return {};  // its scales are in its blocks
   if (!IsFloat(entry)) return FindPacked(model, entry);
   if (!IsF8(entry)) return {};
   for (std::string_view suffix : {"_scale_inv", "_scale", "_scales"}) {

@@ -133,6 +133,12 @@ TEST_F(CompanionTest, PackedWeightsAreRefusedByTheirScheme) {
                 refused("compressed-tensors", "ct.weight_scale"));
 }
 
+TEST_F(CompanionTest, PackedTypesHaveTheirScalesInThem) {
+  Add("q.weight", DType::Q4_0, {8, 32});
+  Add("q.scale", DType::F32, {1});
+  EXPECT_EQ(Of("q.weight").reading, Reading::kPlain);
+}
+
 TEST_F(CompanionTest, BuffersOfIntegersAreRefusedByTheirType) {
   Add("position_ids", DType::I64, {8});
   Add("mask", DType::BOOL, {8});
