@@ -60,6 +60,13 @@ void MetadataView::FailMember(std::string_view name) const {
        open_->model().Label(), QuoteName(name), hint);
 }
 
+void MetadataView::SetIndex(const Value&, const Value&) {
+  Fail(ErrorKind::kProgram,
+       "the metadata of {} cannot be changed; copy(m.metadata) makes a map of "
+       "its own",
+       open_->model().Label());
+}
+
 Value MetadataView::Index(const Value& key) const {
   if (!key.is_string()) {
     Fail(ErrorKind::kProgram, "a key of metadata is a string, not a {}",

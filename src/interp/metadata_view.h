@@ -26,6 +26,7 @@ class MetadataView final : public Handle {
   Value FindMember(std::string_view name) const override;
   [[noreturn]] void FailMember(std::string_view name) const override;
   Value Index(const Value& key) const override;
+  void SetIndex(const Value& key, const Value& to) override;
   bool Contains(const Value& key) const override;
   int64_t Length() const override;
   std::vector<Value> Items() const override;
