@@ -15,13 +15,22 @@ namespace {
 
 class PlanPrinter final : public Observer {
  public:
-  void OnPlan(const Plan& plan, const Structure&) override {
+  // Knows the program that runs; it must be set before the run.
+  void set_interpreter(const Interpreter& interpreter) {
+    interpreter_ = &interpreter;
+  }
+
+  void OnPlan(const Plan& plan, const Structure& structure) override {
+    const auto where = [&](const Step& step) {
+      return interpreter_->Where(structure.items[step.node].node->location());
+    };
     fmt::print("{}plan {}: {}", plans_ == 0 ? "" : "\n", plans_ + 1,
-               PrintPlan(plan));
+               PrintPlan(plan, where));
     ++plans_;
   }
 
  private:
+  const Interpreter* interpreter_ = nullptr;
   int plans_ = 0;
 };
 
@@ -32,6 +41,7 @@ int RunPlan(const ProgramOptions& options, const ProgramWords& words) {
   run.tensors.observer = &printer;
   Output nowhere([](std::string_view) {});
   Interpreter interpreter(std::move(run), nowhere);
+  printer.set_interpreter(interpreter);
   return interpreter.RunFile(words.file);
 }
 
@@ -44,7 +54,7 @@ void AddPlanCommand(CLI::App& app, CommandLine& line) {
   command->footer(
       "Runs the program with its output off and prints each new plan: its "
       "steps with the\noperations fused into them, what they read and write, "
-      "bytes and flops.");
+      "bytes, flops and the place in\nthe program.");
   AddProgramOptions(*command, line.program);
   StopAtFile(*command);
   command->callback([command, &line] {

@@ -239,9 +239,9 @@ void Executor::RunAll(std::span<Node* const> wanted,
                    &counts});
         },
         [&] {
-          return fmt::format("in {} at {}", Info(node.op()).name,
-                             observer_ ? observer_->Describe(node.location())
-                                       : "");
+          // Not the operation's name: the program may have said another.
+          return "computed at " +
+                 (observer_ ? observer_->Describe(node.location()) : "");
         });
     const bool lost = counts.overflowed || counts.flushed || counts.nan;
     if (lost && observer_) observer_->OnDecode(node, counts);

@@ -384,7 +384,7 @@ TEST_F(ExecutorTest, FindsTheFirstOperationThatIsNotFinite) {
     EXPECT_EQ(error.text(),
               "elementwise operations made 1 inf and 0 NaN of 2 values out of "
               "finite operands");
-    EXPECT_EQ(error.notes(), std::vector<std::string>{"in mul at here"});
+    EXPECT_EQ(error.notes(), std::vector<std::string>{"computed at here"});
   }
 }
 

@@ -104,7 +104,8 @@ std::string FormatBytes(double bytes) {
   return fmt::format("{:.{}f} {}", bytes, bytes < 99.5 ? 1 : 0, kUnits[unit]);
 }
 
-std::string PrintPlan(const Plan& plan) {
+std::string PrintPlan(const Plan& plan,
+                      const std::function<std::string(const Step&)>& where) {
   std::string text;
   StepCost total;
   for (size_t i = 0; i < plan.steps.size(); ++i) {
@@ -112,10 +113,11 @@ std::string PrintPlan(const Plan& plan) {
     const StepCost cost = CostOf(plan, step);
     total.bytes += cost.bytes;
     total.flops += cost.flops;
-    text += fmt::format("{:>4}  {} = {}({})  {}, {} flop{}\n", i + 1,
+    text += fmt::format("{:>4}  {} = {}({})  {}, {} flop{}, {}\n", i + 1,
                         DescribeOutputs(plan, step), NameOf(step),
                         DescribeInputs(step), FormatBytes(cost.bytes),
-                        cost.flops, step.donor >= 0 ? ", in place" : "");
+                        cost.flops, step.donor >= 0 ? ", in place" : "",
+                        where(step));
   }
   return fmt::format("{} step{}, {} result{}, {} moved, {} flop\n",
                      plan.steps.size(), plan.steps.size() == 1 ? "" : "s",

@@ -1,6 +1,7 @@
 // Plans as text, and what a step costs: for `tl plan` and `tl run --profile`.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "exec/plan.h"
@@ -19,7 +20,9 @@ std::string NameOf(const Step& step);
 
 // One line per step:
 //   1  matmul: add, relu   float16[450, 32] = float16[450, 64], ...   58 KB ...
-std::string PrintPlan(const Plan& plan);
+// ending in what `where` says about the place in the program that asks for it.
+std::string PrintPlan(const Plan& plan,
+                      const std::function<std::string(const Step&)>& where);
 
 // "1.5 MB": decimal units, as disks and bandwidths are quoted.
 std::string FormatBytes(double bytes);

@@ -17,11 +17,12 @@ TEST(PlanPrint, ShowsStepsFusionBytesAndOperations) {
   TensorRef y = MatrixProduct(builder, x, SwapAxes(builder, w, 0, 1));
   y = Unary(builder, OpId::Relu, Binary(builder, OpId::Add, y, b));
   Node* wanted[] = {AsNode(y).get()};
-  EXPECT_EQ(PrintPlan(MakePlan(CollectStructure(wanted, {}))),
+  const auto where = [](const Step&) { return "mlp.tl:7:12"; };
+  EXPECT_EQ(PrintPlan(MakePlan(CollectStructure(wanted, {})), where),
             "1 step, 1 result, 116 B moved, 160 flop\n"
             "   1  %0 float16[8, 2] = matmul: add, relu(leaf0 float16[8, 4], "
             "leaf1 float16[4, 2] strided, leaf2 float16[8, 2] strided)  116 B, "
-            "160 flop\n");
+            "160 flop, mlp.tl:7:12\n");
 }
 
 TEST(PlanPrint, GivesBytesThreeDigits) {

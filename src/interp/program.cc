@@ -176,6 +176,10 @@ std::vector<std::string> Interpreter::Names() const {
   return names;
 }
 
+std::string Interpreter::Where(Location location) const {
+  return runtime_->Describe(location);
+}
+
 const Value* Interpreter::FindValue(const std::string& variable) const {
   const auto slot = names_.globals.find(variable);
   return slot == names_.globals.end() ? nullptr : vm_->FindGlobal(slot->second);

@@ -66,6 +66,9 @@ class Interpreter {
   };
   Entry RunEntry(std::string text);
 
+  // "mlp.tl:7:12": where a computation stands in the program.
+  std::string Where(Location location) const;
+
   // What a session's names mean, for completion.
   std::vector<std::string> Names() const;
   std::optional<MemberOwner> KindOf(const std::string& variable) const;

@@ -46,13 +46,14 @@ class TensorRuntime final : private Observer {
     decode_listener_ = std::move(listener);
   }
 
+  std::string Describe(Location location) override;  // "mlp.tl:7:12"
+
  private:
   std::vector<NodePtr> HeldNodes() const;
   void OnPlan(const Plan& plan, const Structure& structure) override;
   bool wants_steps() const override;
   void OnStep(const Plan& plan, const Step& step, double seconds) override;
   void OnDecode(const Node& conversion, const DecodeCounts& counts) override;
-  std::string Describe(Location location) override;
 
   const Sources& sources_;
   Observer* observer_;
