@@ -306,6 +306,10 @@ void Checker::ReportUnknown(Span span, std::string_view what,
   std::string nearest = NearestName(name, VisibleNames());
   if (nearest.empty()) nearest = NearestName(name, BuiltinNames());
   if (!nearest.empty()) hint = fmt::format("did you mean '{}'?", nearest);
+  if (std::find(local_functions_.begin(), local_functions_.end(), name) !=
+      local_functions_.end()) {
+    hint = "inside a block a function stands before its use";
+  }
   if (ended_.contains(std::string(name))) {
     hint = fmt::format(
         "'{}' was declared inside a block that has ended; declare it before "

@@ -224,6 +224,8 @@ class Checker {
   std::vector<Variable> variables_;
   std::unordered_map<std::string, std::vector<size_t>> by_name_;
   std::unordered_set<std::string> ended_;  // names of blocks that ended
+  // Of the blocks around the statement, also those further down.
+  std::vector<std::string_view> local_functions_;
   std::vector<FunctionScope> functions_;
   int loops_ = 0;  // around the statement, outside of functions
   int next_dim_scope_ = 0;

@@ -51,6 +51,11 @@ StaticType Checker::CheckBlock(const StmtBlock& block, BlockUse use) {
 StaticType Checker::CheckStatements(const std::vector<StmtPtr>& statements,
                                     BlockUse use) {
   CheckFunctionNames(statements);
+  size_t outer_functions = local_functions_.size();
+  for (const StmtPtr& stmt : statements) {
+    const auto* function = FindAs<FunctionStmt>(*stmt);
+    if (function) local_functions_.push_back(function->function.name);
+  }
   StaticType value = StaticType::Of(Kind::kNone);
   for (const StmtPtr& stmt : statements) {
     const auto* last = FindAs<ExprStmt>(*stmt);
@@ -67,6 +72,7 @@ StaticType Checker::CheckStatements(const std::vector<StmtPtr>& statements,
       value = Check(*last->value);
     }
   }
+  local_functions_.resize(outer_functions);
   return value;
 }
 

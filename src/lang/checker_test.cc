@@ -68,6 +68,14 @@ std::string Messages(std::string_view text) {
   return messages;
 }
 
+TEST(Checker, SaysThatALocalFunctionComesTooLate) {
+  EXPECT_EQ(Faults("fn f() {\n  let a = g()\n  fn g() { 1 }\n  a\n}"),
+            "t.tl:2:11: error: unknown function 'g'\n"
+            "    let a = g()\n"
+            "            ^\n"
+            "  hint: inside a block a function stands before its use\n");
+}
+
 TEST(Checker, FindsUnknownNames) {
   EXPECT_EQ(Faults("let weights = [1.0]\nprint(wieghts)"),
             "t.tl:2:7: error: unknown name 'wieghts'\n"

@@ -37,7 +37,13 @@ ExprPtr Parser::Constant() {
     return constant;
   }
   if (At(TokenKind::kNone)) return Make<NoneExpr>(Take().span);
-  Unexpected("an expression");
+  bool compound = (Previous().kind == TokenKind::kPercent ||
+                   Previous().kind == TokenKind::kStarStar) &&
+                  At(TokenKind::kAssign);
+  Unexpected("an expression",
+             compound ? fmt::format("there is no '{0}='; write 'x = x {0} y'",
+                                    TextOf(Previous()))
+                      : "");
 }
 
 ExprPtr Parser::Parenthesised() {
@@ -71,7 +77,12 @@ ExprPtr Parser::Name() {
                       Ahead(3).kind == TokenKind::kGreater;
   if (typed_tensor) return TypedTensor();
   Token name = Take();
-  if (!At(TokenKind::kColonColon)) {
+  // `x[a::c]` is a slice, `x[IntVec::new()]` a call.
+  bool in_index = !open_.empty() &&
+                  open_.back().token.kind == TokenKind::kLeftBracket;
+  bool step = in_index && !(Ahead(1).kind == TokenKind::kName &&
+                            Ahead(2).kind == TokenKind::kLeftParen);
+  if (!At(TokenKind::kColonColon) || step) {
     auto node = Make<NameExpr>(name.span);
     node->name = TextOf(name);
     return node;

@@ -198,6 +198,14 @@ TEST(Parser, ReportsEveryFaultyStatement) {
             "       ^\n");
 }
 
+TEST(Parser, SaysHowAMissingCompoundAssignmentIsWritten) {
+  EXPECT_EQ(Faults("v %= 3"),
+            "t.tl:1:4: error: unexpected '='; expected an expression\n"
+            "  v %= 3\n"
+            "     ^\n"
+            "  hint: there is no '%='; write 'x = x % y'\n");
+}
+
 TEST(Parser, GoesOnAfterAFaultInsideBrackets) {
   EXPECT_EQ(Messages("f(a b,\n  c)\ng(\nlet x = 1 1"),
             "unexpected 'b'; expected ',' or ')'\n"
