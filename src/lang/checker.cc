@@ -205,28 +205,22 @@ StaticType Checker::TypeInside(const ParamDecl& parameter, int dim_scope) {
       });
     case TypeKind::kInt:
       return StaticType::Int(Dim::Named(parameter.name, dim_scope));
-    case TypeKind::kFloat:
-      return StaticType::Float();
-    case TypeKind::kBool:
-      return StaticType::Bool();
-    case TypeKind::kString:
-      return StaticType::Of(StaticType::Kind::kString);
-    case TypeKind::kMap:
-      return StaticType::Of(StaticType::Kind::kMap);
-    case TypeKind::kModel:
-      return StaticType::Of(StaticType::Kind::kModel);
-    case TypeKind::kCache:
-      return StaticType::Of(StaticType::Kind::kCache);
-    case TypeKind::kFunction:
-      return StaticType::Of(StaticType::Kind::kFunction);
-    case TypeKind::kAny:
     case TypeKind::kTensor:  // a number or a list may be given for it
     case TypeKind::kList:    // and a tensor for this
+      return {};
+    case TypeKind::kAny:
+    case TypeKind::kFloat:
+    case TypeKind::kBool:
+    case TypeKind::kString:
+    case TypeKind::kMap:
+    case TypeKind::kModel:
+    case TypeKind::kCache:
     case TypeKind::kTokenizer:
+    case TypeKind::kFunction:
     case TypeKind::kVoid:
       break;
   }
-  return {};
+  return OfType(parameter.type.kind);
 }
 
 // A function that says what it gives must give something.

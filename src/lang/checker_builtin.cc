@@ -8,39 +8,6 @@ namespace {
 
 using Kind = StaticType::Kind;
 
-StaticType OfResult(TypeKind result) {
-  switch (result) {
-    case TypeKind::kAny:
-      return {};
-    case TypeKind::kElementTensor:
-    case TypeKind::kTensor:
-      return StaticType::Tensor(nullptr);
-    case TypeKind::kInt:
-      return StaticType::Int(Dim::Unknown());
-    case TypeKind::kFloat:
-      return StaticType::Float();
-    case TypeKind::kBool:
-      return StaticType::Bool();
-    case TypeKind::kString:
-      return StaticType::Of(Kind::kString);
-    case TypeKind::kList:
-      return StaticType::Of(Kind::kList);
-    case TypeKind::kMap:
-      return StaticType::Of(Kind::kMap);
-    case TypeKind::kModel:
-      return StaticType::Of(Kind::kModel);
-    case TypeKind::kCache:
-      return StaticType::Of(Kind::kCache);
-    case TypeKind::kTokenizer:
-      return StaticType::Of(Kind::kTokenizer);
-    case TypeKind::kFunction:
-      return StaticType::Of(Kind::kFunction);
-    case TypeKind::kVoid:
-      return StaticType::Of(Kind::kNone);
-  }
-  return {};
-}
-
 std::optional<DType> TypeNamed(const StaticType& value) {
   for (DType dtype : {DType::F16, DType::F32, DType::I32}) {
     if (value.text && LanguageName(dtype) == *value.text) return dtype;
@@ -85,7 +52,7 @@ StaticType Checker::CallBuiltin(BuiltinId builtin, Span span,
   const Signature& signature = SignatureOf(builtin);
   std::optional<ArgumentBinding> binding = BindArguments(signature, span, args);
   if (!binding || !CheckKinds(signature, *binding, args)) {
-    return OfResult(signature.result);
+    return OfType(signature.result);
   }
   auto given = [&](size_t i) {
     int at = binding->arguments[i];
@@ -118,7 +85,7 @@ StaticType Checker::CallBuiltin(BuiltinId builtin, Span span,
                        optional ? Absence::kNone : Absence::kFault);
   }
   if (builtin == BuiltinId::Remove) NoteModelChange(given(0), nullptr);
-  return OfResult(signature.result);
+  return OfType(signature.result);
 }
 
 }  // namespace tl

@@ -308,45 +308,18 @@ std::optional<Dim> Checker::DimOf(const DimExpr& dim,
 StaticType Checker::ResultOf(const FunctionDecl& function,
                              const DimBinding& dims) {
   const TypeExpr& type = function.result;
-  switch (type.kind) {
-    case TypeKind::kElementTensor: {
-      if (type.leading_any || type.dims.size() > kMaxRank) {
-        return StaticType::Tensor(nullptr);
-      }
-      Shape shape;
-      for (const DimExpr& dim : type.dims) {
-        shape.Append(DimOf(dim, dims).value_or(Dim::Unknown()));
-      }
-      return StaticType::Tensor(
-          MakeRef<TensorValue>(TensorType{StorageOf(type.element), shape}));
-    }
-    case TypeKind::kInt:
-      return StaticType::Int(Dim::Unknown());
-    case TypeKind::kFloat:
-      return StaticType::Float();
-    case TypeKind::kBool:
-      return StaticType::Bool();
-    case TypeKind::kString:
-      return StaticType::Of(Kind::kString);
-    case TypeKind::kList:
-      return StaticType::Of(Kind::kList);
-    case TypeKind::kMap:
-      return StaticType::Of(Kind::kMap);
-    case TypeKind::kModel:
-      return StaticType::Of(Kind::kModel);
-    case TypeKind::kCache:
-      return StaticType::Of(Kind::kCache);
-    case TypeKind::kTokenizer:
-      return StaticType::Of(Kind::kTokenizer);
-    case TypeKind::kFunction:
-      return StaticType::Of(Kind::kFunction);
-    case TypeKind::kVoid:
-      return StaticType::Of(Kind::kNone);
-    case TypeKind::kAny:
-    case TypeKind::kTensor:
-      break;
+  // Of `Tensor`: a number is one, too.
+  if (type.kind == TypeKind::kTensor) return {};
+  if (type.kind != TypeKind::kElementTensor || type.leading_any ||
+      type.dims.size() > kMaxRank) {
+    return OfType(type.kind);
   }
-  return {};
+  Shape shape;
+  for (const DimExpr& dim : type.dims) {
+    shape.Append(DimOf(dim, dims).value_or(Dim::Unknown()));
+  }
+  return StaticType::Tensor(
+      MakeRef<TensorValue>(TensorType{StorageOf(type.element), shape}));
 }
 
 }  // namespace tl

@@ -129,6 +129,39 @@ StaticType Join(const StaticType& a, const StaticType& b) {
   return both;
 }
 
+StaticType OfType(TypeKind type) {
+  switch (type) {
+    case TypeKind::kAny:
+      return {};
+    case TypeKind::kElementTensor:
+    case TypeKind::kTensor:
+      return StaticType::Tensor(nullptr);
+    case TypeKind::kInt:
+      return StaticType::Int(Dim::Unknown());
+    case TypeKind::kFloat:
+      return StaticType::Float();
+    case TypeKind::kBool:
+      return StaticType::Bool();
+    case TypeKind::kString:
+      return StaticType::Of(StaticType::Kind::kString);
+    case TypeKind::kList:
+      return StaticType::Of(StaticType::Kind::kList);
+    case TypeKind::kMap:
+      return StaticType::Of(StaticType::Kind::kMap);
+    case TypeKind::kModel:
+      return StaticType::Of(StaticType::Kind::kModel);
+    case TypeKind::kCache:
+      return StaticType::Of(StaticType::Kind::kCache);
+    case TypeKind::kTokenizer:
+      return StaticType::Of(StaticType::Kind::kTokenizer);
+    case TypeKind::kFunction:
+      return StaticType::Of(StaticType::Kind::kFunction);
+    case TypeKind::kVoid:
+      return StaticType::Of(StaticType::Kind::kNone);
+  }
+  return {};
+}
+
 DType StorageOf(ElementType element) {
   switch (element) {
     case ElementType::kFloat16:

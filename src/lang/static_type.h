@@ -74,6 +74,8 @@ struct StaticType {
 StaticType Join(const StaticType& a, const StaticType& b);
 
 DType StorageOf(ElementType element);
+// What is certain of a value of a declared type.
+StaticType OfType(TypeKind type);
 
 // "an int", "a list": what a parameter of this type expects.
 std::string Described(TypeKind type);
