@@ -14,6 +14,7 @@ _tl() {
   case $prev in
     --device) COMPREPLY=($(compgen -W "cpu gpu" -- "$cur")); return ;;
     --threads | --seed | --filter | --shard-size | -e | --eval) return ;;
+    --layout) COMPREPLY=($(compgen -W "hf gguf" -- "$cur")); return ;;
     --type) COMPREPLY=($(compgen -W "$types" -- "$cur")); return ;;
   esac
 
@@ -21,7 +22,8 @@ _tl() {
   local command="" i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --threads | --device | --seed | --type | --shard-size | -e | --eval)
+      --threads | --device | --seed | --type | --layout | --shard-size | -e | \
+        --eval)
         ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
@@ -34,7 +36,7 @@ _tl() {
     run) options+=" --profile $program" ;;
     test | repl | plan) options+=" $program" ;;
     info) options+=" --json --filter --stats --sha256 --check" ;;
-    convert) options+=" --type --shard-size --threads" ;;
+    convert) options+=" --type --layout --shard-size --threads" ;;
     fmt) options+=" --check" ;;
   esac
 

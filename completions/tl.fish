@@ -41,6 +41,8 @@ complete -c tl -n '__fish_seen_subcommand_from convert' -l type -x \
       q4_k_s q4_k_m q5_k_s q5_k_m q6_k iq4_nl iq4_xs tq1_0 tq2_0 mxfp4 nvfp4
       q1_0 q2_0' \
   -d 'What the weights become'
+complete -c tl -n '__fish_seen_subcommand_from convert' -l layout -x \
+  -a 'hf gguf' -d 'Names and order of rows'
 complete -c tl -n '__fish_seen_subcommand_from convert' -l shard-size -x \
   -d 'Several files of at most this size'
 complete -c tl -n '__fish_seen_subcommand_from convert' -l threads -x \

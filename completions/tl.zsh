@@ -58,6 +58,7 @@ _tl() {
                '--check[validate everything]' '1:model:_files' ;;
         convert) _arguments '(- *)'{-h,--help}'[show help]' \
                "--type[what the weights become]:type:($types)" \
+               '--layout[names and order of rows]:layout:(hf gguf)' \
                '--shard-size[several files of at most this size]:size' \
                '--threads[threads to work with]:number' \
                '1:model:_files' '2:file to write:_files' ;;

@@ -23,6 +23,7 @@ struct ConvertOptions {
   std::string in;
   std::string out;
   SaveOptions save;
+  std::string layout;
   std::string shard_size;
   int threads = 0;
 };
@@ -70,7 +71,9 @@ int RunConvert(const ConvertOptions& options) {
   for (const std::string& note : model.notes()) {
     PrintDiagnostics(fmt::format("note: {}\n", note));
   }
-  SaveShards(model, options.out, options.save, shard_bytes);
+  SaveOptions save = options.save;
+  save.layout = LayoutByName(options.layout);
+  SaveShards(model, options.out, save, shard_bytes);
   return 0;
 }
 
@@ -92,6 +95,13 @@ void AddConvertCommand(CLI::App& app, CommandLine& line) {
       ->add_option("--type", options->save.type,
                    "What the weights become, as in q4_k_m")
       ->type_name("TYPE");
+  command
+      ->add_option("--layout", options->layout,
+                   "Names and order of rows: hf, as transformers has them, or "
+                   "gguf (default: gguf when a model of transformers is "
+                   "written as .gguf)")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"hf", "gguf"}).description(""));
   command
       ->add_option("--shard-size", options->shard_size,
                    "Write several files of at most this size, as in 5GB")

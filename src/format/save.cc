@@ -18,6 +18,10 @@
 namespace tl {
 namespace {
 
+constexpr int64_t kMaxCompanion = 256 << 20;  // a tokenizer has 20 MB
+
+using Companions = std::vector<std::pair<std::string, std::string>>;
+
 // One file of a model.
 struct Part {
   std::string path;
@@ -173,8 +177,29 @@ std::vector<Part> MakeParts(OutputModel output, const std::string& path,
   return parts;
 }
 
+// Texts beside the model. One that is there already belongs to another model,
+// unless it is the same.
+void WriteCompanions(const Companions& companions, const std::string& path,
+                     FileSet& files) {
+  const std::filesystem::path folder =
+      std::filesystem::path(path).parent_path();
+  for (const auto& [name, text] : companions) {
+    const std::string target = (folder / name).string();
+    std::error_code ignored;
+    if (std::filesystem::exists(target, ignored)) {
+      if (ReadTextFile(target, kMaxCompanion) == text) continue;
+      Fail(ErrorKind::kInput,
+           "{}: is there already; write the model into a folder of its own",
+           target);
+    }
+    files.Open(target, static_cast<int64_t>(text.size()))
+        .Write(std::as_bytes(std::span(text)));
+  }
+}
+
 void WriteParts(const Model& model, const std::vector<Part>& parts,
-                const std::string& path, FileFormat format) {
+                const Companions& companions, const std::string& path,
+                FileFormat format) {
   int64_t left = 0, work = 0;
   for (const Part& part : parts) {
     left += FileBytes(part, format);
@@ -182,6 +207,7 @@ void WriteParts(const Model& model, const std::vector<Part>& parts,
   }
   Progress progress("saving " + path, work);
   FileSet files;
+  WriteCompanions(companions, path, files);
   for (const Part& part : parts) {
     // The first asks for room for all of them.
     ReplaceFile& out = files.Open(part.path, left);
@@ -208,9 +234,11 @@ void SaveModel(const Model& model, const std::string& path,
 void SaveShards(const Model& model, const std::string& path,
                 const SaveOptions& options, int64_t shard_bytes) {
   const FileFormat format = FormatByName(path);
+  OutputModel output = PlanSave(model, format, options);
+  const Companions companions = std::move(output.companions);
   const std::vector<Part> parts =
-      MakeParts(PlanSave(model, format, options), path, format, shard_bytes);
-  WriteParts(model, parts, path, format);
+      MakeParts(std::move(output), path, format, shard_bytes);
+  WriteParts(model, parts, companions, path, format);
 }
 
 }  // namespace tl

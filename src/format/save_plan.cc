@@ -8,6 +8,8 @@
 #include "format/companion.h"
 #include "format/config.h"
 #include "format/file_type.h"
+#include "format/hf_metadata.h"
+#include "format/hf_names.h"
 #include "format/quantize.h"
 
 namespace tl {
@@ -85,6 +87,7 @@ class Planner {
  public:
   Planner(const Model& model, FileFormat format, const SaveOptions& options)
       : model_(model), format_(format), facts_(FactsOf(model)) {
+    ChooseDirection(options.layout);
     if (options.type.empty()) return;
     type_ = &FindFileType(options.type);
     if (format == FileFormat::kSafeTensors && IsPacked(type_->base)) {
@@ -96,15 +99,114 @@ class Planner {
 
   OutputModel Run() const {
     OutputModel output;
-    for (const TensorEntry& entry : model_.tensors()) {
-      output.tensors.push_back(Plan(entry));
-    }
     output.metadata = model_.metadata();
+    for (const TensorEntry& entry : model_.tensors()) {
+      OutputTensor tensor = Plan(entry);
+      if (Place(tensor)) output.tensors.push_back(std::move(tensor));
+    }
+    if (direction_ == Direction::kToGguf) {
+      output.metadata = MakeGgufMetadata(model_, *family_);
+      AddRopeFactors(output);
+    }
+    if (direction_ == Direction::kToHuggingFace) {
+      output.companions = MakeHuggingFaceFiles(model_, *family_);
+      // They are those files now.
+      output.metadata.Remove(kConfigKey);
+      output.metadata.Remove(kTokenizerKey);
+    }
     AdaptMetadata(output);
     return output;
   }
 
  private:
+  enum class Direction { kStay, kToGguf, kToHuggingFace };
+
+  // Which way the model goes, from what it looks like.
+  void ChooseDirection(NameLayout layout) {
+    const bool is_gguf = model_.Find("token_embd.weight") != nullptr;
+    const bool is_hf = model_.Find("model.embed_tokens.weight") != nullptr;
+    const bool usual = layout == NameLayout::kUsual &&
+                       format_ == FileFormat::kGguf && is_hf &&
+                       model_.ConfigJson().has_value();
+    if (layout == NameLayout::kGguf || usual) {
+      if (is_gguf) return;
+      direction_ = Direction::kToGguf;
+      family_ = &HuggingFaceFamily(model_);
+    } else if (layout == NameLayout::kHuggingFace && !is_hf) {
+      direction_ = Direction::kToHuggingFace;
+      family_ = &GgufFamily();
+    }
+  }
+
+  const Family& GgufFamily() const {
+    const auto arch = model_.metadata().Text("general.architecture");
+    const Family* family = arch ? FamilyOfArchitecture(*arch) : nullptr;
+    if (family == nullptr) {
+      Fail(ErrorKind::kInput,
+           "{}: the layout of '{}' in Hugging Face's models is not known here, "
+           "only of {}",
+           model_.Label(), arch.value_or(""), FamilyNames());
+    }
+    return *family;
+  }
+
+  // Gives the tensor its name and the order of its rows. False for one that
+  // the other layout does without.
+  bool Place(OutputTensor& tensor) const {
+    if (direction_ == Direction::kStay) return true;
+    const bool to_gguf = direction_ == Direction::kToGguf;
+    const bool computed = to_gguf ? tensor.name.ends_with("rotary_emb.inv_freq")
+                                  : tensor.name == "rope_freqs.weight";
+    if (computed) return false;
+    auto renamed = to_gguf ? ToGgufName(*family_, tensor.name, facts_.heads,
+                                        facts_.kv_heads)
+                           : ToHuggingFaceName(*family_, tensor.name,
+                                               facts_.heads, facts_.kv_heads);
+    if (!renamed) {
+      Fail(ErrorKind::kInput,
+           "tensor {}: has no place in the {} layout of '{}'",
+           QuoteName(tensor.name), to_gguf ? "GGUF" : "Hugging Face",
+           family_->model_type);
+    }
+    tensor.name = std::move(renamed->name);
+    tensor.change = renamed->change;
+    if (!tensor.change.none()) CheckChange(tensor);
+    return true;
+  }
+
+  void CheckChange(const OutputTensor& tensor) const {
+    const int64_t heads = tensor.change.heads;
+    if (!tensor.source.dtype || !IsComputable(*tensor.source.dtype)) {
+      Fail(ErrorKind::kInput,
+           "tensor {}: {} cannot be brought into another "
+           "layout",
+           QuoteName(tensor.source.name), tensor.type_name());
+    }
+    const int64_t rows = tensor.shape.empty() ? 0 : tensor.shape[0];
+    if (heads < 0 || (heads > 0 && rows % (2 * heads) != 0)) {
+      Fail(ErrorKind::kInput, "tensor {}: {} rows are not {} heads of pairs",
+           QuoteName(tensor.source.name), rows, heads);
+    }
+    const bool paired = family_->paired_rows &&
+                        (tensor.name.find("attn_q.") != std::string::npos ||
+                         tensor.name.find("q_proj.") != std::string::npos);
+    if (paired && heads == 0) {
+      Fail(ErrorKind::kInput, "{}: does not say how many heads it has",
+           model_.Label());
+    }
+  }
+
+  void AddRopeFactors(OutputModel& output) const {
+    const std::optional<std::vector<float>> factors = RopeFactors(model_);
+    if (!factors) return;
+    Model made;
+    Tensor tensor =
+        MakeTensor(DType::F32, {static_cast<int64_t>(factors->size())});
+    std::copy(factors->begin(), factors->end(), tensor.as<float>());
+    made.Set("rope_freqs.weight", std::move(tensor));
+    output.tensors.push_back(Unchanged(made.Get("rope_freqs.weight")));
+  }
+
   OutputTensor Plan(const TensorEntry& entry) const {
     OutputTensor tensor = Unchanged(entry);
     const std::optional<DType> to = Target(entry);
@@ -118,6 +220,11 @@ class Planner {
   // Nothing where the stored bytes stay.
   std::optional<DType> Target(const TensorEntry& entry) const {
     const bool numbers = entry.dtype && IsComputable(*entry.dtype);
+    // Where GGUF has a layout, vectors are F32 in it.
+    if (type_ == nullptr && direction_ == Direction::kToGguf && numbers &&
+        entry.shape.size() < 2) {
+      return DType::F32;
+    }
     if (type_ == nullptr) {
       const bool decode = format_ == FileFormat::kSafeTensors && numbers &&
                           IsPacked(*entry.dtype);
@@ -186,6 +293,8 @@ class Planner {
   const FileFormat format_;
   const MixFacts facts_;
   const FileType* type_ = nullptr;
+  Direction direction_ = Direction::kStay;
+  const Family* family_ = nullptr;  // where the direction is not kStay
 };
 
 }  // namespace
@@ -196,6 +305,14 @@ FileFormat FormatByName(const std::string& path) {
   }
   Fail(ErrorKind::kInput,
        "{}: the ending says what to write: .safetensors or .gguf", path);
+}
+
+NameLayout LayoutByName(std::string_view name) {
+  if (name.empty()) return NameLayout::kUsual;
+  if (name == "hf") return NameLayout::kHuggingFace;
+  if (name == "gguf") return NameLayout::kGguf;
+  Fail(ErrorKind::kInput, "there is no layout '{}'; known are hf and gguf",
+       name);
 }
 
 OutputModel PlanSave(const Model& model, FileFormat format,

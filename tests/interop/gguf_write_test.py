@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """GGUF files that TensorLogic writes, read by the `gguf` package."""
 
+import json
 import os
 import pathlib
 import re
@@ -50,7 +51,7 @@ def bits(array):
     return np.ascontiguousarray(array).view(np.uint8).ravel()
 
 
-class Writing(unittest.TestCase):
+class Files(unittest.TestCase):
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
@@ -67,6 +68,8 @@ class Writing(unittest.TestCase):
     def read(self, name):
         return {t.name: t for t in gguf.GGUFReader(self.folder / name).tensors}
 
+
+class Writing(Files):
     def test_the_bytes_are_those_of_the_package(self):
         x = numbers(self.rng, 40, 512)
         save_file({"x": x}, self.folder / "x.safetensors")
@@ -242,6 +245,184 @@ class Writing(unittest.TestCase):
             if child.wait() == 0:
                 (self.folder / "x.gguf").unlink()
             self.assertEqual(os.listdir(self.folder), ["x.safetensors"])
+
+
+def pairs(rows, heads):
+    """What llama.cpp's conversion does to the rows of q and k."""
+    parts = rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:])
+    return parts.swapaxes(1, 2).reshape(rows.shape)
+
+
+def llama(rng, heads=4, kv_heads=2, dim=64, inside=96, vocabulary=300, layers=2):
+    head = dim // heads
+    layer = {"input_layernorm": (dim,), "post_attention_layernorm": (dim,),
+             "self_attn.q_proj": (heads * head, dim),
+             "self_attn.k_proj": (kv_heads * head, dim),
+             "self_attn.v_proj": (kv_heads * head, dim),
+             "self_attn.o_proj": (dim, heads * head), "mlp.gate_proj": (inside, dim),
+             "mlp.up_proj": (inside, dim), "mlp.down_proj": (dim, inside)}
+    shapes = {"model.embed_tokens.weight": (vocabulary, dim),
+              "model.norm.weight": (dim,), "lm_head.weight": (vocabulary, dim)}
+    for i in range(layers):
+        shapes |= {f"model.layers.{i}.{name}.weight": shape
+                   for name, shape in layer.items()}
+    config = {"model_type": "llama", "num_hidden_layers": layers, "hidden_size": dim,
+              "intermediate_size": inside, "num_attention_heads": heads,
+              "num_key_value_heads": kv_heads, "vocab_size": vocabulary,
+              "max_position_embeddings": 128, "rms_norm_eps": 1e-5,
+              "rope_theta": 5000.0, "tie_word_embeddings": False}
+    tensors = {name: rng.standard_normal(shape).astype(np.float16)
+               for name, shape in shapes.items()}
+    return tensors, config
+
+
+class HuggingFace(Files):
+    def make(self, **changes):
+        self.tensors, self.config = llama(self.rng)
+        self.config |= changes
+        self.source = self.folder / "hf"
+        self.source.mkdir()
+        save_file(self.tensors, self.source / "model.safetensors",
+                  metadata={"format": "pt"})
+        (self.source / "config.json").write_text(json.dumps(self.config))
+
+    def test_a_llama_goes_there_and_back(self):
+        self.make()
+        self.tl("convert", "hf", "m.gguf")
+        found = self.read("m.gguf")
+        q = self.tensors["model.layers.1.self_attn.q_proj.weight"]
+        k = self.tensors["model.layers.1.self_attn.k_proj.weight"]
+        np.testing.assert_array_equal(found["blk.1.attn_q.weight"].data, pairs(q, 4))
+        np.testing.assert_array_equal(found["blk.1.attn_k.weight"].data, pairs(k, 2))
+        np.testing.assert_array_equal(
+            found["blk.0.ffn_norm.weight"].data,
+            self.tensors["model.layers.0.post_attention_layernorm.weight"]
+            .astype(np.float32))
+        fields = gguf.GGUFReader(self.folder / "m.gguf").fields
+        for key, value in {"general.architecture": "llama", "llama.block_count": 2,
+                           "llama.attention.head_count": 4,
+                           "llama.attention.head_count_kv": 2,
+                           "llama.rope.freq_base": 5000.0,
+                           "llama.rope.dimension_count": 16}.items():
+            self.assertEqual(fields[key].contents(), value, key)
+        (self.folder / "back").mkdir()
+        self.tl("convert", "m.gguf", "back/model.safetensors", "--layout", "hf")
+        back = load_file(self.folder / "back" / "model.safetensors")
+        self.assertEqual(set(back), set(self.tensors))
+        for name, values in self.tensors.items():
+            np.testing.assert_array_equal(back[name], values.astype(back[name].dtype))
+        self.assertEqual(json.loads((self.folder / "back" / "config.json").read_text()),
+                         self.config)
+
+    def test_packed_weights_are_those_of_the_permuted_rows(self):
+        self.make()
+        self.tl("convert", "hf", "m.gguf", "--type", "q8_0")
+        q = self.tensors["model.layers.0.self_attn.q_proj.weight"].astype(np.float32)
+        np.testing.assert_array_equal(
+            bits(self.read("m.gguf")["blk.0.attn_q.weight"].data),
+            bits(gguf.quants.quantize(pairs(q, 4), Type.Q8_0)))
+        (self.folder / "back").mkdir()
+        self.tl("convert", "m.gguf", "back/model.safetensors", "--layout", "hf",
+                "--type", "f32")
+        back = load_file(self.folder / "back" / "model.safetensors")
+        expected = gguf.quants.dequantize(gguf.quants.quantize(q, Type.Q8_0), Type.Q8_0)
+        np.testing.assert_array_equal(back["model.layers.0.self_attn.q_proj.weight"],
+                                      expected)
+
+    def test_frequencies_of_llama_3(self):
+        self.make(rope_scaling={"rope_type": "llama3", "factor": 8.0,
+                                "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                                "original_max_position_embeddings": 64})
+        self.tl("convert", "hf", "m.gguf")
+        found = self.read("m.gguf")["rope_freqs.weight"].data
+        self.assertEqual(found.shape, (8,))
+        expected = []
+        for i in range(0, 16, 2):
+            wave = 2 * np.pi * 5000.0 ** (i / 16)
+            if wave < 64 / 4:
+                expected.append(1)
+            elif wave > 64:
+                expected.append(8)
+            else:
+                smooth = (64 / wave - 1) / 3
+                expected.append(1 / ((1 - smooth) / 8 + smooth))
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+    def tokenizer(self, model, pre=None, normalizer=None):
+        from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
+        texts = ["the cat sat on the mat", "the dog ate the cat's hat"] * 8
+        tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True)
+                              if model == "llama" else models.BPE())
+        if model == "llama":
+            tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+            special = ["<unk>", "<s>", "</s>"] + [f"<0x{i:02X}>" for i in range(256)]
+            alphabet = []
+        else:
+            tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+            special = ["<s>", "</s>"]
+            alphabet = pre_tokenizers.ByteLevel.alphabet()
+        tokenizer.train_from_iterator(texts, trainers.BpeTrainer(
+            vocab_size=290, special_tokens=special, initial_alphabet=alphabet))
+        tokenizer.save(str(self.source / "tokenizer.json"))
+        (self.source / "tokenizer_config.json").write_text(json.dumps(
+            {"bos_token": "<s>", "eos_token": {"content": "</s>"},
+             "add_bos_token": True, "chat_template": "{{ messages }}"}))
+        return tokenizer
+
+    def test_tokenizers_travel_both_ways(self):
+        for model, name in (("llama", "llama"), ("bytes", "gpt2")):
+            with self.subTest(name):
+                if model != "llama":
+                    self.folder = self.folder / "second"
+                    self.folder.mkdir()
+                self.make()
+                tokenizer = self.tokenizer(model)
+                self.tl("convert", "hf", "m.gguf")
+                fields = gguf.GGUFReader(self.folder / "m.gguf").fields
+
+                def get(key):
+                    return fields[f"tokenizer.{key}"].contents()
+                self.assertEqual(get("ggml.model"), name)
+                tokens = get("ggml.tokens")
+                self.assertEqual(len(tokens), 300)  # as many as the matrix has rows
+                for token, number in tokenizer.get_vocab().items():
+                    self.assertEqual(tokens[number], token)
+                self.assertEqual(tokens[-1], "[PAD299]")
+                self.assertEqual(tokens[get("ggml.bos_token_id")], "<s>")
+                self.assertEqual(tokens[get("ggml.eos_token_id")], "</s>")
+                self.assertEqual(get("chat_template"), "{{ messages }}")
+                self.assertTrue(get("ggml.add_bos_token"))
+                types = get("ggml.token_type")
+                self.assertEqual(types[get("ggml.bos_token_id")], 3)
+                if name == "gpt2":
+                    self.assertEqual(get("ggml.pre"), "gpt-2")
+                    merges = json.loads(tokenizer.to_str())["model"]["merges"]
+                    self.assertEqual(get("ggml.merges"),
+                                     [m if isinstance(m, str) else " ".join(m)
+                                      for m in merges])
+                (self.folder / "back").mkdir()
+                self.tl("convert", "m.gguf", "back/model.safetensors", "--layout", "hf")
+                self.assertEqual((self.folder / "back" / "tokenizer.json").read_bytes(),
+                                 (self.source / "tokenizer.json").read_bytes())
+
+    def test_an_unknown_family_is_named(self):
+        self.make(model_type="rwkv")
+        done = self.tl("convert", "hf", "m.gguf", ok=False)
+        self.assertEqual(done.returncode, 66)
+        self.assertIn("the layout of 'rwkv' in GGUF is not known here, only of llama, "
+                      "mistral", done.stderr)
+        self.tl("convert", "hf", "m.gguf", "--layout", "hf")
+        self.assertIn("model.norm.weight", self.read("m.gguf"))
+
+    def test_config_json_of_another_model_stays(self):
+        self.make()
+        self.tl("convert", "hf", "m.gguf")
+        (self.folder / "config.json").write_text("{}")
+        done = self.tl("convert", "m.gguf", "model.safetensors", "--layout", "hf",
+                       ok=False)
+        self.assertEqual(done.returncode, 66)
+        self.assertIn("config.json: is there already", done.stderr)
+        self.assertFalse((self.folder / "model.safetensors").exists())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+// What GGUF wants to know of a language model, from the files that Hugging Face
+// keeps beside its weights: config.json, tokenizer.json, tokenizer_config.json
+// and chat_template.jinja. Both JSON files travel along as they are, so that
+// the way back gives the same files.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "format/hf_names.h"
+#include "format/model.h"
+
+namespace tl {
+
+inline constexpr char kConfigKey[] = "huggingface.config.json";
+inline constexpr char kTokenizerKey[] = "tokenizer.huggingface.json";
+
+// The family of a model in Hugging Face's layout; fails for one that is not
+// known here.
+const Family& HuggingFaceFamily(const Model& model);
+
+// general.*, {arch}.* and tokenizer.*, on top of what the model has already.
+// Fails for a tokenizer or a way of scaling positions that GGUF could only hold
+// wrongly.
+Metadata MakeGgufMetadata(const Model& model, const Family& family);
+
+// The factors by which Llama 3 stretches each frequency of its positions, as
+// GGUF stores them in rope_freqs.weight; nothing for models without.
+std::optional<std::vector<float>> RopeFactors(const Model& model);
+
+// config.json, and what there is of tokenizer.json and tokenizer_config.json,
+// by name.
+std::vector<std::pair<std::string, std::string>> MakeHuggingFaceFiles(
+    const Model& model, const Family& family);
+
+}  // namespace tl
