@@ -22,7 +22,8 @@ const std::string& Path(const Value& value, std::string_view what) {
 
 Value LoadModel(Vm& vm, std::span<Value> arguments) {
   return vm.models().Load(Path(arguments[0], "load_model: 'path'"),
-                          arguments[1], arguments[2].as_bool());
+                          arguments[1], arguments[2].as_bool(),
+                          arguments[3].as_string());
 }
 
 Value SaveModel(Vm& vm, std::span<Value> arguments) {

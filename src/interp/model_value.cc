@@ -132,9 +132,21 @@ TensorRef OpenModel::Scaled(const TensorEntry& entry,
   return dtype_ == DType::F32 ? result : Convert(result, dtype_, entry.name);
 }
 
+void OpenModel::Settle(std::string_view name) {
+  const auto found = changes_.find(std::string(name));
+  if (found == changes_.end()) return;
+  model_.Set(name, Changed(model_.Get(name), found->second));
+  changes_.erase(found);
+}
+
+void OpenModel::Settle() {
+  while (!changes_.empty()) Settle(std::string(changes_.begin()->first));
+}
+
 TensorRef OpenModel::Get(std::string_view name) {
   const auto known = tensors_.find(std::string(name));
   if (known != tensors_.end()) return known->second;
+  Settle(name);
   const TensorEntry& entry = model_.Get(name);
   const Companion companion = FindCompanion(model_, entry);
   if (companion.reading == Reading::kRefused) {
@@ -165,11 +177,13 @@ void OpenModel::Set(std::string_view name, const Value& value) {
          QuoteName(name));
   }
   model_.Set(name, runtime_.Evaluate(tensor));
+  changes_.erase(std::string(name));
   tensors_[std::string(name)] = tensor;
 }
 
 void OpenModel::Remove(std::string_view name) {
   model_.Remove(name);
+  changes_.erase(std::string(name));
   tensors_.erase(std::string(name));
 }
 
@@ -177,8 +191,10 @@ std::shared_ptr<OpenModel> OpenModel::Copy() const {
   Model copy(model_.path(), model_.format());
   for (const TensorEntry& entry : model_.tensors()) copy.Add(entry);
   copy.metadata() = model_.metadata();
-  auto open = std::make_shared<OpenModel>(std::move(copy), dtype_, runtime_,
-                                          on_conversion_);
+  copy.set_format_version(model_.format_version());
+  auto open =
+      std::make_shared<OpenModel>(HfLayout{std::move(copy), changes_}, dtype_,
+                                  runtime_, on_conversion_);
   open->tensors_ = tensors_;
   return open;
 }

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "format/companion.h"
+#include "format/hf_layout.h"
 #include "format/model.h"
 #include "graph/builder.h"
 #include "interp/tensors.h"
@@ -24,13 +25,16 @@ class OpenModel {
   using ConversionListener =
       std::function<void(const Node& conversion, const std::string& name)>;
 
-  OpenModel(Model model, DType dtype, TensorRuntime& runtime,
+  OpenModel(HfLayout layout, DType dtype, TensorRuntime& runtime,
             ConversionListener on_conversion)
-      : model_(std::move(model)),
+      : model_(std::move(layout.model)),
+        changes_(std::move(layout.changes)),
         dtype_(dtype),
         runtime_(runtime),
         on_conversion_(std::move(on_conversion)) {}
 
+  // Where it has another layout than its file, the bytes of some tensors are
+  // still those of the file until Settle().
   const Model& model() const { return model_; }
   DType dtype() const { return dtype_; }
 
@@ -39,14 +43,19 @@ class OpenModel {
   void Set(std::string_view name, const Value& tensor);
   void Remove(std::string_view name);
   std::shared_ptr<OpenModel> Copy() const;
+  // Makes all tensors what the layout says.
+  void Settle();
 
  private:
+  void Settle(std::string_view name);
   TensorRef Decode(const TensorEntry& entry, DType dtype);
   TensorRef Convert(const TensorRef& x, DType dtype, const std::string& name);
   TensorRef Scale(const Companion& companion);
   TensorRef Scaled(const TensorEntry& entry, const Companion& companion);
 
   Model model_;
+  // What the layout does to tensors that nobody has asked for yet.
+  std::unordered_map<std::string, RowChange> changes_;
   DType dtype_;
   TensorRuntime& runtime_;
   ConversionListener on_conversion_;

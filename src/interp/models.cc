@@ -1,6 +1,7 @@
 #include "interp/models.h"
 
 #include "base/error.h"
+#include "format/hf_layout.h"
 #include "format/load.h"
 #include "format/save.h"
 #include "interp/model_value.h"
@@ -24,6 +25,15 @@ DType ComputeType(const Value& dtype) {
     if (LanguageName(type) == name) return type;
   }
   Fail(ErrorKind::kProgram, "load_model: 'dtype' must be float16 or float32");
+}
+
+HfLayout LoadInLayout(const std::string& path, const std::string& layout) {
+  if (layout == "hf") return InHfLayout(LoadModel(path));
+  if (layout.empty()) return {LoadModel(path), {}};
+  Fail(ErrorKind::kProgram,
+       "load_model: 'layout' is '{}'; expected 'hf', or nothing for the names "
+       "and rows of the file",
+       layout);
 }
 
 // What became of the values, and what to do where that helps.
@@ -56,13 +66,14 @@ Models::Models(TensorRuntime& runtime) : runtime_(runtime) {
 
 Models::~Models() { runtime_.set_decode_listener(nullptr); }
 
-Value Models::Load(const std::string& path, const Value& dtype, bool strict) {
-  Model model = LoadModel(path);
-  for (const std::string& note : model.notes()) {
+Value Models::Load(const std::string& path, const Value& dtype, bool strict,
+                   const std::string& layout) {
+  HfLayout loaded = LoadInLayout(path, layout);
+  for (const std::string& note : loaded.model.notes()) {
     fmt::print(stderr, "note: {}: {}\n", path, note);
   }
   const auto open = std::make_shared<OpenModel>(
-      std::move(model), ComputeType(dtype), runtime_,
+      std::move(loaded), ComputeType(dtype), runtime_,
       [this, path](const Node& conversion, const std::string& name) {
         conversions_[&conversion] = fmt::format("{}: '{}'", path, name);
       });
@@ -88,7 +99,8 @@ void Models::ConvertAll(OpenModel& open) {
 
 Value Models::New() {
   return ModelValue::Make(std::make_shared<OpenModel>(
-      Model(), DType::F16, runtime_, [](const Node&, const std::string&) {}));
+      HfLayout(), DType::F16, runtime_,
+      [](const Node&, const std::string&) {}));
 }
 
 void Models::Save(const Value& value, const std::string& path,
@@ -98,6 +110,7 @@ void Models::Save(const Value& value, const std::string& path,
     Fail(ErrorKind::kProgram, "save_model: {} is a part of a model; copy its "
          "tensors into model() to save them", model.ToString());
   }
+  model.open().Settle();
   SaveModel(model.open().model(), path, {.type = type});
 }
 

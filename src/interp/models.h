@@ -24,7 +24,9 @@ class Models final : public HeaderSource {
 
   // `dtype`: "float16", "float32", or none for float16. `strict`: converts
   // everything now and fails if anything is lost.
-  Value Load(const std::string& path, const Value& dtype, bool strict);
+  // `layout`: "hf" for Hugging Face's names and rows, "" for the file's.
+  Value Load(const std::string& path, const Value& dtype, bool strict,
+             const std::string& layout);
   Value New();
   // `type`: one of format/file_type.h, "" for the types that are stored.
   void Save(const Value& model, const std::string& path,

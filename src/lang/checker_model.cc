@@ -33,6 +33,8 @@ StaticType Checker::LoadModel(const std::vector<Arg>& args,
   if (!path.text || !options_.headers || models_ == Models::kLeftToTheRun) {
     return type;
   }
+  // Under another layout the tensors have other names than in the header.
+  if (binding.arguments[3] != ArgumentBinding::kDefault) return type;
   // The type that tensors take on use is part of the facts, so each kind of
   // load of a file has its own.
   std::string wanted = "float16";

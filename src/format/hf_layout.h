@@ -1,0 +1,29 @@
+// A GGUF model as Hugging Face's transformers would have it: its names, rows of
+// q and k in halves, norms without the one that GGUF adds. Which families that
+// can be done for, and how, are the rows of format/hf_names.cc. Only names are
+// changed at once; a tensor whose numbers change is made when it is asked for.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+
+#include "format/model.h"
+#include "format/output.h"
+
+namespace tl {
+
+struct HfLayout {
+  Model model;
+  // What is still to be done to these tensors of it, by name: Changed().
+  std::unordered_map<std::string, RowChange> changes;
+};
+
+// Fails, naming it, for an architecture or a tensor that is not known. A model
+// that is no GGUF model stays as it is: it has that layout already.
+HfLayout InHfLayout(Model model);
+
+// The tensor after the change, in memory: rows are moved as they are stored, so
+// that packed ones stay packed; a number is added in float32.
+TensorEntry Changed(const TensorEntry& entry, const RowChange& change);
+
+}  // namespace tl

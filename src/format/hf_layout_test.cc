@@ -1,0 +1,174 @@
+#include "format/hf_layout.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "format/test_files.h"
+
+namespace tl {
+namespace {
+
+// Consecutive numbers from `first`, so that each says where it was.
+TensorEntry Counting(std::vector<int64_t> shape, float first = 0) {
+  TensorEntry entry;
+  entry.dtype = DType::F32;
+  entry.shape = std::move(shape);
+  entry.elements = std::accumulate(entry.shape.begin(), entry.shape.end(),
+                                   int64_t{1}, std::multiplies<>());
+  entry.bytes = 4 * entry.elements;
+  entry.data = AllocateHost(entry.bytes);
+  auto* values = reinterpret_cast<float*>(entry.data.get());
+  std::iota(values, values + entry.elements, first);
+  return entry;
+}
+
+std::vector<float> ValuesOf(const TensorEntry& entry) {
+  const auto* values = reinterpret_cast<const float*>(entry.data.get());
+  return {values, values + entry.elements};
+}
+
+Model GgufModel(const std::string& architecture) {
+  Model model("m.gguf", "GGUF");
+  Metadata& metadata = model.metadata();
+  metadata.Set("general.architecture", MetadataValue(architecture));
+  metadata.Set(architecture + ".attention.head_count", MetadataValue::Of(2));
+  metadata.Set(architecture + ".attention.head_count_kv", MetadataValue::Of(1));
+  return model;
+}
+
+TEST(HfLayoutTest, NamesAreThoseOfTransformers) {
+  Model model = GgufModel("llama");
+  for (const char* name :
+       {"token_embd.weight", "blk.0.attn_norm.weight", "blk.11.attn_q.weight",
+        "blk.0.attn_v.bias", "blk.0.attn_output.weight",
+        "blk.0.ffn_norm.weight", "blk.0.ffn_gate.weight", "blk.0.ffn_up.weight",
+        "blk.0.ffn_down.weight", "output_norm.weight", "output.weight",
+        "rope_freqs.weight"}) {
+    model.Set(name, Counting({8, 2}));
+  }
+  const HfLayout layout = InHfLayout(std::move(model));
+  std::vector<std::string> names;
+  for (const TensorEntry& entry : layout.model.tensors()) {
+    names.push_back(entry.name);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{
+                       "model.embed_tokens.weight",
+                       "model.layers.0.input_layernorm.weight",
+                       "model.layers.11.self_attn.q_proj.weight",
+                       "model.layers.0.self_attn.v_proj.bias",
+                       "model.layers.0.self_attn.o_proj.weight",
+                       "model.layers.0.post_attention_layernorm.weight",
+                       "model.layers.0.mlp.gate_proj.weight",
+                       "model.layers.0.mlp.up_proj.weight",
+                       "model.layers.0.mlp.down_proj.weight",
+                       "model.norm.weight", "lm_head.weight"}));
+  EXPECT_EQ(layout.model.notes(),
+            std::vector<std::string>{
+                "'rope_freqs.weight' is left out: transformers computes it"});
+  EXPECT_EQ(layout.changes.size(), 1u);
+}
+
+TEST(HfLayoutTest, RowsOfPairsBecomeHalvesOfEachHead) {
+  Model model = GgufModel("llama");
+  model.Set("blk.0.attn_q.weight", Counting({8, 1}));
+  model.Set("blk.0.attn_k.bias", Counting({4}));
+  const HfLayout layout = InHfLayout(std::move(model));
+  const auto changed = [&](const std::string& name) {
+    return ValuesOf(Changed(layout.model.Get(name), layout.changes.at(name)));
+  };
+  // Two heads of four rows; the keys have one.
+  EXPECT_EQ(changed("model.layers.0.self_attn.q_proj.weight"),
+            (std::vector<float>{0, 2, 1, 3, 4, 6, 5, 7}));
+  EXPECT_EQ(changed("model.layers.0.self_attn.k_proj.bias"),
+            (std::vector<float>{0, 2, 1, 3}));
+}
+
+TEST(HfLayoutTest, PackedRowsMoveAsTheyAreStored) {
+  TensorEntry packed;
+  packed.dtype = DType::Q8_0;
+  packed.shape = {4, 64};
+  packed.elements = 256;
+  packed.bytes = 4 * 68;
+  packed.data = AllocateHost(packed.bytes);
+  for (int row = 0; row < 4; ++row) {
+    std::memset(packed.data.get() + 68 * row, row, 68);
+  }
+  const TensorEntry changed = Changed(packed, {.heads = 1});
+  EXPECT_EQ(changed.dtype, DType::Q8_0);
+  std::string rows;
+  for (int row = 0; row < 4; ++row) {
+    rows += static_cast<char>('0' + int(changed.data.get()[68 * row + 67]));
+  }
+  EXPECT_EQ(rows, "0213");
+}
+
+TEST(HfLayoutTest, NormsOfGemmaLoseTheOne) {
+  Model model = GgufModel("gemma2");
+  for (const char* name :
+       {"blk.0.attn_norm.weight", "blk.0.ffn_norm.weight",
+        "blk.0.post_attention_norm.weight", "blk.0.post_ffw_norm.weight",
+        "output_norm.weight", "blk.0.attn_q.weight"}) {
+    model.Set(name, Counting({2}, 1.5f));
+  }
+  const HfLayout layout = InHfLayout(std::move(model));
+  EXPECT_EQ(layout.changes.size(), 5u);
+  EXPECT_FALSE(
+      layout.changes.contains("model.layers.0.self_attn.q_proj.weight"));
+  for (const auto& [name, change] : layout.changes) {
+    EXPECT_EQ(ValuesOf(Changed(layout.model.Get(name), change)),
+              (std::vector<float>{0.5f, 1.5f}))
+        << name;
+  }
+  EXPECT_TRUE(layout.changes.contains(
+      "model.layers.0.pre_feedforward_layernorm.weight"));
+}
+
+TEST(HfLayoutTest, NormsOfNemotronKeepTheirBias) {
+  Model model = GgufModel("nemotron");
+  model.Set("blk.0.attn_norm.weight", Counting({2}));
+  model.Set("blk.0.attn_norm.bias", Counting({2}));
+  const HfLayout layout = InHfLayout(std::move(model));
+  EXPECT_EQ(layout.changes.size(), 1u);
+  EXPECT_TRUE(layout.changes.contains("model.layers.0.input_layernorm.weight"));
+}
+
+TEST(HfLayoutTest, AModelThatHasTheLayoutStaysAsItIs) {
+  Model model("m.safetensors", "SafeTensors");
+  model.Set("anything", Counting({2}));
+  const HfLayout layout = InHfLayout(std::move(model));
+  EXPECT_EQ(layout.model.tensors()[0].name, "anything");
+  EXPECT_TRUE(layout.changes.empty());
+}
+
+TEST(HfLayoutTest, WhatIsNotKnownIsRefusedByName) {
+  const auto failure = [](Model model) {
+    return FailureOf([&] { InHfLayout(std::move(model)); });
+  };
+  EXPECT_EQ(failure(Model("m.gguf", "GGUF")),
+            "'m.gguf': layout \"hf\" is not known for a model that does not "
+            "say its 'general.architecture'");
+  EXPECT_TRUE(failure(GgufModel("mamba"))
+                  .starts_with("'m.gguf': layout \"hf\" is not known for the "
+                               "architecture 'mamba'; it is for llama, "));
+  Model experts = GgufModel("llama");
+  experts.Set("blk.0.ffn_gate_exps.weight", Counting({2, 2}));
+  EXPECT_EQ(failure(std::move(experts)),
+            "'m.gguf': layout \"hf\" has no name for tensor "
+            "'blk.0.ffn_gate_exps.weight' of the architecture llama");
+  Model odd = GgufModel("llama");
+  odd.Set("blk.0.attn_q.weight", Counting({6, 1}));
+  EXPECT_EQ(failure(std::move(odd)),
+            "'m.gguf': tensor 'blk.0.attn_q.weight' has 6 rows, not pairs for "
+            "2 heads");
+  Model uneven = GgufModel("llama");
+  const std::vector<int32_t> heads = {1, 2};
+  uneven.metadata().Set("llama.attention.head_count_kv",
+                        MetadataValue::Numbers<int32_t>(heads));
+  EXPECT_EQ(failure(std::move(uneven)),
+            "'m.gguf': layout \"hf\" needs the number of kv_heads, the same in "
+            "each layer; its metadata does not say it");
+}
+
+}  // namespace
+}  // namespace tl
