@@ -49,7 +49,7 @@ def tensors(*rows):
 
 
 def models():
-    rows = re.findall(r'TL_DTYPE\((\w+), .*?, (\d+), (\d+), "(\w+)"\)',
+    rows = re.findall(r'TL_DTYPE\((\w+), .*?, (\d+), (\d+), "(\w+)", -?\d+\)',
                       (ROOT / "src/tensor/dtype.def").read_text())
     for _, elements, size, dtype in rows:
         yield tensors(("a.weight", dtype, [2, int(elements)], 2 * int(size)))
@@ -68,6 +68,54 @@ def models():
     yield safetensors(b'  {"a":{"data_offsets":[0,0],"dtype":"F4","shape":[0]}} ', 0)
     yield json.dumps({"weight_map": {"a": "other.safetensors"}, "n_head": 4,
                       "hidden_size": 64, "model_type": "llama"}).encode()
+
+
+def text(word):
+    return struct.pack("<Q", len(word)) + word.encode()
+
+
+def gguf(metadata, rows):
+    """A GGUF file without its magic: of (key, kind, bytes), and of tensors of
+    (name, dimensions, type, bytes)."""
+    listed, data = b"", b""
+    for name, dims, kind, size in rows:
+        listed += text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims,
+                                           kind, len(data))
+        data += bytes(i % 251 for i in range(size)) + bytes(-size % 32)
+    head = struct.pack("<IQQ", 3, len(rows), len(metadata))
+    for key, kind, value in metadata:
+        head += text(key) + struct.pack("<I", kind) + value
+    head += listed
+    return head + bytes(-(len(head) + 4) % 32) + data
+
+
+def ggufs():
+    rows = re.findall(r'TL_DTYPE\((\w+), .*?, (\d+), (\d+), "\w*", (\d+)\)',
+                      (ROOT / "src/tensor/dtype.def").read_text())
+    for _, elements, size, kind in rows:
+        yield gguf([], [("a.weight", [int(elements), 2], int(kind), 2 * int(size))])
+    yield gguf([], [])
+    yield gguf([], [("a", [7], 97, 64), ("scalar", [], 0, 4), ("none", [0], 1, 0)])
+    numbers = ((0, "<B", 1), (1, "<b", -1), (2, "<H", 1), (3, "<h", -1), (4, "<I", 1),
+               (5, "<i", -1), (6, "<f", .1), (7, "<B", 1), (10, "<Q", 1), (11, "<q", -1),
+               (12, "<d", .1))
+    yield gguf([(f"k{kind}", kind, struct.pack(form, value))
+                for kind, form, value in numbers], [])
+    yield gguf([(f"a{kind}", 9, struct.pack("<IQ", kind, 1) + struct.pack(form, value))
+                for kind, form, value in numbers], [])
+    yield gguf([("t", 9, struct.pack("<IQ", 8, 2) + text("<s>") + text("\x01")),
+                ("general.alignment", 4, struct.pack("<I", 64))], [])
+    yield gguf([("split.no", 2, b"\0\0"), ("split.count", 2, b"\2\0"),
+                ("split.tensors.count", 5, struct.pack("<i", 1))], [("a", [1], 0, 4)])
+    for arch in ("llama", "gemma2"):
+        yield gguf([("general.architecture", 8, text(arch)),
+                    (f"{arch}.attention.head_count", 4, struct.pack("<I", 2)),
+                    (f"{arch}.attention.head_count_kv", 9,
+                     struct.pack("<IQII", 4, 2, 1, 1))],
+                   [("token_embd.weight", [2, 2], 0, 16),
+                    ("blk.0.attn_q.weight", [32, 4], 8, 136),
+                    ("blk.0.attn_k.bias", [2], 0, 8),
+                    ("blk.0.attn_norm.weight", [2], 0, 8)])
 
 
 def escaped(word):
@@ -90,7 +138,9 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     write(folder, "program", programs(),
           words_of("lang/*.def", "lang/*.cc", "ops/*.def"))
-    write(folder, "safetensors", models(), words_of("format/*.cc", "tensor/*.def"))
+    format_words = words_of("format/*.cc", "tensor/*.def")
+    write(folder, "safetensors", models(), format_words)
+    write(folder, "gguf", ggufs(), format_words)
 
 
 if __name__ == "__main__":
