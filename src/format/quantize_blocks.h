@@ -137,8 +137,11 @@ TL_INLINE void StoreHalf(float value, std::byte* out) {
   std::memcpy(out, &bits, sizeof(bits));
 }
 
-// A scale as it will be read, so that what is rounded after it fits it.
-TL_INLINE float StoredHalf(float value) { return HalfToFloat(HalfBits(value)); }
+// A scale as it will be read, so that what is rounded after it fits it. What is
+// beyond float16 becomes its largest number.
+TL_INLINE float StoredHalf(float value) {
+  return HalfToFloat(HalfBits(std::clamp(value, -kHalfMax, kHalfMax)));
+}
 
 // Bytes from the low halves of q[0 .. kHalf) and the high of the next.
 template <int kHalf>

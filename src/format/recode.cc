@@ -20,7 +20,6 @@ constexpr int64_t kCopyStep = 16 << 20;
 constexpr int64_t kStrip = 4096;
 constexpr int64_t kChunkElements = 16 * kStrip;
 constexpr int64_t kSlabChunks = 64;
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 void CopyStored(const OutputTensor& tensor, ReplaceFile& out,
                 Progress& progress) {
