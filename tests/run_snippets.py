@@ -128,12 +128,25 @@ def make_scratch(folder):
     (folder / "path" / "to").mkdir(parents=True)
     for name in ("path/to/model.safetensors", "model.safetensors"):
         save_file(tensors, folder / name)
+    make_gguf(folder / "path/to/model.gguf", layer.weight.detach().numpy())
     for name in ("models", "examples"):
         os.symlink(ROOT / name, folder / name)
     tools = folder / ".bin"
     tools.mkdir()
     os.symlink(tl_command.TL, tools / "tl")
     os.symlink(sys.executable, tools / "python3")
+
+
+def make_gguf(path, weight):
+    import gguf
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_name("Tiny")
+    writer.add_block_count(1)
+    writer.add_tensor("blk.0.attn_q.weight", weight)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def run_text(language, text, folder):
