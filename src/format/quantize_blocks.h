@@ -101,14 +101,24 @@ TL_INLINE Range RangeOf(const float* x) {
   return {std::bit_cast<float>(key(low)), std::bit_cast<float>(key(high))};
 }
 
-// The first value of the largest magnitude, with its sign.
+// The first value of the largest magnitude, with its sign. As a signed integer
+// the largest positive number has the largest bits, as an unsigned one the most
+// negative number has.
 template <int kCount>
 TL_INLINE float ExtremeOf(const float* x) {
-  const Range range = RangeOf<kCount>(x);
-  if (range.high > -range.low) return range.high;
-  if (range.high < -range.low) return range.low;
+  int32_t positive = 0;
+  uint32_t negative = 0;
   for (int i = 0; i < kCount; ++i) {
-    if (x[i] == range.high || x[i] == range.low) return x[i];
+    const int32_t bits = FloatBits(x[i]);
+    positive = std::max(positive, bits);
+    negative = std::max(negative, static_cast<uint32_t>(bits));
+  }
+  const float high = std::bit_cast<float>(positive);
+  const float low = negative >> 31 != 0 ? std::bit_cast<float>(negative) : 0;
+  if (high > -low) return high;
+  if (high < -low) return low;
+  for (int i = 0; i < kCount; ++i) {
+    if (x[i] == high || x[i] == low) return x[i];
   }
   return 0;
 }
