@@ -125,9 +125,10 @@ std::string ShortText(std::string_view key, const MetadataValue& value) {
 std::string MetadataText(const Model& model) {
   std::string text = "metadata\n";
   for (const auto& [key, value] : model.metadata()) {
-    text += fmt::format("  {}: {}\n", PrintableCut(key, kMaxMetadataValue),
-                        PrintableCut(ShortText(key, value), value.is_array() ? kMaxMetadataArray
-                                                     : kMaxMetadataValue));
+    text += fmt::format(
+        "  {}: {}\n", PrintableCut(key, kMaxMetadataValue),
+        PrintableCut(ShortText(key, value),
+                     value.is_array() ? kMaxMetadataArray : kMaxMetadataValue));
   }
   return text;
 }

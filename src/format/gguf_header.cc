@@ -14,7 +14,7 @@ namespace {
 constexpr uint32_t kNewestVersion = 3;
 
 // What one text or array may have: ggml's limits, far above real files.
-constexpr uint64_t kMaxText = uint64_t{1} << 30;   // bytes
+constexpr uint64_t kMaxText = uint64_t{1} << 30;  // bytes
 constexpr uint64_t kMaxItems = uint64_t{1} << 30;
 
 // Positions of tensors and keys are counted in 32 bits; real files have less
@@ -36,11 +36,10 @@ class GgufReader {
   GgufHeader Read() {
     reader_.ReadText(kGgufMagic.size(), "'GGUF'");
     ReadVersion();
-    const int64_t tensors = ReadCount("tensors", 2 * sizeof(uint32_t) +
-                                                     LengthBytes() +
-                                                     sizeof(uint64_t));
-    const int64_t keys = ReadCount(
-        "keys of metadata", LengthBytes() + 1 + sizeof(uint32_t) + 1);
+    const int64_t tensors = ReadCount(
+        "tensors", 2 * sizeof(uint32_t) + LengthBytes() + sizeof(uint64_t));
+    const int64_t keys =
+        ReadCount("keys of metadata", LengthBytes() + 1 + sizeof(uint32_t) + 1);
     for (int64_t i = 0; i < keys; ++i) ReadMetadata();
     ReadAlignment();
     for (int64_t i = 0; i < tensors; ++i) ReadTensor();
@@ -60,9 +59,10 @@ class GgufReader {
     // No version will ever be that high: these are the bytes of a small one in
     // the other order.
     if (version != 0 && (version & 0xffff) == 0) {
-      FailFile("is a big-endian GGUF file (version {}); only little-endian "
-               "ones can be read",
-               __builtin_bswap32(version));
+      FailFile(
+          "is a big-endian GGUF file (version {}); only little-endian "
+          "ones can be read",
+          __builtin_bswap32(version));
     }
     if (version == 0 || version > kNewestVersion) {
       FailFile("has GGUF version {}; versions 1 to {} can be read", version,
@@ -246,8 +246,10 @@ class GgufReader {
     const DTypeInfo& info = Info(*tensor.dtype);
     const int64_t row = shape.empty() ? 1 : shape.back();
     if (row % info.block_elements != 0) {
-      FailTensor(tensor, "rows of {} elements are no whole blocks of {}, which "
-                 "have {}", row, info.name, info.block_elements);
+      FailTensor(tensor,
+                 "rows of {} elements are no whole blocks of {}, which "
+                 "have {}",
+                 row, info.name, info.block_elements);
     }
     const auto bytes = CheckedMultiply(tensor.elements / info.block_elements,
                                        info.block_bytes);
@@ -263,9 +265,10 @@ class GgufReader {
     header_.data_offset = begin.value();  // of a size and a u32
     if (header_.tensors.empty()) return;
     if (header_.data_offset > file_->size()) {
-      FailFile("has {} bytes, its tensors are to begin at byte {}; the file is "
-               "incomplete",
-               file_->size(), header_.data_offset);
+      FailFile(
+          "has {} bytes, its tensors are to begin at byte {}; the file is "
+          "incomplete",
+          file_->size(), header_.data_offset);
     }
     // Where the next one must begin, once the type of `before` is known.
     int64_t expected = 0;
@@ -274,8 +277,10 @@ class GgufReader {
       if (before != nullptr && !before->dtype) {
         EndAt(*before, tensor);
       } else if (tensor.offset != expected) {
-        FailTensor(tensor, "begins at data byte {}; the tensors before it end "
-                   "at {}", tensor.offset, expected);
+        FailTensor(tensor,
+                   "begins at data byte {}; the tensors before it end "
+                   "at {}",
+                   tensor.offset, expected);
       }
       if (tensor.dtype) expected = EndOf(tensor);
       before = &tensor;
@@ -289,8 +294,7 @@ class GgufReader {
 
   // `tensor`, of a type that is not known, ends where `next` begins.
   void EndAt(GgufTensor& tensor, const GgufTensor& next) {
-    if (next.offset < tensor.offset ||
-        next.offset % header_.alignment != 0) {
+    if (next.offset < tensor.offset || next.offset % header_.alignment != 0) {
       FailTensor(next, "begins at data byte {}, which cannot follow {} at {}",
                  next.offset, QuoteName(tensor.name), tensor.offset);
     }
@@ -317,10 +321,11 @@ class GgufReader {
       if (needed > data_bytes && missing == nullptr) missing = &tensor;
     }
     if (missing == nullptr) return;
-    FailFile("has {} bytes, its tensors need {}; the file is incomplete from "
-             "tensor {} on",
-             file_->size(), static_cast<uint64_t>(header_.data_offset) + needed,
-             QuoteName(missing->name));
+    FailFile(
+        "has {} bytes, its tensors need {}; the file is incomplete from "
+        "tensor {} on",
+        file_->size(), static_cast<uint64_t>(header_.data_offset) + needed,
+        QuoteName(missing->name));
   }
 
   const std::shared_ptr<const MappedFile>& file_;

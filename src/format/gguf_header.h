@@ -54,7 +54,7 @@ struct GgufHeader {
   uint32_t version = 0;
   Metadata metadata;
   int64_t alignment = kGgufDefaultAlignment;
-  int64_t data_offset = 0;  // in the file
+  int64_t data_offset = 0;          // in the file
   std::vector<GgufTensor> tensors;  // in the order of the file
 };
 

@@ -57,8 +57,7 @@ TEST_F(SharedGgufTest, UnpacksToTheBitsOfGgml) {
   int types = 0;
   for (const TensorEntry& entry : model.tensors()) {
     if (!entry.name.starts_with("q.")) continue;
-    const TensorEntry& expected =
-        model.Get("dequant." + entry.name.substr(2));
+    const TensorEntry& expected = model.Get("dequant." + entry.name.substr(2));
     std::vector<float> values(entry.elements);
     Decode(*entry.dtype, entry.stored(), values);
     ASSERT_EQ(expected.bytes, entry.elements * int64_t{sizeof(float)});
@@ -107,8 +106,9 @@ TEST_F(SharedGgufTest, RefusesTheBrokenOnesByTheirNumbers) {
       Path(kind) + ": metadata 'dict1' has a value of the unknown kind 13");
   const std::string cut = "malformed/las7_truncated_tiny.gguf";
   EXPECT_EQ(RefusalOf(cut),
-            Path(cut) + ": has 122 bytes, its tensors are to begin at byte "
-                        "128; the file is incomplete");
+            Path(cut) +
+                ": has 122 bytes, its tensors are to begin at byte "
+                "128; the file is incomplete");
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ std::optional<int64_t> TakeNumber(std::string_view& text,
                                   std::string_view before) {
   if (text.size() < kDigits + before.size()) return std::nullopt;
   const std::string_view digits = text.substr(text.size() - kDigits);
-  const bool all = digits.find_first_not_of("0123456789") ==
-                   std::string_view::npos;
+  const bool all =
+      digits.find_first_not_of("0123456789") == std::string_view::npos;
   text.remove_suffix(kDigits);
   if (!all || !text.ends_with(before)) return std::nullopt;
   text.remove_suffix(before.size());
@@ -46,19 +46,20 @@ GgufPartName NameOfFirst(const Model& first, int64_t count) {
 
 void AddPart(Model& model, const GgufPartName& name) {
   const std::string path = name.path();
-  Model part = WithNote(
-      [&] { return LoadGgufFile(MappedFile::Open(path)); },
-      [&] {
-        return fmt::format("{} is the first of {} parts of a model",
-                           model.path(), name.count);
-      });
+  Model part =
+      WithNote([&] { return LoadGgufFile(MappedFile::Open(path)); },
+               [&] {
+                 return fmt::format("{} is the first of {} parts of a model",
+                                    model.path(), name.count);
+               });
   const std::optional<int64_t> number = part.metadata().Int(kNumber);
   const std::optional<int64_t> count = part.metadata().Int(kCount);
   if (number != name.number - 1 || (count && *count != name.count)) {
-    Fail(ErrorKind::kInput,
-         "{}: says that it is part {} of {}, not part {} of {} as its name does",
-         path, number ? fmt::format("{}", *number + 1) : "?",
-         count ? fmt::format("{}", *count) : "?", name.number, name.count);
+    Fail(
+        ErrorKind::kInput,
+        "{}: says that it is part {} of {}, not part {} of {} as its name does",
+        path, number ? fmt::format("{}", *number + 1) : "?",
+        count ? fmt::format("{}", *count) : "?", name.number, name.count);
   }
   for (const TensorEntry& entry : part.tensors()) {
     if (const TensorEntry* other = model.Find(entry.name)) {

@@ -20,7 +20,7 @@ Model LoadGgufFile(std::shared_ptr<const MappedFile> file);
 Model WithGgufParts(Model first);
 
 struct GgufPartName {
-  std::string base;  // the path up to "-00001-of-…"
+  std::string base;    // the path up to "-00001-of-…"
   int64_t number = 0;  // from 1
   int64_t count = 0;
 

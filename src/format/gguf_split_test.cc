@@ -64,8 +64,9 @@ TEST_F(GgufSplitTest, ADirectoryHoldsOneModel) {
   EXPECT_EQ(LoadModel(folder_).size(), 3);
   Make("other.gguf", GgufFile().Bytes());
   EXPECT_EQ(FailureOf([&] { LoadModel(folder_); }),
-            folder_ + ": holds 2 models, such as 'm-00001-of-00003.gguf' and "
-                      "'other.gguf'; name one");
+            folder_ +
+                ": holds 2 models, such as 'm-00001-of-00003.gguf' and "
+                "'other.gguf'; name one");
 }
 
 TEST_F(GgufSplitTest, ADirectoryWithOneFileIsThatFile) {
@@ -83,9 +84,9 @@ TEST_F(GgufSplitTest, OtherPartsNameTheFirst) {
                 ": is part 2 of 3 of a model; open the first part, " +
                 Path("m-00001-of-00003.gguf"));
   Part("odd.gguf", "a", 1, 3, 3);
-  EXPECT_EQ(RefusalOf("odd.gguf"),
-            Path("odd.gguf") +
-                ": is part 2 of 3 of a model; open the first part");
+  EXPECT_EQ(
+      RefusalOf("odd.gguf"),
+      Path("odd.gguf") + ": is part 2 of 3 of a model; open the first part");
   std::filesystem::remove(Path("odd.gguf"));
   std::filesystem::remove(Path("m-00001-of-00003.gguf"));
   EXPECT_EQ(FailureOf([&] { LoadModel(folder_); }),

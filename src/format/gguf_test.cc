@@ -35,8 +35,8 @@ class GgufTest : public TempFolderTest {
   // One F32 tensor of these dimensions as GGUF lists them.
   std::string RefusalOfShape(const std::vector<uint64_t>& ne,
                              uint32_t type = kF32) const {
-    return Refusal(GgufFile().Tensor("t", ne, type, 0).Data(
-        std::string(128, 'x')));
+    return Refusal(
+        GgufFile().Tensor("t", ne, type, 0).Data(std::string(128, 'x')));
   }
 };
 
@@ -44,8 +44,8 @@ GgufFile SmallFile() {
   GgufFile file;
   file.Text("general.architecture", "llama");
   file.U32("llama.block_count", 2);
-  file.Key("tokens", 9, Raw(8u) + Raw(uint64_t{2}) + RawText("<s>") +
-                            RawText("\xff"));
+  file.Key("tokens", 9,
+           Raw(8u) + Raw(uint64_t{2}) + RawText("<s>") + RawText("\xff"));
   file.Tensor("a.weight", {3, 2}, kF32, 0);
   file.Tensor("b", {32}, kQ4_0, 32);
   file.Tensor("c", {2}, kF16, 64);
@@ -130,8 +130,7 @@ TEST_F(GgufTest, AcceptsWhatIsOddButRight) {
   const std::string data(64, 'x');
   EXPECT_EQ(Refusal(GgufFile().Tensor("", {1}, kF32, 0).Data(data)), "ok");
   EXPECT_EQ(
-      Refusal(
-          GgufFile().Tensor(std::string(63, 'n'), {1}, kF32, 0).Data(data)),
+      Refusal(GgufFile().Tensor(std::string(63, 'n'), {1}, kF32, 0).Data(data)),
       "ok");
   // Bytes behind the last tensor, and none of its padding.
   EXPECT_EQ(Refusal(GgufFile().Tensor("t", {1}, kF32, 0).Data("four+more")),
@@ -200,9 +199,9 @@ TEST_F(GgufTest, RefusesMetadataThatIsWrong) {
             "metadata 'k' has a value of the unknown kind 13");
   EXPECT_EQ(Refusal(GgufFile().Key("k", ~0u, "x")),
             "metadata 'k' has a value of the unknown kind 4294967295");
-  EXPECT_EQ(Refusal(GgufFile().Key(
-                "k", 9, Raw(9u) + Raw(uint64_t{1}) + Raw(4u))),
-            "metadata 'k' is an array of arrays, which is not supported");
+  EXPECT_EQ(
+      Refusal(GgufFile().Key("k", 9, Raw(9u) + Raw(uint64_t{1}) + Raw(4u))),
+      "metadata 'k' is an array of arrays, which is not supported");
   EXPECT_EQ(Refusal(GgufFile().Key("k", 9, Raw(13u) + Raw(uint64_t{1}))),
             "metadata 'k' has a value of the unknown kind 13");
   EXPECT_EQ(Refusal(GgufFile().Text("", "x")),
@@ -306,8 +305,7 @@ TEST_F(GgufTest, RefusesTensorsThatAreNotWhereTheyShouldBe) {
 TEST_F(GgufTest, RefusesNamesThatAreWrong) {
   const std::string data(128, 'x');
   EXPECT_EQ(
-      Refusal(
-          GgufFile().Tensor(std::string(64, 'n'), {1}, kF32, 0).Data(data)),
+      Refusal(GgufFile().Tensor(std::string(64, 'n'), {1}, kF32, 0).Data(data)),
       "byte 24: a tensor's name has 64 bytes, at most 63 are allowed");
   EXPECT_EQ(Refusal(GgufFile().Tensor("a\0b"s, {1}, kF32, 0).Data(data)),
             "byte 24: a tensor's name has a zero byte: 'a\\x00b'");

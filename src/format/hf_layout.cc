@@ -42,10 +42,11 @@ const Family& FamilyOf(const Model& model) {
   }
   const Family* family = TensorFamilyOf(*architecture);
   if (family == nullptr) {
-    Fail(ErrorKind::kInput,
-         "{}: layout \"hf\" is not known for the architecture {}; it is for {}, "
-         "granite, nemotron",
-         model.Label(), QuoteName(*architecture), FamilyNames());
+    Fail(
+        ErrorKind::kInput,
+        "{}: layout \"hf\" is not known for the architecture {}; it is for {}, "
+        "granite, nemotron",
+        model.Label(), QuoteName(*architecture), FamilyNames());
   }
   return *family;
 }

@@ -45,19 +45,30 @@ double AsDouble(T number) {
 template <class F>
 void WithNumber(MetadataKind kind, std::span<const std::byte> bytes, F&& use) {
   switch (kind) {
-    case MetadataKind::U8: return use(Load<uint8_t>(bytes));
-    case MetadataKind::I8: return use(Load<int8_t>(bytes));
-    case MetadataKind::U16: return use(Load<uint16_t>(bytes));
-    case MetadataKind::I16: return use(Load<int16_t>(bytes));
-    case MetadataKind::U32: return use(Load<uint32_t>(bytes));
-    case MetadataKind::I32: return use(Load<int32_t>(bytes));
-    case MetadataKind::F32: return use(Load<float>(bytes));
-    case MetadataKind::U64: return use(Load<uint64_t>(bytes));
-    case MetadataKind::I64: return use(Load<int64_t>(bytes));
-    case MetadataKind::F64: return use(Load<double>(bytes));
+    case MetadataKind::U8:
+      return use(Load<uint8_t>(bytes));
+    case MetadataKind::I8:
+      return use(Load<int8_t>(bytes));
+    case MetadataKind::U16:
+      return use(Load<uint16_t>(bytes));
+    case MetadataKind::I16:
+      return use(Load<int16_t>(bytes));
+    case MetadataKind::U32:
+      return use(Load<uint32_t>(bytes));
+    case MetadataKind::I32:
+      return use(Load<int32_t>(bytes));
+    case MetadataKind::F32:
+      return use(Load<float>(bytes));
+    case MetadataKind::U64:
+      return use(Load<uint64_t>(bytes));
+    case MetadataKind::I64:
+      return use(Load<int64_t>(bytes));
+    case MetadataKind::F64:
+      return use(Load<double>(bytes));
     case MetadataKind::Bool:
     case MetadataKind::String:
-    case MetadataKind::Array: return;
+    case MetadataKind::Array:
+      return;
   }
 }
 
@@ -122,8 +133,7 @@ MetadataArray::Iterator& MetadataArray::Iterator::operator++() {
   return *this;
 }
 
-MetadataValue::MetadataValue(std::string text)
-    : kind_(MetadataKind::String) {
+MetadataValue::MetadataValue(std::string text) : kind_(MetadataKind::String) {
   auto owned = std::make_shared<const std::string>(std::move(text));
   large_ = std::as_bytes(std::span(*owned));
   owner_ = std::move(owned);

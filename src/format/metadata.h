@@ -1,9 +1,9 @@
 // What a model says about itself: values by key, in the order of the file. A
-// value keeps the exact kind that GGUF has for it, so that a file can be written
-// back as it was; SafeTensors has strings only. Strings and arrays of a file
-// stay in its mapping: a vocabulary of 100,000 strings costs nothing until it
-// is walked. Arrays of arrays do not exist here; readers refuse them.
-// As text, for people and for SafeTensors: format/metadata_text.h.
+// value keeps the exact kind that GGUF has for it, so that a file can be
+// written back as it was; SafeTensors has strings only. Strings and arrays of a
+// file stay in its mapping: a vocabulary of 100,000 strings costs nothing until
+// it is walked. Arrays of arrays do not exist here; readers refuse them. As
+// text, for people and for SafeTensors: format/metadata_text.h.
 #pragma once
 
 #include <array>

@@ -85,8 +85,8 @@ TEST(MetadataTest, TextsOfValuesLeadBack) {
   const std::vector<std::string> strings = {"a\"b", "\n", ""};
   const std::vector<std::string> not_utf8 = {"\xff", "x"};
   const std::vector<int32_t> integers = {1, -2};
-  const std::vector<double> reals = {
-      0.1, std::numeric_limits<double>::infinity()};
+  const std::vector<double> reals = {0.1,
+                                     std::numeric_limits<double>::infinity()};
   const std::vector<std::pair<MetadataValue, std::string>> cases = {
       {"plain", "plain"},
       {"gguf.u32:1", R"(gguf.string:"gguf.u32:1")"},
@@ -118,8 +118,8 @@ TEST(MetadataTest, OtherTextsAreStrings) {
        {"", "gguf.", "gguf.u32", "gguf.u32:", "gguf.u32:-1", "gguf.u8:256",
         "gguf.u32:\"1\"", "gguf.array:[]", "gguf.[array]:[]", "gguf.[i32]:1",
         "gguf.u32.hex:00", "gguf.u32.hex:0000000g", "gguf.[string].hex:01",
-        "gguf.[string].hex:0200000000000000ff", "gguf.x:1",
-        "gguf.u32: 1", "gguf.string:\"a\"", "gguf.u8.hex:01"}) {
+        "gguf.[string].hex:0200000000000000ff", "gguf.x:1", "gguf.u32: 1",
+        "gguf.string:\"a\"", "gguf.u8.hex:01"}) {
     EXPECT_EQ(FromText(text).Text(), text);
   }
 }

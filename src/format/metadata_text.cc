@@ -64,8 +64,8 @@ std::string HexOf(std::span<const std::byte> bytes) {
   std::string hex;
   hex.reserve(2 * bytes.size());
   for (std::byte byte : bytes) {
-    for (int digit : {std::to_integer<int>(byte) >> 4,
-                      std::to_integer<int>(byte) & 15}) {
+    for (int digit :
+         {std::to_integer<int>(byte) >> 4, std::to_integer<int>(byte) & 15}) {
       hex += "0123456789abcdef"[digit];
     }
   }
@@ -111,19 +111,32 @@ bool AppendNumber(std::vector<std::byte>& bytes, Json json) {
 // An item as an array holds it. False if the JSON is of another kind.
 bool AppendItem(std::vector<std::byte>& bytes, MetadataKind kind, Json json) {
   switch (kind) {
-    case MetadataKind::U8: return AppendNumber<uint8_t>(bytes, json);
-    case MetadataKind::I8: return AppendNumber<int8_t>(bytes, json);
-    case MetadataKind::U16: return AppendNumber<uint16_t>(bytes, json);
-    case MetadataKind::I16: return AppendNumber<int16_t>(bytes, json);
-    case MetadataKind::U32: return AppendNumber<uint32_t>(bytes, json);
-    case MetadataKind::I32: return AppendNumber<int32_t>(bytes, json);
-    case MetadataKind::F32: return AppendNumber<float>(bytes, json);
-    case MetadataKind::U64: return AppendNumber<uint64_t>(bytes, json);
-    case MetadataKind::I64: return AppendNumber<int64_t>(bytes, json);
-    case MetadataKind::F64: return AppendNumber<double>(bytes, json);
-    case MetadataKind::Bool: return AppendNumber<bool>(bytes, json);
-    case MetadataKind::String: break;
-    case MetadataKind::Array: return false;
+    case MetadataKind::U8:
+      return AppendNumber<uint8_t>(bytes, json);
+    case MetadataKind::I8:
+      return AppendNumber<int8_t>(bytes, json);
+    case MetadataKind::U16:
+      return AppendNumber<uint16_t>(bytes, json);
+    case MetadataKind::I16:
+      return AppendNumber<int16_t>(bytes, json);
+    case MetadataKind::U32:
+      return AppendNumber<uint32_t>(bytes, json);
+    case MetadataKind::I32:
+      return AppendNumber<int32_t>(bytes, json);
+    case MetadataKind::F32:
+      return AppendNumber<float>(bytes, json);
+    case MetadataKind::U64:
+      return AppendNumber<uint64_t>(bytes, json);
+    case MetadataKind::I64:
+      return AppendNumber<int64_t>(bytes, json);
+    case MetadataKind::F64:
+      return AppendNumber<double>(bytes, json);
+    case MetadataKind::Bool:
+      return AppendNumber<bool>(bytes, json);
+    case MetadataKind::String:
+      break;
+    case MetadataKind::Array:
+      return false;
   }
   std::string_view text;
   if (json.get_string().get(text)) return false;
