@@ -18,6 +18,7 @@
 
 #include "base/parallel.h"
 #include "cpu/int8_rows-inl.h"
+#include "cpu/matmul_int8_fused-inl.h"
 #include "cpu/matmul_problem.h"
 #include "cpu/unpack.h"
 
@@ -190,9 +191,10 @@ void WalkInt8(const Matrix& x, const Matrix& w, int64_t m, int64_t k, int64_t n,
   const PackedReader reader = PackedReaderOf(w.dtype);
   thread_local Scratch scratch;
   const Int8Rows rows = RoundRows(x, m, k, reader.type.group, scratch);
+  const FusedWalk fused = FindFusedWalk(w.dtype, m, k);
   constexpr int64_t kTaskBytes = 128 << 10;
-  const int64_t grain = std::clamp<int64_t>(kTaskBytes / reader.BytesOf(k), 1,
-                                            256);
+  const int64_t grain =
+      std::clamp<int64_t>(kTaskBytes / reader.BytesOf(k), 1, 256);
   ParallelFor(n, grain, [&](int64_t begin, int64_t end) {
     UnpackedRun unpacked;
     thread_local Scratch sums_scratch;
@@ -200,7 +202,9 @@ void WalkInt8(const Matrix& x, const Matrix& w, int64_t m, int64_t k, int64_t n,
     for (int64_t col = begin; col < end; ++col) {
       float products[kWalkRows];
       const std::byte* from = w.From(0, col).data;
-      if (m == 1) {
+      if (fused != nullptr) {
+        fused(from, k / kMaxBlock, rows, products);
+      } else if (m == 1) {
         WalkRow<1>(reader, from, rows, m, unpacked, products);
       } else {
         WalkRow<kWalkRows>(reader, from, rows, m, unpacked, products);
