@@ -94,10 +94,10 @@ NodePtr Builder::PackedColumns(const NodePtr& w) {
 }
 
 // The view that `like` is, of another base.
-NodePtr Builder::View(const Node& like, NodePtr base) {
+NodePtr Builder::View(const Node& like, const NodePtr& base) {
   return MakeRef<Node>(like.op(), TensorType{base->dtype(), like.shape()},
-                       std::vector<NodePtr>{std::move(base)},
-                       like.attributes(), like.location());
+                       std::vector<NodePtr>{base}, like.attributes(),
+                       like.location());
 }
 
 std::vector<Node*> Builder::PendingNodes() const {

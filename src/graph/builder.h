@@ -44,7 +44,7 @@ class Builder final : public Lowering {
                  Attributes attributes) override;
   NodePtr PackedRows(const NodePtr& node);
   NodePtr PackedColumns(const NodePtr& w);
-  NodePtr View(const Node& like, NodePtr base);
+  NodePtr View(const Node& like, const NodePtr& base);
   void Remember(Node& node);
   void Forget(Node& node);
 
