@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/progress.h"
@@ -142,13 +143,18 @@ void CheckContent(const Model& model, const TensorEntry& entry,
   }
 }
 
+// Tensors of a type that is not known may claim any number of elements.
+int64_t Sum(int64_t a, int64_t b) {
+  return CheckedAdd(a, b).value_or(std::numeric_limits<int64_t>::max());
+}
+
 }  // namespace
 
 ModelSummary Summarize(const Model& model) {
   ModelSummary summary;
   for (const auto& file : model.files()) summary.file_bytes += file->size();
   for (const TensorEntry& entry : model.tensors()) {
-    summary.parameters += entry.elements;
+    summary.parameters = Sum(summary.parameters, entry.elements);
     auto total = std::find_if(
         summary.types.begin(), summary.types.end(),
         [&](const TypeTotal& t) { return t.type == entry.type_name(); });
@@ -156,7 +162,7 @@ ModelSummary Summarize(const Model& model) {
       total = summary.types.insert(total, {std::string(entry.type_name())});
     }
     ++total->tensors;
-    total->elements += entry.elements;
+    total->elements = Sum(total->elements, entry.elements);
     total->bytes += entry.bytes;
   }
   std::stable_sort(

@@ -60,6 +60,19 @@ TEST_F(InspectTest, CountsWhatFloat16CannotHold) {
   EXPECT_EQ(stats.max, 65520);
 }
 
+TEST_F(InspectTest, TotalsOfClaimedElementsDoNotWrap) {
+  Model model;
+  for (const char* name : {"a", "b", "c"}) {
+    TensorEntry claim;
+    claim.foreign_type = "type 97";
+    claim.elements = int64_t{1} << 62;
+    model.Set(name, claim);
+  }
+  const ModelSummary summary = Summarize(model);
+  EXPECT_EQ(summary.parameters, std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(summary.types[0].elements, std::numeric_limits<int64_t>::max());
+}
+
 TEST_F(InspectTest, TheMeanLosesNothingToOrder) {
   std::vector<double> values(300'001, 1e-8);
   values.front() = 1e16;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <limits>
 
 #include "format/metadata_text.h"
@@ -99,6 +100,9 @@ TEST(MetadataTest, TextsOfValuesLeadBack) {
       {MetadataValue::Of(std::numeric_limits<float>::infinity()),
        "gguf.f32.hex:0000807f"},
       {MetadataValue::Of(false), "gguf.bool:false"},
+      {MetadataValue::OfBytes(MetadataKind::Bool, std::array{std::byte{2}}),
+       "gguf.bool.hex:02"},
+      {MetadataValue::Of(-0.0), "gguf.f64:-0.0"},
       {MetadataValue::Strings(strings), R"(gguf.[string]:["a\"b","\n",""])"},
       {MetadataValue::Strings(not_utf8),
        "gguf.[string].hex:0100000000000000ff010000000000000078"},

@@ -18,6 +18,8 @@ constexpr std::string_view kHex = ".hex";
 
 bool JsonHolds(MetadataItem item) {
   if (const auto text = item.Text()) return simdjson::validate_utf8(*text);
+  // Any byte that is not 0 counts as true.
+  if (item.Bool()) return item.bytes()[0] <= std::byte{1};
   const std::optional<double> real = item.Real();
   return !real || std::isfinite(*real);
 }
@@ -44,6 +46,8 @@ void AppendItem(std::string& json, MetadataItem item) {
     json += *flag ? "true" : "false";
   } else if (const auto integer = item.Int()) {
     json += std::to_string(*integer);
+  } else if (item.Real() == 0 && std::signbit(*item.Real())) {
+    json += "-0.0";  // "-0" would be read as an integer
   } else if (item.kind() == MetadataKind::F32) {
     AppendReal(json, static_cast<float>(*item.Real()));
   } else if (item.kind() == MetadataKind::F64) {

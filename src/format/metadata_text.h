@@ -5,7 +5,7 @@
 //   anything else   gguf.KIND:JSON, as gguf.u32:4096, gguf.f32:1e-05,
 //                   gguf.bool:true, gguf.string:"gguf.", gguf.[i32]:[1,2],
 //                   gguf.[string]:["<unk>","<s>"]
-//   and what JSON cannot hold (not UTF-8, NaN, inf)
+//   and what JSON cannot hold (not UTF-8, NaN, inf, a bool of 2)
 //                   gguf.KIND.hex:BYTES, the bytes as GGUF stores them
 #pragma once
 
