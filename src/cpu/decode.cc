@@ -169,13 +169,17 @@ void DecodeAll(const KernelArgs& args, const Decoder& decode) {
   });
 }
 
-// By way of float, which all packed values are.
+// By way of float, which all packed values are, if there is something to count.
 void DecodeAllPacked(const KernelArgs& args) {
   const PackedReader reader = PackedReaderOf(args.inputs[0].dtype);
-  const RunDecoder convert =
-      GetRunDecoders().find(DType::F32, args.outputs[0].dtype);
+  const DType to_dtype = args.outputs[0].dtype;
+  const RunDecoder convert = GetRunDecoders().find(DType::F32, to_dtype);
   DecodeAll(args, [&](const std::byte* from, std::byte* to, int64_t count,
                       DecodeCounts& counts) {
+    const bool done =
+        to_dtype == DType::F16 &&
+        reader.DecodeHalves(from, count, reinterpret_cast<uint16_t*>(to));
+    if (done) return;
     alignas(64) float values[kRunElements];
     reader.Decode(from, count, values);
     convert(reinterpret_cast<const std::byte*>(values), to, count, counts);

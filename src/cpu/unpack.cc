@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
+
+#include "base/half.h"
 
 // clang-format off
 #undef HWY_TARGET_INCLUDE
@@ -422,36 +425,79 @@ Unpack Find(DType dtype) {
   }
 }
 
-// Product and sum are rounded one by one: that is what the types are defined
-// by.
+// One vector of a group's values. Product and sum are rounded one by one: that
+// is what the types are defined by.
 template <bool offset>
-HWY_INLINE void StoreGroup(const int8_t* q, int group, float scale, float add,
-                           float* to) {
-  const F32 d;
+HWY_INLINE VF ValuesAt(const int8_t* q, VF scale, VF add) {
   const hn::Rebind<int8_t, F32> d8;
-  for (int i = 0; i < group; i += static_cast<int>(hn::Lanes(d))) {
-    const VF number = hn::ConvertTo(
-        d, hn::PromoteTo(I32Lanes(), hn::LoadU(d8, q + i)));
-    const VF product = hn::Mul(hn::Set(d, scale), number);
-    hn::StoreU(offset ? hn::Add(product, hn::Set(d, add)) : product, d, to + i);
-  }
+  const VF number =
+      hn::ConvertTo(F32(), hn::PromoteTo(I32Lanes(), hn::LoadU(d8, q)));
+  const VF product = hn::Mul(scale, number);
+  return offset ? hn::Add(product, add) : product;
 }
 
-void DecodeRun(const PackedReader& reader, const std::byte* from, int64_t count,
-               float* to) {
+// The largest and the smallest magnitude but for zeros, as bits. Integers
+// compare faster than floats, and NaN is the largest of all.
+class Magnitudes {
+ public:
+  // Written out: an implicit one would lose the instruction set.
+  HWY_INLINE Magnitudes()
+      : smallest_(hn::Set(d_, ~uint32_t{0})), largest_(hn::Zero(d_)) {}
+  HWY_INLINE void Add(VF v) {
+    const auto bits = hn::And(hn::BitCast(d_, v), hn::Set(d_, 0x7fffffff));
+    // Zero less one is the largest number.
+    smallest_ = hn::Min(smallest_, hn::Sub(bits, hn::Set(d_, 1)));
+    largest_ = hn::Max(largest_, bits);
+  }
+  HWY_INLINE bool Within(float low, float high) const {
+    const uint32_t least = std::bit_cast<uint32_t>(low) - 1;
+    return hn::GetLane(hn::MinOfLanes(d_, smallest_)) >= least &&
+           hn::GetLane(hn::MaxOfLanes(d_, largest_)) <
+               std::bit_cast<uint32_t>(high);
+  }
+
+ private:
+  U32Lanes d_;
+  hn::Vec<U32Lanes> smallest_;
+  hn::Vec<U32Lanes> largest_;
+};
+
+// False if values may be lost as f16. Without offsets the scales tell: |q| is
+// at most 128, and a product with 1 is the smallest that there is.
+template <int group, bool offset, class To>
+bool StoreRun(const UnpackedRun& run, int64_t count, To* to) {
+  const F32 d;
+  constexpr int kLanes = hn::MaxLanes(F32());
+  Magnitudes values, scales;
+  const int8_t* q = run.q;
+  for (int64_t g = 0; g < count / group; ++g, q += group, to += group) {
+    const VF scale = hn::Set(d, run.scale[g]);
+    const VF add = offset ? hn::Set(d, run.offset[g]) : hn::Zero(d);
+    HWY_UNROLL(8)
+    for (int i = 0; i < group; i += kLanes) {
+      const VF v = ValuesAt<offset>(q + i, scale, add);
+      StoreFloat(v, to + i);
+      if constexpr (sizeof(To) == 2 && offset) values.Add(v);
+    }
+    if constexpr (sizeof(To) == 2 && !offset) scales.Add(scale);
+  }
+  return values.Within(0x1p-24f, kHalfMax) &&
+         scales.Within(0x1p-24f, kHalfMax / 128);
+}
+
+// False if something may be lost as f16.
+template <class To>
+bool DecodeRun(const PackedReader& reader, const std::byte* from, int64_t count,
+               To* to) {
   const PackedType& type = reader.type;
   UnpackedRun run;
   reader.unpack(from, count / type.block, run);
-  const int64_t groups = count / type.group;
-  for (int64_t g = 0; g < groups; ++g) {
-    const int8_t* q = run.q + g * type.group;
-    if (type.has_offset) {
-      StoreGroup<true>(q, type.group, run.scale[g], run.offset[g],
-                       to + g * type.group);
-    } else {
-      StoreGroup<false>(q, type.group, run.scale[g], 0, to + g * type.group);
-    }
+  if (type.group == 16) {
+    return type.has_offset ? StoreRun<16, true>(run, count, to)
+                           : StoreRun<16, false>(run, count, to);
   }
+  return type.has_offset ? StoreRun<32, true>(run, count, to)
+                         : StoreRun<32, false>(run, count, to);
 }
 
 }  // namespace
@@ -460,6 +506,10 @@ Unpack FindUnpackOfTarget(DType dtype) { return Find(dtype); }
 void DecodeRunOfTarget(const PackedReader& reader, const std::byte* from,
                        int64_t count, float* to) {
   DecodeRun(reader, from, count, to);
+}
+bool DecodeHalvesOfTarget(const PackedReader& reader, const std::byte* from,
+                          int64_t count, uint16_t* to) {
+  return DecodeRun(reader, from, count, to);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -471,6 +521,7 @@ namespace tl::cpu {
 
 HWY_EXPORT(FindUnpackOfTarget);
 HWY_EXPORT(DecodeRunOfTarget);
+HWY_EXPORT(DecodeHalvesOfTarget);
 
 void PackedReader::Decode(const std::byte* from, int64_t count,
                           float* to) const {
@@ -478,6 +529,16 @@ void PackedReader::Decode(const std::byte* from, int64_t count,
     HWY_DYNAMIC_DISPATCH(DecodeRunOfTarget)
     (*this, from + BytesOf(i), std::min(kUnpackRun, count - i), to + i);
   }
+}
+
+bool PackedReader::DecodeHalves(const std::byte* from, int64_t count,
+                                uint16_t* to) const {
+  bool kept = true;
+  for (int64_t i = 0; i < count; i += kUnpackRun) {
+    kept &= HWY_DYNAMIC_DISPATCH(DecodeHalvesOfTarget)(
+        *this, from + BytesOf(i), std::min(kUnpackRun, count - i), to + i);
+  }
+  return kept;
 }
 
 PackedReader PackedReaderOf(DType dtype) {

@@ -31,8 +31,11 @@ struct PackedReader {
   int64_t BytesOf(int64_t elements) const {
     return elements / type.block * type.bytes;
   }
-  // `count` whole blocks of elements as float.
+  // `count` elements, whole blocks, as float.
   void Decode(const std::byte* from, int64_t count, float* to) const;
+  // The same rounded to f16. False if something may have been lost on the way:
+  // overflowed, flushed to zero, or not finite to begin with.
+  bool DecodeHalves(const std::byte* from, int64_t count, uint16_t* to) const;
 };
 
 // For the best instruction set of this machine. `dtype` is packed.

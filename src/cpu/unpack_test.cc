@@ -41,6 +41,35 @@ TEST_P(UnpackTest, DecodeRoundsOnceToF16) {
   });
 }
 
+// One block far too large for f16, one too small, one that is neither.
+TEST(UnpackTest, DecodeCountsWhatIsLostAsF16) {
+  std::vector<std::byte> stored(3 * 34, std::byte{1});
+  const uint16_t scales[] = {DoubleToHalf(65504), DoubleToHalf(0x1p-24),
+                             DoubleToHalf(1)};
+  for (int i = 0; i < 3; ++i) {
+    std::memcpy(stored.data() + 34 * i, &scales[i], sizeof(uint16_t));
+  }
+  stored[2] = std::byte{2};       // 131008
+  stored[34 + 2] = std::byte{0};  // zero is no loss
+  ForEachTarget([&] {
+    const TestArray w = PackedArray(DType::Q8_0, {1, 96}, stored);
+    const TestArray y = Poisoned(DType::F16, {1, 96});
+    const View input = w.AsView(), output = y.AsView();
+    DecodeCounts counts;
+    KernelArgs args;
+    args.inputs = {&input, 1};
+    args.outputs = {&output, 1};
+    args.counts = &counts;
+    Decode(args);
+    EXPECT_EQ(counts.overflowed, 1);
+    EXPECT_EQ(counts.flushed, 0);
+    EXPECT_EQ(counts.nan, 0);
+    EXPECT_TRUE(std::isinf(y.Get(0)));
+    EXPECT_EQ(y.Get(1), 65504);
+    EXPECT_EQ(y.Get(33), 0x1p-24);
+  });
+}
+
 TEST_P(UnpackTest, IndexSelectDecodesTheRowsAskedFor) {
   const DType dtype = GetParam();
   const int64_t columns = 5 * kMaxBlock, rows = 7;
