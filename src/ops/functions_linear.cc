@@ -244,8 +244,8 @@ FunctionResult Linear(const Call& call) {
          w->shape().ToString(), w->shape()[1].ToString());
   }
   const TensorRef columns = SwapAxes(lo, w, 0, 1);
-  const auto packed =
-      call.Flag(3) ? PackedProduct::kFloat32 : PackedProduct::kUsual;
+  const bool exact = call.has(3) && call.Flag(3);
+  const auto packed = exact ? PackedProduct::kFloat32 : PackedProduct::kUsual;
   if (!call.has(2) && packed == PackedProduct::kUsual) {
     return MatrixProduct(lo, x, columns);
   }
