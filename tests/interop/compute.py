@@ -7,10 +7,9 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-import numpy as np
-import torch
 from safetensors.torch import load_file, save_file
 
+from closeness import float16_ulps, relative_error
 import tl_command
 
 
@@ -40,26 +39,3 @@ def run_program(text, folder, *arguments):
 def rounded(tensors):
     """What float16 keeps of tensors, as float32: the language's inputs."""
     return {name: t.detach().half().float() for name, t in tensors.items()}
-
-
-def float16_ulps(got, reference):
-    """The largest distance in units of the last place of float16. Sums that cancel
-    are forgiven what float32 loses on numbers of the result's scale."""
-    reference = reference.detach().double().numpy()
-    got = got.double().numpy()
-    assert got.shape == reference.shape, f"shape {got.shape}, not {reference.shape}"
-    finite = np.isfinite(reference)
-    assert (np.isfinite(got) == finite).all(), "inf or NaN where PyTorch has none"
-    reference, got = reference[finite], got[finite]
-    if not reference.size:
-        return 0.0
-    ulp = np.spacing(np.abs(reference).astype(np.float16)).astype(np.float64)
-    noise = 1e-6 * np.abs(reference).max()
-    return float((np.maximum(np.abs(got - reference) - noise, 0) / ulp).max())
-
-
-def relative_error(got, reference):
-    """The length of the difference over the length of the reference."""
-    reference = reference.detach().double()
-    assert got.shape == reference.shape, f"shape {got.shape}, not {reference.shape}"
-    return float((got.double() - reference).norm() / reference.norm())
