@@ -123,6 +123,7 @@ def program_suites(folder, environment):
     yield script("install_test.py", BUILD=folder)
     python = python_env.python_for(environment)
     yield script("run_snippets.py", python, TL=tl)
+    yield script("references_test.py", python, TL=tl)
     yield from interop(python, tl)
 
 
@@ -187,8 +188,11 @@ def fuzz(folder, name):
 
 
 def full_suite():
-    """The interop tests again, with the PyTorch that PyPI has today."""
-    yield from interop(python_env.python_for("full"), ROOT / "build" / "tl")
+    """With the PyTorch that PyPI has today: whether it still says what is stored,
+    and the interop tests again."""
+    python = python_env.python_for("full")
+    yield script("references/regenerated_test.py", python)
+    yield from interop(python, ROOT / "build" / "tl")
 
 
 SUITES = {"tree": tree_suite, "release": release_suite, "asan": asan_suite,
