@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""What quantising costs: `tl convert` beside `gguf.quants.quantize` (NumPy).
+"""What quantising costs, beside `gguf.quants.quantize` (NumPy) in the same run: from
+memory to memory (build/bench_quantize), as NumPy does it, and by `tl convert`.
 
     $(python3 tests/python_env.py base) bench/quantize.py [TL] [--folder DIR] [--bytes N]
 
 Makes a SafeTensors file of 2.2 GB of float16 in DIR (default: /dev/shm, so that no disk
 is measured), converts it to each type and prints the bytes of float16 read per second,
-start and writing included. NumPy quantises as much as it does in a few seconds, from
+for `tl convert` with start and writing included. NumPy quantises as much as it does in a few seconds, from
 memory to memory, once before and once after; the ratio is to the better of the two.
 """
 
@@ -63,6 +64,13 @@ def tl_rate(tl, source, target, name, bytes_total):
     return bytes_total / statistics.median(times)
 
 
+def memory_rate(tl, name):
+    """Of the type alone: what bench_quantize, beside the command, prints."""
+    done = subprocess.run([pathlib.Path(tl).resolve().parent / "bench_quantize",
+                           name.upper()], check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[1]) * 1e9
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tl", nargs="?", default="build/tl")
@@ -76,10 +84,13 @@ def main():
         for name in PACKAGE + OTHERS:
             before = numpy_rate(name) if name in PACKAGE else 0
             ours = tl_rate(options.tl, source, target, name, total)
-            text = f"{name:8} {ours / 1e9:6.2f} GB/s of float16"
+            text = f"{name:8} tl convert {ours / 1e9:5.2f} GB/s of float16"
             if name in PACKAGE:
+                alone = memory_rate(options.tl, name)
                 theirs = max(before, numpy_rate(name))
-                text += f"   NumPy {theirs / 1e9:.3f} GB/s: {ours / theirs:.0f} times"
+                text += (f" ({ours / theirs:.0f} x NumPy)   in memory "
+                         f"{alone / 1e9:5.2f} GB/s ({alone / theirs:.0f} x)   "
+                         f"NumPy {theirs / 1e9:.3f} GB/s")
             print(text, flush=True)
 
 
