@@ -138,7 +138,7 @@ TEST(ModelText, ShowsTheMetadataOfGgufCut) {
             "\n"
             "metadata\n"
             "  general.name: Tiny\\x1b\n"
-            "  general.file_type: 15 (Q4_K_M)\n"
+            "  general.file_type: 15 (q4_k_m)\n"
             "  eps: 1e-05\n"
             "  flag: true\n"
             "  tokens: [2 strings: \"<s>\", \"a\"b\"]\n"

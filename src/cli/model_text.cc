@@ -5,7 +5,7 @@
 #include "cli/model_report.h"
 #include "cli/table.h"
 #include "exec/plan_print.h"
-#include "format/gguf_file_type.h"
+#include "format/file_type.h"
 
 namespace tl {
 namespace {
@@ -114,7 +114,7 @@ std::string ShortText(const MetadataArray& array) {
 
 std::string ShortText(std::string_view key, const MetadataValue& value) {
   if (key == "general.file_type" && value.Int()) {
-    const std::string_view name = GgufFileTypeName(*value.Int());
+    const std::string_view name = FileTypeOfNumber(*value.Int());
     if (!name.empty()) return fmt::format("{} ({})", *value.Int(), name);
   }
   if (value.is_array()) return ShortText(value.array());

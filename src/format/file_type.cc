@@ -27,6 +27,26 @@ constexpr auto kFileTypes = std::to_array<FileType>({
     {"q1_0", 40, DType::Q1_0},     {"q2_0", 41, DType::Q2_0},
 });
 
+// Those of files made elsewhere, which cannot be written here.
+struct ReadOnlyType {
+  std::string_view name;
+  int64_t number;
+};
+
+constexpr auto kReadOnlyTypes = std::to_array<ReadOnlyType>({
+    {"iq2_xxs", 19},
+    {"iq2_xs", 20},
+    {"iq3_xs", 22},
+    {"iq3_xxs", 23},
+    {"iq1_s", 24},
+    {"iq3_s", 26},
+    {"iq3_m", 27},
+    {"iq2_s", 28},
+    {"iq2_m", 29},
+    {"iq1_m", 31},
+    {"guessed", 1024},
+});
+
 struct Alias {
   std::string_view name;
   std::string_view means;
@@ -261,6 +281,16 @@ const FileType& FindFileType(std::string_view name) {
   }
   Fail(ErrorKind::kInput, "there is no type '{}'; known are {}", name,
        fmt::join(FileTypeNames(), ", "));
+}
+
+std::string_view FileTypeOfNumber(int64_t number) {
+  for (const FileType& type : kFileTypes) {
+    if (type.number == number) return type.name;
+  }
+  for (const ReadOnlyType& type : kReadOnlyTypes) {
+    if (type.number == number) return type.name;
+  }
+  return "";
 }
 
 std::vector<std::string_view> FileTypeNames() {

@@ -1,8 +1,9 @@
 // Types of whole files, as llama.cpp names them: "q4_k_m" is mostly Q4_K, with
 // more bits for the tensors that need them. Which tensor gets which type
 // follows llama.cpp's own quantiser (llama-quant.cpp, without an importance
-// matrix), so that a file from here and one from there are the same mix. One
-// table, in file_type.cc; for people: docs/en/gguf_quantization.md.
+// matrix), so that a file from here and one from there are the same mix. The
+// names and numbers stand in file_type.cc; for people:
+// docs/en/gguf_quantization.md.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,10 @@ struct FileType {
 // "q4_k" is "q4_k_m", as there; upper case is the same. Fails with the names of
 // all types.
 const FileType& FindFileType(std::string_view name);
-// For help and completion: every name.
+// What a file's general.file_type says it is: "q4_k_m", or "" for a number that
+// is not known. A label of the whole: the tensors say themselves what they are.
+std::string_view FileTypeOfNumber(int64_t number);
+// For help and completion: every name that can be written.
 std::vector<std::string_view> FileTypeNames();
 
 // What the mix depends on besides a tensor's name and shape; 0 where unknown.

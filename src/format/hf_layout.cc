@@ -60,13 +60,6 @@ void CheckChange(const Model& model, const TensorEntry& entry,
   }
 }
 
-// Row `row` of a head's `rows` is this one of the source.
-int64_t SourceRow(const RowChange& change, int64_t row, int64_t rows) {
-  const int64_t half = rows / 2;
-  if (change.to_pairs) return row % 2 * half + row / 2;
-  return row % half * 2 + row / half;
-}
-
 TensorEntry WithRowsMoved(const TensorEntry& entry, const RowChange& change) {
   const int64_t rows = entry.shape[0];
   TensorEntry moved = entry;
@@ -74,12 +67,10 @@ TensorEntry WithRowsMoved(const TensorEntry& entry, const RowChange& change) {
   moved.data = AllocateHost(entry.bytes);
   if (entry.bytes == 0) return moved;
   const int64_t row_bytes = entry.bytes / rows;
-  const int64_t head_rows = rows / change.heads;
   for (int64_t row = 0; row < rows; ++row) {
-    const int64_t source = row / head_rows * head_rows +
-                           SourceRow(change, row % head_rows, head_rows);
     std::memcpy(moved.data.get() + row * row_bytes,
-                entry.data.get() + source * row_bytes, row_bytes);
+                entry.data.get() + change.SourceRow(row, rows) * row_bytes,
+                row_bytes);
   }
   return moved;
 }

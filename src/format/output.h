@@ -18,7 +18,7 @@ namespace tl {
 // What is done to the rows of a matrix (or the elements of a vector) besides
 // changing their type.
 struct RowChange {
-  // Row t of the result is row source_row(t) of the source. The rows of each of
+  // Row t of the result is row SourceRow(t) of the source. The rows of each of
   // `heads` heads are dealt into two piles, or put back: rotary embedding pairs
   // neighbours in GGUF, halves in Hugging Face's layout. 0: no such change.
   int64_t heads = 0;
@@ -27,6 +27,15 @@ struct RowChange {
   float add = 0;
 
   bool none() const { return heads == 0 && add == 0; }
+  // Of a matrix with `rows` rows, an even number for each head.
+  int64_t SourceRow(int64_t row, int64_t rows) const {
+    const int64_t in_head = rows / heads;
+    const int64_t half = in_head / 2;
+    const int64_t place = row % in_head;
+    const int64_t from = to_pairs ? place % 2 * half + place / 2
+                                  : place % half * 2 + place / half;
+    return row - place + from;
+  }
 };
 
 struct OutputTensor {

@@ -36,23 +36,14 @@ void CopyStored(const OutputTensor& tensor, ReplaceFile& out,
   }
 }
 
-// Which row of the source becomes row `row` of a head's `rows`.
-int64_t SourceRow(const RowChange& change, int64_t row, int64_t rows) {
-  const int64_t half = rows / 2;
-  if (change.to_pairs) return row % 2 * half + row / 2;
-  return row % half * 2 + row / half;
-}
-
 // Rows that stand in another order in the same type, whole blocks each.
 void PermuteStored(const OutputTensor& tensor, ReplaceFile& out,
                    Progress& progress) {
   const int64_t rows = tensor.shape[0];
   const int64_t row_bytes = rows == 0 ? 0 : tensor.bytes / rows;
-  const int64_t head_rows = rows / tensor.change.heads;
   const auto stored = tensor.source.stored();
   for (int64_t row = 0; row < rows; ++row) {
-    const int64_t source = row / head_rows * head_rows +
-                           SourceRow(tensor.change, row % head_rows, head_rows);
+    const int64_t source = tensor.change.SourceRow(row, rows);
     out.Write(stored.subspan(source * row_bytes, row_bytes));
     progress.Advance(row_bytes);
   }
@@ -102,15 +93,12 @@ class Recoder {
   void ReadRows(int64_t begin, std::span<float> values) const {
     const std::vector<int64_t>& shape = tensor_.shape;
     const int64_t columns = shape.size() < 2 ? 1 : tensor_.elements / shape[0];
-    const int64_t head_rows = shape[0] / tensor_.change.heads;
     const auto count = static_cast<int64_t>(values.size());
     for (int64_t done = 0; done < count;) {
       const int64_t row = (begin + done) / columns;
       const int64_t column = (begin + done) % columns;
       const int64_t step = std::min(columns - column, count - done);
-      const int64_t source =
-          row / head_rows * head_rows +
-          SourceRow(tensor_.change, row % head_rows, head_rows);
+      const int64_t source = tensor_.change.SourceRow(row, shape[0]);
       ReadStored(source * columns + column, values.subspan(done, step));
       done += step;
     }
