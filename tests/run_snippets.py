@@ -15,8 +15,9 @@ afresh, in an empty scratch folder, its blocks in the order they are written:
   blocks just above it print last.
 
 The scratch folder holds `path/to/model.safetensors` and `model.safetensors` (tensors
-`layer.0.weight` [4, 3] and `layer.0.bias` [4]), and `models`, `examples` of the source
-tree. Comments on a line of their own, unseen by the reader, say what a block needs:
+`layer.0.weight` [4, 3] and `layer.0.bias` [4]), `Llama-3.2-1B` (a tiny Llama, as
+transformers saves one), and `models`, `examples` of the source tree. Comments on a
+line of their own, unseen by the reader, say what a block needs:
 
     <!-- with: SLUG -->       the section also needs the blocks of section SLUG (its
                               heading as a link writes it), which are run first
@@ -119,7 +120,9 @@ def groups_of(blocks):
 
 def make_scratch(folder):
     """The files that the documents speak of."""
+    import numpy
     from safetensors.torch import save_file
+    import tiny_llama
     import torch
     torch.manual_seed(0)
     layer = torch.nn.Linear(3, 4)
@@ -129,6 +132,7 @@ def make_scratch(folder):
     for name in ("path/to/model.safetensors", "model.safetensors"):
         save_file(tensors, folder / name)
     make_gguf(folder / "path/to/model.gguf", layer.weight.detach().numpy())
+    tiny_llama.write(folder / "Llama-3.2-1B", numpy.random.default_rng(0))
     for name in ("models", "examples"):
         os.symlink(ROOT / name, folder / name)
     tools = folder / ".bin"
