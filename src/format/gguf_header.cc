@@ -11,8 +11,6 @@
 namespace tl {
 namespace {
 
-constexpr uint32_t kNewestVersion = 3;
-
 // What one text or array may have: ggml's limits, far above real files.
 constexpr uint64_t kMaxText = uint64_t{1} << 30;  // bytes
 constexpr uint64_t kMaxItems = uint64_t{1} << 30;
@@ -64,9 +62,9 @@ class GgufReader {
           "ones can be read",
           __builtin_bswap32(version));
     }
-    if (version == 0 || version > kNewestVersion) {
+    if (version == 0 || version > kGgufNewestVersion) {
       FailFile("has GGUF version {}; versions 1 to {} can be read", version,
-               kNewestVersion);
+               kGgufNewestVersion);
     }
     header_.version = version;
   }

@@ -34,10 +34,13 @@
 namespace tl {
 
 inline constexpr std::string_view kGgufMagic = "GGUF";
+// The newest that is read, and the one that is written.
+inline constexpr uint32_t kGgufNewestVersion = 3;
 inline constexpr std::string_view kGgufAlignmentKey = "general.alignment";
 inline constexpr int64_t kGgufDefaultAlignment = 32;
-inline constexpr int64_t kGgufMaxRank = 4;
-inline constexpr int64_t kGgufMaxTensorName = 63;  // bytes
+inline constexpr int64_t kGgufMaxRank = 4;  // GGML_MAX_DIMS
+inline constexpr int64_t kGgufMaxTensorName =
+    63;  // GGML_MAX_NAME less its terminator
 
 struct GgufTensor {
   std::string name;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "base/error.h"
+#include "format/gguf_header.h"
 
 namespace tl {
 namespace {
@@ -11,6 +13,8 @@ namespace {
 constexpr std::string_view kNumber = "split.no";  // from 0
 constexpr std::string_view kCount = "split.count";
 constexpr std::string_view kTensors = "split.tensors.count";
+
+constexpr std::string_view kSplitKeys[] = {kNumber, kCount, kTensors};
 
 constexpr std::string_view kEnding = ".gguf";
 constexpr size_t kDigits = 5;
@@ -114,10 +118,30 @@ Model WithGgufParts(Model first) {
          *tensors, *count, first.size());
   }
   // The parts are one model now.
-  for (std::string_view key : {kNumber, kCount, kTensors}) {
-    first.metadata().Remove(key);
-  }
+  RemoveSplitKeys(first.metadata());
   return first;
+}
+
+void RemoveSplitKeys(Metadata& metadata) {
+  for (std::string_view key : kSplitKeys) metadata.Remove(key);
+}
+
+Metadata MetadataOfPart(const Metadata& metadata, const GgufPart& part) {
+  Metadata result;
+  if (part.number == 0) {
+    result = metadata;
+  } else if (const auto* alignment = metadata.Find(kGgufAlignmentKey)) {
+    result.Set(kGgufAlignmentKey, *alignment);
+  }
+  if (!std::in_range<uint16_t>(part.count)) {
+    Fail(ErrorKind::kInput,
+         "a model of {} parts; GGUF counts at most {}: use larger shards",
+         part.count, UINT16_MAX);
+  }
+  result.Set(kNumber, MetadataValue::Of(static_cast<uint16_t>(part.number)));
+  result.Set(kCount, MetadataValue::Of(static_cast<uint16_t>(part.count)));
+  result.Set(kTensors, MetadataValue::Of(static_cast<int32_t>(part.tensors)));
+  return result;
 }
 
 }  // namespace tl

@@ -1,5 +1,6 @@
 // GGUF models in several files: NAME-00001-of-00003.gguf and so on. The first
-// has the metadata of the model; each has its number.
+// has the metadata of the model; each has its number. Cutting a model into them
+// is format/save.cc.
 #pragma once
 
 #include <memory>
@@ -29,5 +30,18 @@ struct GgufPartName {
 
 // What the name says, if it is that of a part.
 std::optional<GgufPartName> FindGgufPartName(std::string_view path);
+
+// What a model that is no part of another says nothing of.
+void RemoveSplitKeys(Metadata& metadata);
+
+struct GgufPart {
+  size_t number = 0;   // from 0
+  size_t count = 0;    // of parts
+  size_t tensors = 0;  // of all of them
+};
+
+// What this part of the model says of itself. Fails for more parts than the
+// format can count.
+Metadata MetadataOfPart(const Metadata& metadata, const GgufPart& part);
 
 }  // namespace tl

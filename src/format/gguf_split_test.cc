@@ -136,5 +136,15 @@ TEST_F(GgufSplitTest, CountsTheTensorsOfAllParts) {
                 ": is to have 4 tensors in 3 parts, which have 3");
 }
 
+TEST_F(GgufSplitTest, RefusesMorePartsThanCanBeCounted) {
+  EXPECT_EQ(MetadataOfPart(Metadata(), {7, 65535, 65535}).Int("split.count"),
+            65535);
+  EXPECT_EQ(FailureOf([] {
+              MetadataOfPart(Metadata(), {0, 65536, 65536});
+            }),
+            "a model of 65536 parts; GGUF counts at most 65535: use larger "
+            "shards");
+}
+
 }  // namespace
 }  // namespace tl

@@ -1,30 +1,16 @@
-// Layout of the file, little-endian:
-//
-//   "GGUF"  u32 version  u64 tensors  u64 entries of metadata
-//   entry   string key, u32 kind, value
-//   tensor  string name, u32 rank, u64 extents (innermost first), u32 type,
-//           u64 offset, counted from the first byte after the header
-//   zeros up to general.alignment, here and after each tensor
-//
-// A string is its length in 64 bits and its bytes; an array the kind of its
-// items in 32 bits, their number in 64, and the items.
-
 #include "format/gguf_writer.h"
 
-#include <cstring>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "format/gguf_header.h"
 #include "format/recode.h"
 
 namespace tl {
 namespace {
 
-constexpr uint32_t kVersion = 3;
-constexpr int64_t kDefaultAlignment = 32;
-constexpr size_t kMaxDimensions = 4;  // GGML_MAX_DIMS
-constexpr size_t kMaxName = 63;       // GGML_MAX_NAME less its terminator
-constexpr size_t kMaxKey = 65535;     // docs/gguf.md
+constexpr size_t kMaxKey = 65535;  // docs/gguf.md
 
 template <class T>
 void Append(std::string& out, T number) {
@@ -68,16 +54,16 @@ uint32_t TypeNumber(const OutputTensor& tensor) {
 }
 
 void CheckTensor(const OutputTensor& tensor) {
-  if (tensor.name.size() > kMaxName ||
+  if (std::cmp_greater(tensor.name.size(), kGgufMaxTensorName) ||
       tensor.name.find('\0') != std::string::npos) {
     Fail(ErrorKind::kInput,
          "tensor {}: GGUF has names of at most {} bytes without NUL, this one "
          "has {}",
-         QuoteName(tensor.name), kMaxName, tensor.name.size());
+         QuoteName(tensor.name), kGgufMaxTensorName, tensor.name.size());
   }
-  if (tensor.shape.size() > kMaxDimensions) {
+  if (std::cmp_greater(tensor.shape.size(), kGgufMaxRank)) {
     Fail(ErrorKind::kInput, "tensor {}: GGUF has at most {} dimensions, not {}",
-         QuoteName(tensor.name), kMaxDimensions, tensor.shape.size());
+         QuoteName(tensor.name), kGgufMaxRank, tensor.shape.size());
   }
   const int64_t block = tensor.dtype ? Info(*tensor.dtype).block_elements : 1;
   const int64_t columns = tensor.shape.empty() ? 1 : tensor.shape.back();
@@ -101,7 +87,7 @@ void AppendTensor(std::string& out, const OutputTensor& tensor,
 }
 
 int64_t AlignmentOf(const Metadata& metadata) {
-  return metadata.Int("general.alignment").value_or(kDefaultAlignment);
+  return metadata.Int(kGgufAlignmentKey).value_or(kGgufDefaultAlignment);
 }
 
 int64_t Padded(int64_t bytes, int64_t alignment) {
@@ -112,11 +98,11 @@ int64_t Padded(int64_t bytes, int64_t alignment) {
 
 }  // namespace
 
-std::string GgufHeader(const std::vector<OutputTensor>& tensors,
-                       const Metadata& metadata) {
+std::string GgufHeaderBytes(const std::vector<OutputTensor>& tensors,
+                            const Metadata& metadata) {
   const int64_t alignment = AlignmentOf(metadata);
-  std::string header = "GGUF";
-  Append(header, kVersion);
+  std::string header(kGgufMagic);
+  Append(header, kGgufNewestVersion);
   Append(header, static_cast<uint64_t>(tensors.size()));
   Append(header, static_cast<uint64_t>(metadata.size()));
   for (const MetadataEntry& entry : metadata) AppendEntry(header, entry);

@@ -1,6 +1,7 @@
-// Writing GGUF, version 3: the header, then the tensors in the order given, one
-// after the other in bounded memory. Metadata keeps its kinds and its order.
-// Reading: format/gguf.cc. What goes into the file: format/save_plan.h.
+// Writing GGUF: the header (its layout is in format/gguf_header.h), then the
+// tensors in the order given, one after the other in bounded memory. Metadata
+// keeps its kinds and its order. Reading: format/gguf.cc. What goes into the
+// file: format/save_plan.h.
 #pragma once
 
 #include <string>
@@ -14,8 +15,8 @@ namespace tl {
 // Everything before the first tensor's bytes, padded. Fails for what GGUF
 // cannot say: more than four dimensions, a name of 64 bytes or more, a type
 // without a number, a row that ends within a block.
-std::string GgufHeader(const std::vector<OutputTensor>& tensors,
-                       const Metadata& metadata);
+std::string GgufHeaderBytes(const std::vector<OutputTensor>& tensors,
+                            const Metadata& metadata);
 
 // Of the whole file.
 int64_t GgufBytes(const std::vector<OutputTensor>& tensors,

@@ -1,7 +1,5 @@
 #include "format/hf_layout.h"
 
-#include <algorithm>
-#include <array>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -13,12 +11,6 @@
 
 namespace tl {
 namespace {
-
-// What transformers computes from config.json, so that its models have no such
-// tensors.
-constexpr auto kComputed = std::to_array<std::string_view>(
-    {"rope_freqs.weight", "rope_factors_long.weight",
-     "rope_factors_short.weight"});
 
 int64_t HeadsOf(const Model& model, std::string_view name) {
   for (const ConfigField& field : ConfigOf(model)) {
@@ -100,7 +92,7 @@ HfLayout InHfLayout(Model model) {
   layout.model.metadata() = model.metadata();
   layout.model.Reserve(model.size());
   for (const TensorEntry& entry : model.tensors()) {
-    if (std::ranges::find(kComputed, entry.name) != kComputed.end()) {
+    if (IsOnlyInGguf(entry.name)) {
       layout.model.AddNote(fmt::format(
           "{} is left out: transformers computes it", QuoteName(entry.name)));
       continue;

@@ -125,8 +125,7 @@ RowChange ChangeOf(const Family& family, std::string_view gguf_name,
     change.heads = gguf_name == "attn_q" ? heads : kv_heads;
     change.to_pairs = to_gguf;
   }
-  if (family.norms_plus_1 && gguf_name.ends_with("norm") &&
-      kind == ".weight") {
+  if (family.norms_plus_1 && gguf_name.ends_with("norm") && kind == ".weight") {
     change.add = to_gguf ? 1 : -1;
   }
   return change;
@@ -144,10 +143,10 @@ std::optional<Renamed> Rename(const Family& family, std::string_view name,
   const NameRow* row = parts->layer.empty() ? FindRow(kWhole, from, parts->name)
                                             : FindRow(rows, from, parts->name);
   if (row == nullptr) return std::nullopt;
-  return Renamed{Join(*parts, to_gguf ? kGgufLayer : kHfLayer,
-                      to_gguf ? row->gguf : row->hf),
-                 ChangeOf(family, row->gguf, parts->kind, direction, heads,
-                          kv_heads)};
+  return Renamed{
+      Join(*parts, to_gguf ? kGgufLayer : kHfLayer,
+           to_gguf ? row->gguf : row->hf),
+      ChangeOf(family, row->gguf, parts->kind, direction, heads, kv_heads)};
 }
 
 }  // namespace
@@ -180,6 +179,11 @@ std::string FamilyNames() {
     names += family.model_type;
   }
   return names;
+}
+
+bool IsOnlyInGguf(std::string_view name) {
+  return name == "rope_freqs.weight" || name == "rope_factors_long.weight" ||
+         name == "rope_factors_short.weight";
 }
 
 std::optional<Renamed> ToGgufName(const Family& family, std::string_view name,

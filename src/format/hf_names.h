@@ -30,6 +30,10 @@ std::string FamilyNames();  // "gemma, gemma2, ..."
 // The same and some more, of which only the tensors can be converted.
 const Family* TensorFamilyOf(std::string_view arch);
 
+// Whether transformers computes the tensor of this name from config.json, so
+// that its models have none.
+bool IsOnlyInGguf(std::string_view name);
+
 struct Renamed {
   std::string name;
   RowChange change;

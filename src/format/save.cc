@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/replace_file.h"
+#include "format/gguf_split.h"
 #include "format/gguf_writer.h"
 #include "format/metadata_text.h"
 #include "format/safetensors_writer.h"
@@ -37,7 +38,7 @@ void MakeHeader(Part& part, FileFormat format) {
       part.header = SafeTensorsHeader(part.tensors, part.metadata);
       return;
     case FileFormat::kGguf:
-      part.header = GgufHeader(part.tensors, part.metadata);
+      part.header = GgufHeaderBytes(part.tensors, part.metadata);
       return;
   }
 }
@@ -119,23 +120,6 @@ std::string ShardPath(const std::string& path, size_t number, size_t count) {
                      path.substr(path.rfind('.')));
 }
 
-// The keys of the model are in the first file only.
-Metadata SplitMetadata(const Metadata& metadata, size_t number, size_t count,
-                       size_t tensors) {
-  Metadata result;
-  if (number == 0) result = metadata;
-  if (number != 0) {
-    if (const auto* alignment = metadata.Find("general.alignment")) {
-      result.Set("general.alignment", *alignment);
-    }
-  }
-  result.Set("split.no", MetadataValue::Of(static_cast<uint16_t>(number)));
-  result.Set("split.count", MetadataValue::Of(static_cast<uint16_t>(count)));
-  result.Set("split.tensors.count",
-             MetadataValue::Of(static_cast<int32_t>(tensors)));
-  return result;
-}
-
 std::string IndexJson(const std::vector<Part>& parts) {
   std::map<std::string, std::string> files;
   int64_t total = 0;
@@ -169,7 +153,8 @@ std::vector<Part> MakeParts(OutputModel output, const std::string& path,
     part.tensors = std::move(split[i]);
     part.metadata = output.metadata;
     if (split.size() > 1 && format == FileFormat::kGguf) {
-      part.metadata = SplitMetadata(output.metadata, i, split.size(), tensors);
+      part.metadata =
+          MetadataOfPart(output.metadata, {i, split.size(), tensors});
     }
     MakeHeader(part, format);
     parts.push_back(std::move(part));

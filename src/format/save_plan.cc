@@ -8,6 +8,8 @@
 #include "format/companion.h"
 #include "format/config.h"
 #include "format/file_type.h"
+#include "format/gguf_header.h"
+#include "format/gguf_split.h"
 #include "format/hf_metadata.h"
 #include "format/hf_names.h"
 #include "format/quantize.h"
@@ -156,7 +158,7 @@ class Planner {
     if (direction_ == Direction::kStay) return true;
     const bool to_gguf = direction_ == Direction::kToGguf;
     const bool computed = to_gguf ? tensor.name.ends_with("rotary_emb.inv_freq")
-                                  : tensor.name == "rope_freqs.weight";
+                                  : IsOnlyInGguf(tensor.name);
     if (computed) return false;
     auto renamed = to_gguf ? ToGgufName(*family_, tensor.name, facts_.heads,
                                         facts_.kv_heads)
@@ -248,9 +250,7 @@ class Planner {
 
   void AdaptMetadata(OutputModel& output) const {
     Metadata& metadata = output.metadata;
-    for (const char* key : {"split.no", "split.count", "split.tensors.count"}) {
-      metadata.Remove(key);
-    }
+    RemoveSplitKeys(metadata);
     const bool packed = std::any_of(
         output.tensors.begin(), output.tensors.end(),
         [](const auto& t) { return t.dtype && IsPacked(*t.dtype); });
@@ -280,12 +280,12 @@ class Planner {
   }
 
   static void RemoveBadAlignment(Metadata& metadata) {
-    const MetadataValue* value = metadata.Find("general.alignment");
+    const MetadataValue* value = metadata.Find(kGgufAlignmentKey);
     if (value == nullptr) return;
     const int64_t alignment = value->Int().value_or(0);
     if (value->kind() != MetadataKind::U32 || alignment > kMaxAlignment ||
         !std::has_single_bit(static_cast<uint64_t>(alignment))) {
-      metadata.Remove("general.alignment");
+      metadata.Remove(kGgufAlignmentKey);
     }
   }
 
