@@ -125,6 +125,13 @@ struct stat ExistingFile(const std::string& path, const std::string& target) {
   return status;
 }
 
+// A file without a name, of which not even kill -9 leaves anything; negative
+// where the file system has none, or nothing to name it by later.
+int OpenNameless(const std::string& directory) {
+  if (access("/proc/self/fd", X_OK) != 0) return -1;
+  return open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+}
+
 }  // namespace
 
 void RemoveUnfinishedFiles() {
@@ -134,7 +141,8 @@ void RemoveUnfinishedFiles() {
   });
 }
 
-ReplaceFile::ReplaceFile(const std::string& path, int64_t size)
+ReplaceFile::ReplaceFile(const std::string& path, int64_t size,
+                         Temporary temporary)
     : path_(path),
       target_(FollowLinks(path)),
       buffer_(std::make_unique_for_overwrite<std::byte[]>(kBufferBytes)) {
@@ -144,19 +152,14 @@ ReplaceFile::ReplaceFile(const std::string& path, int64_t size)
   InstallTerminateHandlers();
 
   slot_ = &unfinished.Acquire();
-  static std::atomic<unsigned> counter{0};
-  do {
-    // A short name of its own: the target's may already be the longest allowed.
-    temporary_ =
-        fmt::format("{}/.tl-{}-{}.partial", directory, getpid(), counter++);
-    if (temporary_.size() < slot_->path.size()) {
-      std::memcpy(slot_->path.data(), temporary_.c_str(),
-                  temporary_.size() + 1);
-      slot_->armed = true;  // before there is a file: no moment is missed
-    }
-    descriptor_ =
-        open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (descriptor_ < 0 && errno == EEXIST);
+  if (temporary != Temporary::kNamed) descriptor_ = OpenNameless(directory);
+  nameless_ = descriptor_ >= 0;
+  if (!nameless_) {
+    descriptor_ = WithTemporaryName([this] {
+      return open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                  0666);
+    });
+  }
   if (descriptor_ < 0) {
     const int error = errno;
     slot_->armed = false;
@@ -170,6 +173,25 @@ ReplaceFile::ReplaceFile(const std::string& path, int64_t size)
         fchown(descriptor_, existing.st_uid, existing.st_gid);
     fchmod(descriptor_, existing.st_mode & 07777);
   }
+}
+
+// Calls create() with new names for the temporary file until one is not taken.
+template <class Create>
+int ReplaceFile::WithTemporaryName(const Create& create) {
+  static std::atomic<unsigned> counter{0};
+  int result = 0;
+  do {
+    // A short name of its own: the target's may already be the longest allowed.
+    temporary_ = fmt::format("{}/.tl-{}-{}.partial", DirectoryOf(target_),
+                             getpid(), counter++);
+    if (temporary_.size() < slot_->path.size()) {
+      std::memcpy(slot_->path.data(), temporary_.c_str(),
+                  temporary_.size() + 1);
+      slot_->armed = true;  // before there is a file: no moment is missed
+    }
+    result = create();
+  } while (result < 0 && errno == EEXIST);
+  return result;
 }
 
 ReplaceFile::~ReplaceFile() {
@@ -244,9 +266,24 @@ void ReplaceFile::Copy(const MappedFile& source, int64_t offset, int64_t size) {
   }
 }
 
+// A file that has a name cannot be replaced by one that has none, so the name is
+// taken in two steps; between them a few microseconds pass.
+void ReplaceFile::GiveTemporaryName() {
+  const std::string own = fmt::format("/proc/self/fd/{}", descriptor_);
+  const int result = WithTemporaryName([&] {
+    return linkat(AT_FDCWD, own.c_str(), AT_FDCWD, temporary_.c_str(),
+                  AT_SYMLINK_FOLLOW);
+  });
+  if (result == 0) return;
+  const int error = errno;
+  slot_->armed = false;
+  Fail(ErrorKind::kInput, "{}: {}", path_, ErrnoText(error));
+}
+
 void ReplaceFile::Commit() {
   Flush();
   if (fsync(descriptor_) != 0) FailWriting(errno);
+  if (nameless_) GiveTemporaryName();
   if (rename(temporary_.c_str(), target_.c_str()) != 0) {
     Fail(ErrorKind::kInput, "{}: {}", path_, ErrnoText(errno));
   }

@@ -1,7 +1,9 @@
-// Files that are written: whole or not at all. The bytes go to a temporary file
-// in the same directory, which takes the name in one step once it is safe on
-// the disk. A crash, kill -9 or a full disk at any moment leaves the old file
-// or the new one; an error, Ctrl-C or SIGTERM leaves no temporary file.
+// Files that are written: whole or not at all. The bytes go to a file in the same
+// directory that has no name, and takes this one in one step once it is safe on
+// the disk. A crash, kill -9 or a full disk at any moment leaves the old file or
+// the new one, and nothing else. Where the file system knows no files without a
+// name the file is called `.tl-PID-N.partial`; an error, Ctrl-C or SIGTERM still
+// removes it.
 // Saving over a file that is mapped is safe: the mapping keeps the old bytes.
 #pragma once
 
@@ -19,10 +21,13 @@ struct UnfinishedSlot;
 
 class ReplaceFile {
  public:
-  // Opens the temporary file. Follows a link at `path`, so that the link stays.
+  // Opens the file to write. Follows a link at `path`, so that the link stays.
   // Fails when the disk has less than `size` bytes free, or when `path` is
   // something other than a file that may be written.
-  ReplaceFile(const std::string& path, int64_t size);
+  // kNamed does without what not every file system has; for tests.
+  enum class Temporary { kNamelessIfPossible, kNamed };
+  ReplaceFile(const std::string& path, int64_t size,
+              Temporary temporary = Temporary::kNamelessIfPossible);
   // Without Commit(): removes the temporary file.
   ~ReplaceFile();
   ReplaceFile(const ReplaceFile&) = delete;
@@ -42,11 +47,15 @@ class ReplaceFile {
   void Append(std::span<const std::byte> bytes);
   void Flush();
   void StartWriteback();
+  template <class Create>
+  int WithTemporaryName(const Create& create);
+  void GiveTemporaryName();
   [[noreturn]] void FailWriting(int error);
 
   std::string path_;    // as the caller wrote it, for messages
   std::string target_;  // with links followed
   std::string temporary_;
+  bool nameless_ = false;  // until Commit()
   int descriptor_ = -1;
   UnfinishedSlot* slot_ = nullptr;
   std::unique_ptr<std::byte[]> buffer_;  // small pieces, or a piece to copy

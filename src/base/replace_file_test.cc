@@ -1,6 +1,7 @@
 #include "base/replace_file.h"
 
 #include <gtest/gtest.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -94,9 +95,23 @@ TEST_F(ReplaceFileTest, WithoutCommitNothingChanges) {
   {
     ReplaceFile file(Path("out"), 3);
     file.Write(Bytes("new"));
-    EXPECT_EQ(Listing().size(), 2u);
+    EXPECT_EQ(Content("out"), "old");
   }
   EXPECT_EQ(Content("out"), "old");
+  EXPECT_EQ(Listing(), Names{"out"});
+}
+
+TEST_F(ReplaceFileTest, DoesWithoutWhatNotEveryFileSystemHas) {
+  Make("out", "old");
+  {
+    ReplaceFile file(Path("out"), 3, ReplaceFile::Temporary::kNamed);
+    EXPECT_EQ(Listing().size(), 2u);
+  }
+  EXPECT_EQ(Listing(), Names{"out"});
+  ReplaceFile file(Path("out"), 3, ReplaceFile::Temporary::kNamed);
+  file.Write(Bytes("new"));
+  file.Commit();
+  EXPECT_EQ(Content("out"), "new");
   EXPECT_EQ(Listing(), Names{"out"});
 }
 
@@ -212,19 +227,38 @@ int Interrupt(F&& work, int signal_number, std::chrono::microseconds delay) {
 
 TEST_F(ReplaceFileTest, ControlCLeavesNothingBehind) {
   Make("out", "old");
-  for (int signal_number : {SIGINT, SIGTERM}) {
-    const int status = Interrupt(
-        [&] {
-          ReplaceFile file(Path("out"), 3);
-          file.Write(Bytes("new"));
-          pause();
-        },
-        signal_number, std::chrono::milliseconds(300));
-    EXPECT_TRUE(WIFSIGNALED(status));
-    EXPECT_EQ(WTERMSIG(status), signal_number);
-    EXPECT_EQ(Listing(), Names{"out"});
-    EXPECT_EQ(Content("out"), "old");
+  using enum ReplaceFile::Temporary;
+  for (auto temporary : {kNamelessIfPossible, kNamed}) {
+    for (int signal_number : {SIGINT, SIGTERM}) {
+      const int status = Interrupt(
+          [&] {
+            ReplaceFile file(Path("out"), 3, temporary);
+            file.Write(Bytes("new"));
+            pause();
+          },
+          signal_number, std::chrono::milliseconds(300));
+      EXPECT_TRUE(WIFSIGNALED(status));
+      EXPECT_EQ(WTERMSIG(status), signal_number);
+      EXPECT_EQ(Listing(), Names{"out"});
+      EXPECT_EQ(Content("out"), "old");
+    }
   }
+}
+
+TEST_F(ReplaceFileTest, NotEvenAKillInTheMiddleLeavesAnything) {
+  const int nameless = open(Path("").c_str(), O_TMPFILE | O_WRONLY, 0600);
+  if (nameless < 0) GTEST_SKIP() << "this file system has no nameless files";
+  close(nameless);
+  Make("out", "old");
+  Interrupt(
+      [&] {
+        ReplaceFile file(Path("out"), 3);
+        file.Write(Bytes("new"));
+        pause();
+      },
+      SIGKILL, std::chrono::milliseconds(300));
+  EXPECT_EQ(Listing(), Names{"out"});
+  EXPECT_EQ(Content("out"), "old");
 }
 
 TEST_F(ReplaceFileTest, KillAtAnyMomentLeavesOneWholeFile) {
