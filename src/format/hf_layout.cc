@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 #include "format/config.h"
+#include "format/hf_files.h"
+#include "format/hf_metadata.h"
 #include "format/hf_names.h"
 #include "tensor/decode.h"
 
@@ -41,6 +43,24 @@ const Family& FamilyOf(const Model& model) {
         model.Label(), QuoteName(*architecture), FamilyNames());
   }
   return *family;
+}
+
+// Of a tensor that transformers computes, from what config.json says.
+std::string WhyLeftOut(const Model& model, std::string_view name) {
+  if (model.metadata().Find(kConfigKey) != nullptr) {
+    return fmt::format("{} is left out: transformers computes it from {}",
+                       QuoteName(name), kConfigKey);
+  }
+  if (const auto scaling = Llama3ScalingOf(model)) {
+    return fmt::format(
+        "{} is left out: transformers computes it where config.json has "
+        "\"rope_scaling\": {}",
+        QuoteName(name), ScalingJson(*scaling));
+  }
+  return fmt::format(
+      "{} is left out, and with it how positions are scaled: it is not the "
+      "scaling of Llama 3, which transformers could be told",
+      QuoteName(name));
 }
 
 void CheckChange(const Model& model, const TensorEntry& entry,
@@ -93,8 +113,7 @@ HfLayout InHfLayout(Model model) {
   layout.model.Reserve(model.size());
   for (const TensorEntry& entry : model.tensors()) {
     if (IsOnlyInGguf(entry.name)) {
-      layout.model.AddNote(fmt::format(
-          "{} is left out: transformers computes it", QuoteName(entry.name)));
+      layout.model.AddNote(WhyLeftOut(model, entry.name));
       continue;
     }
     const auto renamed = ToHuggingFaceName(family, entry.name, heads, kv_heads);

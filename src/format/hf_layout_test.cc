@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
+#include "format/rope_factors.h"
 #include "format/test_files.h"
 
 namespace tl {
@@ -65,8 +67,29 @@ TEST(HfLayoutTest, NamesAreThoseOfTransformers) {
                        "model.norm.weight", "lm_head.weight"}));
   EXPECT_EQ(layout.model.notes(),
             std::vector<std::string>{
-                "'rope_freqs.weight' is left out: transformers computes it"});
+                "'rope_freqs.weight' is left out, and with it how positions "
+                "are scaled: it is not the scaling of Llama 3, which "
+                "transformers could be told"});
   EXPECT_EQ(layout.changes.size(), 1u);
+}
+
+TEST(HfLayoutTest, TheScalingOfLlama3IsSaidInTheNote) {
+  Model model = GgufModel("llama");
+  Metadata& metadata = model.metadata();
+  metadata.Set("llama.rope.freq_base", MetadataValue::Of(500000.0f));
+  metadata.Set("llama.rope.dimension_count", MetadataValue::Of(uint32_t{128}));
+  TensorEntry factors = Counting({64});
+  std::ranges::copy(
+      RopeFactors({.factor = 32}, {.base = 500000, .dim = 128}),
+      reinterpret_cast<float*>(factors.data.get()));
+  model.Set("rope_freqs.weight", factors);
+  EXPECT_EQ(InHfLayout(std::move(model)).model.notes(),
+            std::vector<std::string>{
+                "'rope_freqs.weight' is left out: transformers computes it "
+                "where config.json has \"rope_scaling\": {\"rope_type\": "
+                "\"llama3\", \"factor\": 32.0, \"low_freq_factor\": 1.0, "
+                "\"high_freq_factor\": 4.0, "
+                "\"original_max_position_embeddings\": 8192}"});
 }
 
 TEST(HfLayoutTest, RowsOfPairsBecomeHalvesOfEachHead) {

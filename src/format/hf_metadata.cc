@@ -2,15 +2,14 @@
 
 #include <simdjson.h>
 
-#include <array>
-#include <cmath>
+#include <algorithm>
 #include <filesystem>
-#include <numbers>
 
 #include "base/error.h"
 #include "format/config.h"
+#include "format/hf_keys.h"
 #include "format/hf_tokenizer.h"
-#include "format/metadata_text.h"
+#include "format/rope_factors.h"
 
 namespace tl {
 namespace {
@@ -20,31 +19,6 @@ using Json = simdjson::dom::element;
 
 // The largest known are 20 MB.
 constexpr int64_t kMaxJson = 256 << 20;
-
-struct NumberRow {
-  const char* hf;
-  const char* gguf;  // after the architecture
-};
-
-constexpr auto kCounts = std::to_array<NumberRow>({
-    {"num_hidden_layers", "block_count"},
-    {"max_position_embeddings", "context_length"},
-    {"hidden_size", "embedding_length"},
-    {"intermediate_size", "feed_forward_length"},
-    {"num_attention_heads", "attention.head_count"},
-    {"num_key_value_heads", "attention.head_count_kv"},
-    {"head_dim", "attention.key_length"},
-    {"head_dim", "attention.value_length"},
-    {"vocab_size", "vocab_size"},
-    {"sliding_window", "attention.sliding_window"},
-});
-
-constexpr auto kReals = std::to_array<NumberRow>({
-    {"rms_norm_eps", "attention.layer_norm_rms_epsilon"},
-    {"rope_theta", "rope.freq_base"},
-    {"attn_logit_softcapping", "attn_logit_softcapping"},
-    {"final_logit_softcapping", "final_logit_softcapping"},
-});
 
 // A file beside the model, if there is one.
 std::optional<std::string> TextBeside(const Model& model,
@@ -178,10 +152,10 @@ class MetadataMaker {
   }
 
   void AddNumbers() {
-    for (const NumberRow& row : kCounts) {
+    for (const HfKey& row : kHfCounts) {
       if (const auto count = config_.Int(row.hf)) SetCount(row.gguf, *count);
     }
-    for (const NumberRow& row : kReals) {
+    for (const HfKey& row : kHfReals) {
       if (const auto real = config_.Real(row.hf)) {
         metadata_.Set(Key(row.gguf),
                       MetadataValue::Of(static_cast<float>(*real)));
@@ -201,7 +175,7 @@ class MetadataMaker {
     const std::optional<Json> scaling = config_.Scaling();
     if (!scaling) return;
     const std::string type = HfConfig::ScalingType(*scaling);
-    if (type == "llama3") return;  // RopeFactors
+    if (type == "llama3") return;  // RopeFactorsOf
     if (type != "linear" && type != "yarn") {
       Fail(ErrorKind::kInput,
            "{}: its config.json scales positions by '{}', known are linear, "
@@ -243,45 +217,6 @@ class MetadataMaker {
   Metadata metadata_;
 };
 
-std::string JsonText(std::string_view text) {
-  std::string json;
-  AppendJsonString(json, text);
-  return json;
-}
-
-// What GGUF says of the model in the words of transformers, where the file
-// does not have the config.json it came from.
-std::string MakeConfigJson(const Model& model, const Family& family) {
-  const Metadata& metadata = model.metadata();
-  std::string json =
-      fmt::format("{{\n  \"model_type\": {}", JsonText(family.model_type));
-  const auto add = [&](const char* key, const std::string& value) {
-    json += fmt::format(",\n  {}: {}", JsonText(key), value);
-  };
-  const auto find = [&](const char* name) {
-    return metadata.Find(fmt::format("{}.{}", family.arch, name));
-  };
-  for (const NumberRow& row : kCounts) {
-    if (std::string_view(row.gguf) == "attention.value_length") continue;
-    const MetadataValue* value = find(row.gguf);
-    if (value == nullptr || !value->Int()) continue;
-    add(row.hf, fmt::format("{}", *value->Int()));
-  }
-  for (const NumberRow& row : kReals) {
-    const MetadataValue* value = find(row.gguf);
-    if (value == nullptr || !value->Real()) continue;
-    add(row.hf, fmt::format("{}", static_cast<float>(*value->Real())));
-  }
-  const bool tied = model.Find("output.weight") == nullptr;
-  add("tie_word_embeddings", tied ? "true" : "false");
-  return json + "\n}\n";
-}
-
-std::string MakeTokenizerConfig(std::string_view chat_template) {
-  return fmt::format("{{\n  \"chat_template\": {}\n}}\n",
-                     JsonText(chat_template));
-}
-
 }  // namespace
 
 const Family& HuggingFaceFamily(const Model& model) {
@@ -300,52 +235,24 @@ Metadata MakeGgufMetadata(const Model& model, const Family& family) {
   return MetadataMaker(model, family).Run();
 }
 
-// A frequency whose wave is longer than the context of the training is slowed
-// by the whole factor, one much shorter not at all, and between the two in
-// part.
-std::optional<std::vector<float>> RopeFactors(const Model& model) {
+std::optional<std::vector<float>> RopeFactorsOf(const Model& model) {
   const HfConfig config(model);
   const std::optional<Json> scaling = config.Scaling();
   if (!scaling || HfConfig::ScalingType(*scaling) != "llama3") {
     return std::nullopt;
   }
-  const double factor = config.ScalingNumber(*scaling, "factor");
-  const double low = config.ScalingNumber(*scaling, "low_freq_factor");
-  const double high = config.ScalingNumber(*scaling, "high_freq_factor");
-  const double context =
+  Llama3Scaling numbers;
+  numbers.factor = config.ScalingNumber(*scaling, "factor");
+  numbers.low_freq_factor = config.ScalingNumber(*scaling, "low_freq_factor");
+  numbers.high_freq_factor = config.ScalingNumber(*scaling, "high_freq_factor");
+  numbers.context =
       config.ScalingNumber(*scaling, "original_max_position_embeddings");
   const double base = config.Real("rope_theta").value_or(10000);
   const int64_t heads = config.Int("num_attention_heads").value_or(1);
   const int64_t dim = config.Int("head_dim")
                           .value_or(config.Int("hidden_size").value_or(0) /
                                     std::max<int64_t>(heads, 1));
-  std::vector<float> factors;
-  for (int64_t i = 0; i + 1 < dim; i += 2) {
-    const double frequency = std::pow(base, -static_cast<double>(i) / dim);
-    const double wave = 2 * std::numbers::pi / frequency;
-    const double part = (context / wave - low) / (high - low);
-    double value = 1 / ((1 - part) / factor + part);
-    if (wave < context / high) value = 1;
-    if (wave > context / low) value = factor;
-    factors.push_back(static_cast<float>(value));
-  }
-  return factors;
-}
-
-std::vector<std::pair<std::string, std::string>> MakeHuggingFaceFiles(
-    const Model& model, const Family& family) {
-  const Metadata& metadata = model.metadata();
-  std::vector<std::pair<std::string, std::string>> files;
-  const auto config = metadata.Text(kConfigKey);
-  files.emplace_back("config.json", config ? std::string(*config)
-                                           : MakeConfigJson(model, family));
-  if (const auto tokenizer = metadata.Text(kTokenizerKey)) {
-    files.emplace_back("tokenizer.json", std::string(*tokenizer));
-  }
-  if (const auto chat = metadata.Text("tokenizer.chat_template")) {
-    files.emplace_back("tokenizer_config.json", MakeTokenizerConfig(*chat));
-  }
-  return files;
+  return RopeFactors(numbers, {.base = base, .dim = dim});
 }
 
 }  // namespace tl

@@ -1,12 +1,11 @@
 // What GGUF wants to know of a language model, from the files that Hugging Face
 // keeps beside its weights: config.json, tokenizer.json, tokenizer_config.json
 // and chat_template.jinja. Both JSON files travel along as they are, so that
-// the way back gives the same files.
+// the way back (format/hf_files.h) gives the same files.
 #pragma once
 
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "format/hf_names.h"
@@ -28,11 +27,6 @@ Metadata MakeGgufMetadata(const Model& model, const Family& family);
 
 // The factors by which Llama 3 stretches each frequency of its positions, as
 // GGUF stores them in rope_freqs.weight; nothing for models without.
-std::optional<std::vector<float>> RopeFactors(const Model& model);
-
-// config.json, and what there is of tokenizer.json and tokenizer_config.json,
-// by name.
-std::vector<std::pair<std::string, std::string>> MakeHuggingFaceFiles(
-    const Model& model, const Family& family);
+std::optional<std::vector<float>> RopeFactorsOf(const Model& model);
 
 }  // namespace tl

@@ -9,13 +9,13 @@ namespace tl {
 namespace {
 
 constexpr auto kFamilies = std::to_array<Family>({
-    {"llama", "llama", true, false, false},
-    {"mistral", "llama", true, false, false},
-    {"qwen2", "qwen2", false, false, false},
-    {"qwen3", "qwen3", false, false, false},
-    {"gemma", "gemma", false, true, false},
-    {"gemma2", "gemma2", false, true, true},
-    {"gemma3_text", "gemma3", false, true, true},
+    {"llama", "llama", true, false, false, "LlamaForCausalLM"},
+    {"mistral", "llama", true, false, false, "MistralForCausalLM"},
+    {"qwen2", "qwen2", false, false, false, "Qwen2ForCausalLM"},
+    {"qwen3", "qwen3", false, false, false, "Qwen3ForCausalLM"},
+    {"gemma", "gemma", false, true, false, "GemmaForCausalLM"},
+    {"gemma2", "gemma2", false, true, true, "Gemma2ForCausalLM"},
+    {"gemma3_text", "gemma3", false, true, true, "Gemma3ForCausalLM"},
 });
 
 // Granite's multipliers and Nemotron's partial rotation have keys of their own.

@@ -20,6 +20,7 @@ struct Family {
   bool paired_rows;   // rows of attn_q and attn_k stand in pairs in GGUF
   bool norms_plus_1;  // norms are stored as w + 1 in GGUF
   bool four_norms;    // norms before and after both halves of a layer
+  std::string_view class_name = "";  // of transformers, in config.json
 };
 
 // Whose config.json can be read and written, too.

@@ -10,6 +10,7 @@
 #include "format/file_type.h"
 #include "format/gguf_header.h"
 #include "format/gguf_split.h"
+#include "format/hf_files.h"
 #include "format/hf_metadata.h"
 #include "format/hf_names.h"
 #include "format/quantize.h"
@@ -199,7 +200,7 @@ class Planner {
   }
 
   void AddRopeFactors(OutputModel& output) const {
-    const std::optional<std::vector<float>> factors = RopeFactors(model_);
+    const std::optional<std::vector<float>> factors = RopeFactorsOf(model_);
     if (!factors) return;
     Model made;
     Tensor tensor =
