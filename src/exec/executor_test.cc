@@ -344,6 +344,23 @@ TEST_F(PackedWeightsTest, AreMultipliedExactlyWhenTheProgramIs) {
   EXPECT_EQ(backend_.exact, (std::vector{false, true}));
 }
 
+TEST_F(PackedWeightsTest, GoToTheProductAsAStretchOfTheirRows) {
+  const TensorRef row = Slice(builder_, w_, 0, 1, 1);
+  const TensorRef y =
+      MatrixProduct(builder_, x_, SwapAxes(builder_, row, 0, 1));
+  EXPECT_EQ(Values(y), Doubles{-64});
+  EXPECT_EQ(backend_.ran, (Ops{OpId::Matmul}));
+  EXPECT_EQ(backend_.weights, std::vector{DType::Q8_0});
+}
+
+TEST_F(PackedWeightsTest, AreDecodedToFloat32WhereAnExactProductMustDecode) {
+  builder_.set_exact(true);
+  const TensorRef x = Make({1, 2}, {1, 1});
+  EXPECT_EQ(Values(MatrixProduct(builder_, x, w_))[0], -1);
+  EXPECT_EQ(backend_.ran, (Ops{OpId::Decode, OpId::Matmul}));
+  EXPECT_EQ(backend_.weights, std::vector{DType::F32});
+}
+
 TEST_F(PackedWeightsTest, AreNotComputedBecauseTheyAreHeld) {
   EXPECT_EQ(builder_.pending(), 0);
 }

@@ -55,9 +55,7 @@ TensorRef Builder::Make(OpId op, std::span<const TensorRef> inputs,
   }
   const TensorType type = ResultType(op, types, attributes);
   if (op == OpId::Matmul) {
-    const NodePtr packed = PackedColumns(nodes[1]);
-    if (packed) nodes[1] = packed;
-    if (packed && exact_) attributes.ints = {int64_t(type.dtype), 1};
+    ReadPacked(nodes, type.dtype, attributes);
   } else if (op == OpId::IndexSelect && attributes.ints[0] == 0) {
     const NodePtr packed = PackedRows(nodes[0]);
     if (packed) nodes[0] = packed;
@@ -69,12 +67,44 @@ TensorRef Builder::Make(OpId op, std::span<const TensorRef> inputs,
   return node;
 }
 
-// Products and row look-ups take packed bytes instead of their decoding.
+// A product's packed weights as they are. An exact one wants what it decodes in
+// float32, too.
+void Builder::ReadPacked(std::vector<NodePtr>& inputs, DType result,
+                         Attributes& attributes) {
+  const bool exact =
+      exact_ || (attributes.ints.size() > 1 && attributes.ints[1] == 1);
+  const NodePtr packed = PackedColumns(inputs[1]);
+  if (packed) inputs[1] = packed;
+  if (!exact) return;
+  for (NodePtr& input : inputs) input = InFloat32(input);
+  attributes.ints = {int64_t(result), 1};
+}
 
-// The packed matrix that `node` decodes, or null.
+// The packed matrix that `node` decodes, or a stretch of its rows; else null.
 NodePtr Builder::PackedRows(const NodePtr& node) {
-  return node->rank() == 2 && PackedSource(*node) ? node->inputs()[0]
-                                                  : NodePtr();
+  if (node->rank() != 2) return {};
+  if (PackedSource(*node)) return node->inputs()[0];
+  const std::vector<int64_t>& ints = node->attributes().ints;
+  const bool stretch = !node->has_value() && node->op() == OpId::Slice &&
+                       ints[0] == 0 && ints[2] == 1;
+  const NodePtr packed = stretch ? PackedRows(node->inputs()[0]) : NodePtr();
+  return packed ? View(*node, packed) : NodePtr();
+}
+
+// A decoding of packed weights, or a view of one, in float32; any other node is
+// itself.
+NodePtr Builder::InFloat32(const NodePtr& node) {
+  if (PackedSource(*node)) {
+    if (node->dtype() == DType::F32) return node;
+    return MakeRef<Node>(OpId::Decode, TensorType{DType::F32, node->shape()},
+                         node->inputs(), Attributes{{int64_t(DType::F32)}, {}},
+                         node->location());
+  }
+  const bool view =
+      !node->has_value() && Info(node->op()).op_class == OpClass::kView;
+  if (!view) return node;
+  const NodePtr base = InFloat32(node->inputs()[0]);
+  return base.get() == node->inputs()[0].get() ? node : View(*node, base);
 }
 
 // w as the transpose of a packed matrix, perhaps repeated over batches: the

@@ -42,7 +42,10 @@ class Builder final : public Lowering {
   friend class Node;
   TensorRef Make(OpId op, std::span<const TensorRef> inputs,
                  Attributes attributes) override;
+  void ReadPacked(std::vector<NodePtr>& inputs, DType result,
+                  Attributes& attributes);
   NodePtr PackedRows(const NodePtr& node);
+  NodePtr InFloat32(const NodePtr& node);
   NodePtr PackedColumns(const NodePtr& w);
   NodePtr View(const Node& like, const NodePtr& base);
   void Remember(Node& node);
