@@ -93,6 +93,12 @@ std::optional<GgufPartName> FindGgufPartName(std::string_view path) {
 
 Model WithGgufParts(Model first) {
   const std::optional<int64_t> count = first.metadata().Int(kCount);
+  if (!count && first.metadata().Find(kCount) != nullptr) {
+    Fail(ErrorKind::kInput,
+         "{}: metadata '{}' is no number of parts, of which there are at most "
+         "{}",
+         first.path(), kCount, kMaxParts);
+  }
   const int64_t number = first.metadata().Int(kNumber).value_or(0);
   if (!count || *count <= 1) return first;
   if (*count > kMaxParts) {

@@ -136,6 +136,16 @@ TEST_F(GgufSplitTest, CountsTheTensorsOfAllParts) {
                 ": is to have 4 tensors in 3 parts, which have 3");
 }
 
+TEST_F(GgufSplitTest, RefusesANumberOfPartsThatIsNone) {
+  GgufFile part;
+  part.Text("split.count", "two");
+  Make("m.gguf", part.Bytes());
+  EXPECT_EQ(RefusalOf("m.gguf"),
+            Path("m.gguf") +
+                ": metadata 'split.count' is no number of parts, of which "
+                "there are at most 99999");
+}
+
 TEST_F(GgufSplitTest, RefusesMorePartsThanCanBeCounted) {
   EXPECT_EQ(MetadataOfPart(Metadata(), {7, 65535, 65535}).Int("split.count"),
             65535);
