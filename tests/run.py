@@ -143,7 +143,8 @@ def asan_suite():
               "UBSAN_OPTIONS": "print_stacktrace=1:handle_sigbus=0"}
     yield from unit_tests(folder, **strict)
     yield script("run_programs.py", TL=folder / "tl", **strict)
-    yield script("interop/hostile_test.py", TL=folder / "tl", **strict)
+    for name in ("hostile_test.py", "hostile_gguf_test.py"):
+        yield script(f"interop/{name}", TL=folder / "tl", **strict)
 
 
 def tsan_suite():
