@@ -4,7 +4,7 @@
     bench/commands.py [TL] [--folder DIR] [--bytes N]
 
 Makes a SafeTensors file of 2.2 GB (F16, 200 tensors) and one header of 100,000
-tensors in DIR (a temporary folder), and prints medians beside the figures to reach.
+tensors and a sparse GGUF in DIR (a temporary folder), and prints medians beside the figures to reach.
 `save_model` stands beside `cp --reflink=never --sparse=never` and fsync, alternating,
 because a disk's speed varies by the minute.
 """
@@ -41,6 +41,34 @@ def write_model(path, count, bytes_each):
         while left > 0:
             out.write(block[:min(left, len(block))])
             left -= len(block)
+
+
+def write_gguf(path, bytes_total):
+    """A sparse Q4_0 model of that size with a vocabulary of 32,000 tokens."""
+    def text(value):
+        return struct.pack("<Q", len(value)) + value.encode()
+
+    def array(kind, items):
+        return struct.pack("<IIQ", 9, kind, len(items)) + b"".join(items)
+
+    tokens = [f"token{i}" for i in range(32_000)]
+    values = {
+        "general.architecture": struct.pack("<I", 8) + text("llama"),
+        "tokenizer.ggml.tokens": array(8, [text(token) for token in tokens]),
+        "tokenizer.ggml.scores": array(6, [struct.pack("<f", -i) for i in range(32_000)]),
+        "tokenizer.ggml.token_type": array(5, [struct.pack("<i", 1)] * 32_000),
+    }
+    rows = bytes_total // 200 // (4096 // 32 * 18)
+    bytes_each = rows * 4096 // 32 * 18
+    padded = -(-bytes_each // 32) * 32
+    with open(path, "wb") as out:
+        out.write(b"GGUF" + struct.pack("<IQQ", 3, 200, len(values)))
+        for key, value in values.items():
+            out.write(text(key) + value)
+        for i in range(200):
+            out.write(text(f"blk.{i}.weight") + struct.pack("<IQQIQ", 2, 4096, rows, 2,
+                                                            i * padded))
+        out.truncate(-(-out.tell() // 32) * 32 + 200 * padded)
 
 
 def measure(command):
@@ -128,6 +156,13 @@ def main():
         inside = float((folder / "seconds").read_text())
         row("`load_model` of 2.2 GB and a shape", f"{inside * 1e3:.2f} ms (process "
             f"{seconds * 1e3:.1f} ms), {memory / 1e6:.1f} MB", "5 ms, 25 MB")
+        gguf = folder / "model.gguf"
+        write_gguf(gguf, 640_000_000)
+        shape = f'print(load_model("{gguf}")["blk.7.weight"].shape)'
+        seconds = measure([tl, "-e", shape])
+        memory = resident(tl, shape, folder)
+        row("a shape of a 640 MB Q4_0 GGUF, 32,000 tokens",
+            f"{seconds * 1e3:.1f} ms, {memory / 1e6:.1f} MB", "15 ms, 40 MB")
         seconds = measure([tl, "info", many])
         row("`tl info`, 100,000 tensors", f"{seconds * 1e3:.0f} ms", "150 ms")
         ratio, rate = save_ratio(tl, model, folder)
