@@ -73,7 +73,10 @@ int RunConvert(const ConvertOptions& options) {
   }
   SaveOptions save = options.save;
   save.layout = LayoutByName(options.layout);
-  SaveShards(model, options.out, save, shard_bytes);
+  for (const std::string& note :
+       SaveShards(model, options.out, save, shard_bytes)) {
+    PrintDiagnostics(fmt::format("note: {}: {}\n", options.out, note));
+  }
   return 0;
 }
 

@@ -23,13 +23,9 @@ constexpr int64_t kMaxJson = 256 << 20;
 // A file beside the model, if there is one.
 std::optional<std::string> TextBeside(const Model& model,
                                       const std::string& name) {
-  if (model.path().empty()) return std::nullopt;
-  std::error_code error;
-  const fs::path folder = fs::is_directory(model.path(), error)
-                              ? fs::path(model.path())
-                              : fs::path(model.path()).parent_path();
-  if (!fs::exists(folder / name, error)) return std::nullopt;
-  return ReadTextFile((folder / name).string(), kMaxJson);
+  const std::optional<std::string> file = model.FileBeside(name);
+  if (!file) return std::nullopt;
+  return ReadTextFile(*file, kMaxJson);
 }
 
 class HfConfig {

@@ -180,16 +180,22 @@ void Model::CheckIntact() const {
   for (const auto& file : files_) file->CheckIntact();
 }
 
-std::optional<std::string> Model::ConfigJson() const {
+std::optional<std::string> Model::FileBeside(std::string_view name) const {
   namespace fs = std::filesystem;
   if (path_.empty()) return std::nullopt;
   std::error_code error;
   const fs::path folder = fs::is_directory(path_, error)
                               ? fs::path(path_)
                               : fs::path(path_).parent_path();
-  const fs::path config = folder / "config.json";
-  if (!fs::exists(config, error)) return std::nullopt;
-  return ReadTextFile(config.string(), kConfigLimit);
+  const fs::path file = folder / name;
+  if (!fs::exists(file, error)) return std::nullopt;
+  return file.string();
+}
+
+std::optional<std::string> Model::ConfigJson() const {
+  const std::optional<std::string> config = FileBeside("config.json");
+  if (!config) return std::nullopt;
+  return ReadTextFile(*config, kConfigLimit);
 }
 
 }  // namespace tl

@@ -110,6 +110,8 @@ class Model {
   // been read may be wrong. To be called after reading.
   void CheckIntact() const;
 
+  // The path of the file of this name beside the model's, if there is one.
+  std::optional<std::string> FileBeside(std::string_view name) const;
   // The text of config.json beside the model's file, if there is one.
   std::optional<std::string> ConfigJson() const;
 

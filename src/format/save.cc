@@ -1,5 +1,6 @@
 #include "format/save.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -13,15 +14,21 @@
 #include "base/replace_file.h"
 #include "format/gguf_split.h"
 #include "format/gguf_writer.h"
+#include "format/hf_metadata.h"
 #include "format/metadata_text.h"
 #include "format/safetensors_writer.h"
 
 namespace tl {
 namespace {
 
+constexpr char kTokenizerFile[] = "tokenizer.json";
 constexpr int64_t kMaxCompanion = 256 << 20;  // a tokenizer has 20 MB
 
 using Companions = std::vector<std::pair<std::string, std::string>>;
+
+std::filesystem::path FolderOf(const std::string& path) {
+  return std::filesystem::path(path).parent_path();
+}
 
 // One file of a model.
 struct Part {
@@ -166,8 +173,7 @@ std::vector<Part> MakeParts(OutputModel output, const std::string& path,
 // unless it is the same.
 void WriteCompanions(const Companions& companions, const std::string& path,
                      FileSet& files) {
-  const std::filesystem::path folder =
-      std::filesystem::path(path).parent_path();
+  const std::filesystem::path folder = FolderOf(path);
   for (const auto& [name, text] : companions) {
     const std::string target = (folder / name).string();
     std::error_code ignored;
@@ -209,21 +215,53 @@ void WriteParts(const Model& model, const std::vector<Part>& parts,
   files.Commit();
 }
 
-}  // namespace
-
-void SaveModel(const Model& model, const std::string& path,
-               const SaveOptions& options) {
-  SaveShards(model, path, options, INT64_MAX);
+// Where the tokenizer of the source stays behind.
+std::optional<std::string> TokenizerNote(const Model& model,
+                                         const OutputModel& output,
+                                         const std::string& path,
+                                         FileFormat format) {
+  const auto is_tokenizer = [](const auto& file) {
+    return file.first == kTokenizerFile;
+  };
+  std::error_code ignored;
+  const bool beside =
+      std::ranges::any_of(output.companions, is_tokenizer) ||
+      (format == FileFormat::kSafeTensors &&
+       std::filesystem::exists(FolderOf(path) / kTokenizerFile, ignored));
+  if (beside || output.metadata.Find(kTokenizerKey)) return std::nullopt;
+  const bool in_metadata = model.metadata().Find("tokenizer.ggml.tokens");
+  if (in_metadata && !output.companions.empty()) {
+    return fmt::format(
+        "is without {}, which cannot be made from the tokenizer in {}; take it "
+        "from where the model came from",
+        kTokenizerFile, model.Label());
+  }
+  const auto left = model.FileBeside(kTokenizerFile);
+  if (in_metadata || model.format() == "GGUF" || !left) return std::nullopt;
+  return fmt::format("is without the tokenizer in '{}', which stays behind",
+                     *left);
 }
 
-void SaveShards(const Model& model, const std::string& path,
-                const SaveOptions& options, int64_t shard_bytes) {
+}  // namespace
+
+SaveNotes SaveModel(const Model& model, const std::string& path,
+                    const SaveOptions& options) {
+  return SaveShards(model, path, options, INT64_MAX);
+}
+
+SaveNotes SaveShards(const Model& model, const std::string& path,
+                     const SaveOptions& options, int64_t shard_bytes) {
   const FileFormat format = FormatByName(path);
   OutputModel output = PlanSave(model, format, options);
+  SaveNotes notes;
+  if (auto note = TokenizerNote(model, output, path, format)) {
+    notes.push_back(std::move(*note));
+  }
   const Companions companions = std::move(output.companions);
   const std::vector<Part> parts =
       MakeParts(std::move(output), path, format, shard_bytes);
   WriteParts(model, parts, companions, path, format);
+  return notes;
 }
 
 }  // namespace tl

@@ -5,22 +5,26 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "format/model.h"
 #include "format/save_plan.h"
 
 namespace tl {
 
+// What a file does not hold that the source did, in words for people.
+using SaveNotes = std::vector<std::string>;
+
 // Fails without a trace on the disk. Saving over the file that the model was
 // loaded from is safe; the model goes on using the old bytes.
-void SaveModel(const Model& model, const std::string& path,
-               const SaveOptions& options = {});
+SaveNotes SaveModel(const Model& model, const std::string& path,
+                    const SaveOptions& options = {});
 
 // The same in several files of at most `shard_bytes` of tensors each, where one
 // tensor alone may be more: "out-00001-of-00003.gguf" for "out.gguf", and for
 // SafeTensors an index as well. One file when all fits into it. Either all of
 // them appear or none does.
-void SaveShards(const Model& model, const std::string& path,
-                const SaveOptions& options, int64_t shard_bytes);
+SaveNotes SaveShards(const Model& model, const std::string& path,
+                     const SaveOptions& options, int64_t shard_bytes);
 
 }  // namespace tl

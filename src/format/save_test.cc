@@ -171,6 +171,40 @@ TEST_F(SaveTest, RefusesANameThatPromisesAnotherFormat) {
   }
 }
 
+TEST_F(SaveTest, ATokenizerThatStaysBehindIsNamed) {
+  fs::create_directory(Path("static"));
+  Model embeddings;
+  embeddings.Set("embeddings", Floats({1}));
+  SaveModel(embeddings, Path("static/model.safetensors"));
+  Make("static/tokenizer.json", "{}");
+  const Model source = LoadModel(Path("static"));
+  const std::string note = fmt::format(
+      "is without the tokenizer in '{}', which stays behind",
+      Path("static/tokenizer.json"));
+  EXPECT_EQ(SaveModel(source, Path("m.gguf")), SaveNotes{note});
+  EXPECT_EQ(SaveModel(source, Path("m.safetensors")), SaveNotes{note});
+  EXPECT_EQ(SaveModel(source, Path("static/two.safetensors")), SaveNotes{});
+}
+
+TEST_F(SaveTest, ATokenizerThatCannotBeMadeIsNamed) {
+  Model model("m.gguf", "GGUF");
+  Metadata& metadata = model.metadata();
+  metadata.Set("general.architecture", "qwen2");
+  const std::vector<std::string> tokens = {"a"};
+  metadata.Set("tokenizer.ggml.tokens", MetadataValue::Strings(tokens));
+  model.Set("token_embd.weight", Floats({1}));
+  EXPECT_EQ(SaveModel(model, Path("model.safetensors"),
+                      {.layout = NameLayout::kHuggingFace}),
+            SaveNotes{"is without tokenizer.json, which cannot be made from "
+                      "the tokenizer in 'm.gguf'; take it from where the model "
+                      "came from"});
+  metadata.Set("tokenizer.huggingface.json", "{}");
+  EXPECT_EQ(SaveModel(model, Path("model.safetensors"),
+                      {.layout = NameLayout::kHuggingFace}),
+            SaveNotes{});
+  EXPECT_EQ(Content("tokenizer.json"), "{}");
+}
+
 TEST_F(SaveTest, ASourceThatShrinksGivesNoFile) {
   Model model;
   model.Set("a", Floats(std::vector<float>(500'000, 3)));

@@ -111,7 +111,10 @@ void Models::Save(const Value& value, const std::string& path,
          "tensors into model() to save them", model.ToString());
   }
   model.open().Settle();
-  SaveModel(model.open().model(), path, {.type = type});
+  for (const std::string& note :
+       SaveModel(model.open().model(), path, {.type = type})) {
+    fmt::print(stderr, "note: {}: {}\n", path, note);
+  }
 }
 
 bool Models::IsModel(const Value& value) {
