@@ -437,52 +437,86 @@ HWY_INLINE VF ValuesAt(const int8_t* q, VF scale, VF add) {
 }
 
 // The largest and the smallest magnitude but for zeros, as bits. Integers
-// compare faster than floats, and NaN is the largest of all.
+// compare faster than floats, NaN is the largest of all, and zero less one is
+// larger still.
 class Magnitudes {
  public:
   // Written out: an implicit one would lose the instruction set.
   HWY_INLINE Magnitudes()
-      : smallest_(hn::Set(d_, ~uint32_t{0})), largest_(hn::Zero(d_)) {}
+      : least_(hn::Set(d_, ~uint32_t{0})), most_(hn::Zero(d_)) {}
   HWY_INLINE void Add(VF v) {
     const auto bits = hn::And(hn::BitCast(d_, v), hn::Set(d_, 0x7fffffff));
-    // Zero less one is the largest number.
-    smallest_ = hn::Min(smallest_, hn::Sub(bits, hn::Set(d_, 1)));
-    largest_ = hn::Max(largest_, bits);
+    least_ = hn::Min(least_, hn::Sub(bits, hn::Set(d_, 1)));
+    most_ = hn::Max(most_, bits);
   }
+  // Whether all are zero or in [low, high).
   HWY_INLINE bool Within(float low, float high) const {
-    const uint32_t least = std::bit_cast<uint32_t>(low) - 1;
-    return hn::GetLane(hn::MinOfLanes(d_, smallest_)) >= least &&
-           hn::GetLane(hn::MaxOfLanes(d_, largest_)) <
+    return hn::GetLane(hn::MinOfLanes(d_, least_)) >=
+               std::bit_cast<uint32_t>(low) - 1 &&
+           hn::GetLane(hn::MaxOfLanes(d_, most_)) <
                std::bit_cast<uint32_t>(high);
   }
 
  private:
   U32Lanes d_;
-  hn::Vec<U32Lanes> smallest_;
-  hn::Vec<U32Lanes> largest_;
+  hn::Vec<U32Lanes> least_;
+  hn::Vec<U32Lanes> most_;
 };
 
-// False if values may be lost as f16. Without offsets the scales tell: |q| is
-// at most 128, and a product with 1 is the smallest that there is.
-template <int group, bool offset, class To>
-bool StoreRun(const UnpackedRun& run, int64_t count, To* to) {
+constexpr float kLeastHalf = 0x1p-24f;
+
+// Whether products of |q| up to 128 with these scales all fit f16: one with 1
+// is the smallest there is.
+HWY_INLINE bool ScalesFitHalf(const float* scales, int64_t count) {
   const F32 d;
-  constexpr int kLanes = hn::MaxLanes(F32());
-  Magnitudes values, scales;
-  const int8_t* q = run.q;
-  for (int64_t g = 0; g < count / group; ++g, q += group, to += group) {
-    const VF scale = hn::Set(d, run.scale[g]);
-    const VF add = offset ? hn::Set(d, run.offset[g]) : hn::Zero(d);
-    HWY_UNROLL(8)
-    for (int i = 0; i < group; i += kLanes) {
-      const VF v = ValuesAt<offset>(q + i, scale, add);
-      StoreFloat(v, to + i);
-      if constexpr (sizeof(To) == 2 && offset) values.Add(v);
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  Magnitudes magnitudes;
+  for (int64_t i = 0; i < count; i += lanes) {
+    VF v = hn::LoadU(d, scales + i);
+    if (i + lanes > count) {
+      v = hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(count - i)), v);
     }
-    if constexpr (sizeof(To) == 2 && !offset) scales.Add(scale);
+    magnitudes.Add(v);
   }
-  return values.Within(0x1p-24f, kHalfMax) &&
-         scales.Within(0x1p-24f, kHalfMax / 128);
+  return magnitudes.Within(kLeastHalf, kHalfMax / 128);
+}
+
+HWY_INLINE VF GroupVector(const UnpackedRun& run, int64_t group, int64_t i,
+                          bool offset) {
+  const F32 d;
+  const VF scale = hn::Set(d, run.scale[group]);
+  return offset ? ValuesAt<true>(run.q + i, scale,
+                                 hn::Set(d, run.offset[group]))
+                : ValuesAt<false>(run.q + i, scale, hn::Zero(d));
+}
+
+template <int group, bool offset>
+bool StoreRun(const UnpackedRun& run, int64_t count, float* to) {
+  constexpr int kLanes = hn::MaxLanes(F32());
+  for (int64_t g = 0; g < count / group; ++g) {
+    HWY_UNROLL(8)
+    for (int64_t i = g * group; i < (g + 1) * group; i += kLanes) {
+      StoreFloat(GroupVector(run, g, i, offset), to + i);
+    }
+  }
+  return true;
+}
+
+// False if values may be lost. With offsets they are looked at themselves.
+template <int group, bool offset>
+bool StoreRun(const UnpackedRun& run, int64_t count, uint16_t* to) {
+  constexpr int kLanes = hn::MaxLanes(F32());
+  Magnitudes magnitudes;
+  for (int64_t g = 0; g < count / group; ++g) {
+    HWY_UNROLL(8)
+    for (int64_t i = g * group; i < (g + 1) * group; i += kLanes) {
+      const VF v = GroupVector(run, g, i, offset);
+      StoreFloat(v, to + i);
+      if (offset) magnitudes.Add(v);
+    }
+  }
+  return offset ? magnitudes.Within(kLeastHalf, kHalfMax)
+                : ScalesFitHalf(run.scale, count / group);
 }
 
 // False if something may be lost as f16.
