@@ -37,9 +37,10 @@ ExprPtr Parser::Constant() {
     return constant;
   }
   if (At(TokenKind::kNone)) return Make<NoneExpr>(Take().span);
-  bool compound = (Previous().kind == TokenKind::kPercent ||
-                   Previous().kind == TokenKind::kStarStar) &&
-                  At(TokenKind::kAssign);
+  // An '=' that begins the program comes after nothing.
+  bool compound = at_ > 0 && At(TokenKind::kAssign) &&
+                  (Previous().kind == TokenKind::kPercent ||
+                   Previous().kind == TokenKind::kStarStar);
   Unexpected("an expression",
              compound ? fmt::format("there is no '{0}='; write 'x = x {0} y'",
                                     TextOf(Previous()))

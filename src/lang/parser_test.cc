@@ -332,6 +332,7 @@ TEST(Parser, SurvivesHostileText) {
   EXPECT_EQ(Messages(std::string(10'000'000, 'a')), "");
   EXPECT_EQ(Messages(Repeat(")", 1000)).substr(0, 50),
             "unexpected ')'; expected an expression\n");
+  EXPECT_EQ(Messages("= 1"), "unexpected '='; expected an expression\n");
   std::string every_byte;
   for (int i = 0; i < 100'000; ++i) every_byte += static_cast<char>(i * 7919);
   EXPECT_NE(Faults(every_byte), "");
