@@ -206,6 +206,16 @@ MappedFile::~MappedFile() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
+void MappedFile::LetGo(int64_t offset, int64_t size) const {
+  // Pages that are whole: others may be at work on what shares the ends.
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  const int64_t begin = (offset + page - 1) / page * page;
+  const int64_t end = (offset + size) / page * page;
+  if (begin >= end) return;
+  madvise(const_cast<std::byte*>(begin_) + begin,
+          static_cast<size_t>(end - begin), MADV_DONTNEED);
+}
+
 void MappedFile::CheckIntact() const {
   struct stat status;
   if (fstat(descriptor_, &status) != 0) {

@@ -35,6 +35,10 @@ class MappedFile : public std::enable_shared_from_this<MappedFile> {
   }
   int descriptor() const { return descriptor_; }  // for copying in the kernel
 
+  // These bytes will not be read soon: they leave the memory of this process,
+  // not the mapping, and reading them fetches them again.
+  void LetGo(int64_t offset, int64_t size) const;
+
   // Fails if the file has shrunk or was written to since it was opened, or if
   // the disk could not give a part of it.
   void CheckIntact() const;

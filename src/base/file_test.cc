@@ -161,5 +161,15 @@ TEST_F(FileTest, ReadsATextFileUpToItsLimit) {
   EXPECT_FALSE(ReadTextFile("/proc/self/status", 1 << 20).empty());
 }
 
+TEST_F(FileTest, WhatIsLetGoCanBeReadAgain) {
+  const int64_t size = 10 * 4096 + 100;
+  const std::string path = Make("f", std::string(size, 'x'));
+  const auto file = MappedFile::Open(path);
+  for (const std::byte byte : file->bytes()) ASSERT_EQ(byte, std::byte{'x'});
+  file->LetGo(5, size - 5);
+  file->LetGo(0, 10);
+  for (const std::byte byte : file->bytes()) ASSERT_EQ(byte, std::byte{'x'});
+}
+
 }  // namespace
 }  // namespace tl
