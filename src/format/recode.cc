@@ -232,9 +232,12 @@ void WriteTensor(const OutputTensor& tensor, ReplaceFile& out,
   if (tensor.verbatim()) return CopyStored(tensor, out, progress);
   if (tensor.dtype == tensor.source.dtype && tensor.change.add == 0 &&
       RowsAreWhole(tensor)) {
-    return PermuteStored(tensor, out, progress);
+    PermuteStored(tensor, out, progress);
+  } else {
+    RecodeSlabs(tensor, out, progress);
   }
-  RecodeSlabs(tensor, out, progress);
+  const TensorEntry& source = tensor.source;
+  if (source.file) source.file->LetGo(source.offset(), source.bytes);
 }
 
 }  // namespace tl
