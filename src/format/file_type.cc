@@ -293,6 +293,18 @@ std::string_view FileTypeOfNumber(int64_t number) {
   return "";
 }
 
+bool CanWriteFileType(std::string_view name) {
+  return std::ranges::any_of(
+      kFileTypes, [name](const FileType& type) { return type.name == name; });
+}
+
+std::optional<uint32_t> NumberOfBase(DType base) {
+  for (const FileType& type : kFileTypes) {
+    if (type.base == base) return type.number;
+  }
+  return std::nullopt;
+}
+
 std::vector<std::string_view> FileTypeNames() {
   std::vector<std::string_view> names;
   for (const FileType& type : kFileTypes) names.push_back(type.name);

@@ -28,6 +28,10 @@ const FileType& FindFileType(std::string_view name);
 // What a file's general.file_type says it is: "q4_k_m", or "" for a number that
 // is not known. A label of the whole: the tensors say themselves what they are.
 std::string_view FileTypeOfNumber(int64_t number);
+// Whether FindFileType knows the name: some types of a file are only read.
+bool CanWriteFileType(std::string_view name);
+// The number of the plainest type of a file whose base this is.
+std::optional<uint32_t> NumberOfBase(DType base);
 // For help and completion: every name that can be written.
 std::vector<std::string_view> FileTypeNames();
 

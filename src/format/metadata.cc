@@ -100,6 +100,11 @@ std::optional<int64_t> MetadataItem::Int() const {
   return result;
 }
 
+std::optional<uint64_t> MetadataItem::LargeInt() const {
+  if (kind_ != MetadataKind::U64 || Int()) return std::nullopt;
+  return Load<uint64_t>(bytes_);
+}
+
 std::optional<double> MetadataItem::Real() const {
   std::optional<double> result;
   WithNumber(kind_, bytes_, [&](auto number) { result = AsDouble(number); });

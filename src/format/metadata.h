@@ -60,6 +60,8 @@ class MetadataItem {
 
   // Nothing where the item is of another kind, or above 2^63.
   std::optional<int64_t> Int() const;
+  // Of a whole number from 2^63 on, which only a U64 can be.
+  std::optional<uint64_t> LargeInt() const;
   // Of any number, rounded if need be. A float32 gives the shortest decimal
   // that reads back as it: 1e-05, where the nearest double would be
   // 9.999999747378752e-06.

@@ -46,16 +46,14 @@ void AppendItem(std::string& json, MetadataItem item) {
     json += *flag ? "true" : "false";
   } else if (const auto integer = item.Int()) {
     json += std::to_string(*integer);
+  } else if (const auto large = item.LargeInt()) {
+    json += std::to_string(*large);
   } else if (item.Real() == 0 && std::signbit(*item.Real())) {
     json += "-0.0";  // "-0" would be read as an integer
   } else if (item.kind() == MetadataKind::F32) {
     AppendReal(json, static_cast<float>(*item.Real()));
-  } else if (item.kind() == MetadataKind::F64) {
+  } else {
     AppendReal(json, *item.Real());
-  } else {  // above 2^63
-    uint64_t large;
-    std::memcpy(&large, item.bytes().data(), sizeof(large));
-    json += std::to_string(large);
   }
 }
 

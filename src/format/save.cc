@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -17,6 +19,7 @@
 #include "format/hf_metadata.h"
 #include "format/metadata_text.h"
 #include "format/safetensors_writer.h"
+#include "format/shards.h"
 
 namespace tl {
 namespace {
@@ -188,6 +191,31 @@ void WriteCompanions(const Companions& companions, const std::string& path,
   }
 }
 
+void CheckFolder(const std::string& path) {
+  const std::filesystem::path folder = FolderOf(path);
+  std::error_code ignored;
+  if (folder.empty() || std::filesystem::exists(folder, ignored)) return;
+  Fail(ErrorKind::kInput, "{}: the folder '{}' does not exist", path,
+       folder.string());
+}
+
+// Beside the index of another model's files the new ones would not be found,
+// and those of the old that are not replaced would stay for ever.
+void CheckStaleShards(const std::vector<Part>& parts, const std::string& path) {
+  const std::string index = path + ".index.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(index, ignored)) return;
+  std::set<std::string> stale = ShardsOfIndex(index);
+  for (const Part& part : parts) {
+    stale.erase(std::filesystem::path(part.path).filename().string());
+  }
+  if (stale.empty()) return;
+  Fail(ErrorKind::kInput,
+       "{}: '{}' is there and names {} other file{} of a model, such as '{}'; "
+       "remove them, or write into another folder",
+       path, index, stale.size(), stale.size() == 1 ? "" : "s", *stale.begin());
+}
+
 void WriteParts(const Model& model, const std::vector<Part>& parts,
                 const Companions& companions, const std::string& path,
                 FileFormat format) {
@@ -252,6 +280,7 @@ SaveNotes SaveModel(const Model& model, const std::string& path,
 SaveNotes SaveShards(const Model& model, const std::string& path,
                      const SaveOptions& options, int64_t shard_bytes) {
   const FileFormat format = FormatByName(path);
+  CheckFolder(path);
   OutputModel output = PlanSave(model, format, options);
   SaveNotes notes;
   if (auto note = TokenizerNote(model, output, path, format)) {
@@ -260,6 +289,7 @@ SaveNotes SaveShards(const Model& model, const std::string& path,
   const Companions companions = std::move(output.companions);
   const std::vector<Part> parts =
       MakeParts(std::move(output), path, format, shard_bytes);
+  if (format == FileFormat::kSafeTensors) CheckStaleShards(parts, path);
   WriteParts(model, parts, companions, path, format);
   return notes;
 }

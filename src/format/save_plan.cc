@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <map>
 
 #include "base/error.h"
 #include "format/companion.h"
@@ -19,6 +20,8 @@ namespace tl {
 namespace {
 
 constexpr uint32_t kQuantizationVersion = 2;  // GGML_QNT_VERSION
+constexpr char kVersionKey[] = "general.quantization_version";
+constexpr char kFileTypeKey[] = "general.file_type";
 // More would only be padding; readers take any power of two.
 constexpr int64_t kMaxAlignment = 1 << 20;
 
@@ -224,8 +227,10 @@ class Planner {
   std::optional<DType> Target(const TensorEntry& entry) const {
     const bool numbers = entry.dtype && IsComputable(*entry.dtype);
     // Where GGUF has a layout, vectors are F32 in it.
-    if (type_ == nullptr && direction_ == Direction::kToGguf && numbers &&
-        entry.shape.size() < 2) {
+    // So are those that a program computed.
+    const bool made = format_ == FileFormat::kGguf && entry.file == nullptr;
+    if (type_ == nullptr && (direction_ == Direction::kToGguf || made) &&
+        numbers && entry.shape.size() < 2) {
       return DType::F32;
     }
     if (type_ == nullptr) {
@@ -252,32 +257,59 @@ class Planner {
   void AdaptMetadata(OutputModel& output) const {
     Metadata& metadata = output.metadata;
     RemoveSplitKeys(metadata);
-    const bool packed = std::any_of(
-        output.tensors.begin(), output.tensors.end(),
-        [](const auto& t) { return t.dtype && IsPacked(*t.dtype); });
-    SetFileType(metadata);
+    SetFileType(output);
     if (format_ == FileFormat::kSafeTensors) {
-      metadata.Remove("general.quantization_version");
+      if (Decodes(output)) metadata.Remove(kVersionKey);
       return;
     }
     metadata.Remove("format");  // SafeTensors' own: which library wrote it
+    const bool packed = std::ranges::any_of(output.tensors, [](const auto& t) {
+      return t.dtype && IsPacked(*t.dtype);
+    });
     if (packed) {
-      metadata.Set("general.quantization_version",
-                   MetadataValue::Of(kQuantizationVersion));
+      metadata.Set(kVersionKey, MetadataValue::Of(kQuantizationVersion));
     }
     RemoveBadAlignment(metadata);
   }
 
-  void SetFileType(Metadata& metadata) const {
-    const bool decoded = format_ == FileFormat::kSafeTensors &&
-                         metadata.Find("general.file_type") != nullptr;
-    if (type_ == nullptr && !decoded) return;
-    const uint32_t number =
-        type_ != nullptr ? type_->number : FindFileType("f16").number;
-    const bool model_file = format_ == FileFormat::kGguf || decoded;
-    if (model_file) {
-      metadata.Set("general.file_type", MetadataValue::Of(number));
+  static bool Decodes(const OutputModel& output) {
+    return std::ranges::any_of(output.tensors, [](const auto& t) {
+      return t.source.dtype && IsPacked(*t.source.dtype) && t.dtype &&
+             !IsPacked(*t.dtype);
+    });
+  }
+
+  // The type that was asked for; else the one that the source says, as long as
+  // there are tensors of it.
+  void SetFileType(OutputModel& output) const {
+    const bool said = output.metadata.Find(kFileTypeKey) != nullptr;
+    std::optional<uint32_t> number;
+    if (type_ != nullptr) {
+      if (said || format_ == FileFormat::kGguf) number = type_->number;
+    } else if (said || direction_ == Direction::kToGguf) {
+      number = FileTypeOfTensors(output);
     }
+    if (number) output.metadata.Set(kFileTypeKey, MetadataValue::Of(*number));
+  }
+
+  // Nothing where what is said may stay: a mix is not to be told from its
+  // tensors.
+  static std::optional<uint32_t> FileTypeOfTensors(const OutputModel& output) {
+    std::map<DType, int64_t> elements;
+    for (const OutputTensor& tensor : output.tensors) {
+      const bool matrix = tensor.shape.size() >= 2 && tensor.dtype &&
+                          CanQuantize(*tensor.dtype);
+      if (matrix) elements[*tensor.dtype] += tensor.elements;
+    }
+    if (elements.empty()) return std::nullopt;
+    if (const auto said = output.metadata.Int(kFileTypeKey)) {
+      const std::string_view name = FileTypeOfNumber(*said);
+      if (!CanWriteFileType(name)) return std::nullopt;
+      if (elements.contains(FindFileType(name).base)) return std::nullopt;
+    }
+    const auto most = std::ranges::max_element(
+        elements, {}, [](const auto& entry) { return entry.second; });
+    return NumberOfBase(most->first);
   }
 
   static void RemoveBadAlignment(Metadata& metadata) {

@@ -171,6 +171,67 @@ TEST_F(SaveTest, RefusesANameThatPromisesAnotherFormat) {
   }
 }
 
+TEST_F(SaveTest, FilesThatAnOldIndexWouldHideAreRefused) {
+  Model model;
+  for (const char* name : {"a", "b", "c"}) model.Set(name, Floats({1, 2}));
+  const std::string path = Path("model.safetensors");
+  SaveShards(model, path, {}, 8);
+  SaveShards(model, path, {}, 8);  // the same files
+  const auto files = Listing();
+  EXPECT_EQ(files.size(), 4u);
+  const auto failure = [&](size_t stale, const char* example) {
+    return fmt::format(
+        "{}: '{}.index.json' is there and names {} other files of a model, "
+        "such as '{}'; remove them, or write into another folder",
+        path, path, stale, example);
+  };
+  EXPECT_EQ(FailureOf([&] { SaveModel(model, path); }),
+            failure(3, "model-00001-of-00003.safetensors"));
+  EXPECT_EQ(FailureOf([&] { SaveShards(model, path, {}, 16); }),
+            failure(3, "model-00001-of-00003.safetensors"));
+  EXPECT_EQ(Listing(), files);
+  SaveModel(model, Path("other.safetensors"));
+}
+
+TEST_F(SaveTest, AFolderThatIsNotThereIsNamed) {
+  EXPECT_EQ(FailureOf([&] { SaveModel({}, Path("back/model.safetensors")); }),
+            fmt::format("{}: the folder '{}' does not exist",
+                        Path("back/model.safetensors"), Path("back")));
+}
+
+TEST_F(SaveTest, AVectorThatWasComputedIsF32InGguf) {
+  Model model;
+  model.Set("norm", MakeTensor(DType::F16, Shape{4}));
+  model.Set("w", MakeTensor(DType::F16, Shape{2, 4}));
+  SaveModel(model, Path("m.gguf"));
+  const Model saved = LoadModel(Path("m.gguf"));
+  EXPECT_EQ(saved.Get("norm").dtype, DType::F32);
+  EXPECT_EQ(saved.Get("w").dtype, DType::F16);
+}
+
+TEST_F(SaveTest, TheFileTypeIsWhatTheTensorsAre) {
+  const auto file_type = [&](uint32_t said, DType dtype) {
+    Model model;
+    model.metadata().Set("general.file_type", MetadataValue::Of(said));
+    model.Set("w", MakeTensor(dtype, Shape{2, 4}));
+    SaveModel(model, Path("m.gguf"));
+    return LoadModel(Path("m.gguf")).metadata().Int("general.file_type");
+  };
+  EXPECT_EQ(file_type(15, DType::F16), 1);  // q4_k_m, but nothing is Q4_K
+  EXPECT_EQ(file_type(1, DType::F32), 0);
+  EXPECT_EQ(file_type(1, DType::F16), 1);
+}
+
+TEST_F(SaveTest, AVocabularyAloneKeepsItsMetadata) {
+  Model model("m.gguf", "GGUF");
+  Metadata& metadata = model.metadata();
+  metadata.Set("general.file_type", MetadataValue::Of(uint32_t{15}));
+  metadata.Set("general.quantization_version", MetadataValue::Of(uint32_t{2}));
+  SaveModel(model, Path("m.safetensors"));
+  SaveModel(LoadModel(Path("m.safetensors")), Path("m.gguf"));
+  EXPECT_EQ(LoadModel(Path("m.gguf")).metadata(), metadata);
+}
+
 TEST_F(SaveTest, ATokenizerThatStaysBehindIsNamed) {
   fs::create_directory(Path("static"));
   Model embeddings;

@@ -65,6 +65,18 @@ WeightMap ParseWeightMap(const std::string& path, std::string_view text) {
   return shards;
 }
 
+WeightMap ReadIndex(const MappedFile& index) {
+  if (index.size() > kMaxIndex) {
+    Fail(ErrorKind::kInput, "{}: {} bytes, at most {} are read", index.path(),
+         index.size(), kMaxIndex);
+  }
+  WeightMap weights = ParseWeightMap(
+      index.path(), {reinterpret_cast<const char*>(index.bytes().data()),
+                     index.bytes().size()});
+  index.CheckIntact();
+  return weights;
+}
+
 Model OpenShard(const std::string& path) {
   auto file = MappedFile::Open(path);
   return LoadSafeTensors(std::move(file));
@@ -123,17 +135,18 @@ class ShardMerger {
 
 }  // namespace
 
+std::set<std::string> ShardsOfIndex(const std::string& path) {
+  std::set<std::string> shards;
+  for (const auto& [name, shard] : ReadIndex(*MappedFile::Open(path))) {
+    shards.insert(shard);
+  }
+  return shards;
+}
+
 Model LoadShardIndex(const std::string& path,
                      std::shared_ptr<const MappedFile> index) {
   const std::string& index_path = index->path();
-  if (index->size() > kMaxIndex) {
-    Fail(ErrorKind::kInput, "{}: {} bytes, at most {} are read", index_path,
-         index->size(), kMaxIndex);
-  }
-  const WeightMap weights = ParseWeightMap(
-      index_path, {reinterpret_cast<const char*>(index->bytes().data()),
-                   index->bytes().size()});
-  index->CheckIntact();
+  const WeightMap weights = ReadIndex(*index);
 
   std::map<std::string, Model> shards;
   for (const auto& [name, shard] : weights) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ namespace tl {
 // `path` is what the user called the model: the index or its directory.
 Model LoadShardIndex(const std::string& path,
                      std::shared_ptr<const MappedFile> index);
+
+// The plain names of the files that an index names.
+std::set<std::string> ShardsOfIndex(const std::string& path);
 
 // One model from several files, none of which may repeat a name.
 Model LoadFilesTogether(const std::string& path,
