@@ -166,6 +166,26 @@ TensorRef OpenModel::Get(std::string_view name) {
   return tensor;
 }
 
+// Under another name a stored tensor is still the bytes that are stored, not
+// what they were converted to for computing.
+bool OpenModel::KeepStored(std::string_view name, const TensorRef& tensor) {
+  for (const auto& [known, ref] : tensors_) {
+    if (ref.get() != tensor.get()) continue;
+    const TensorEntry entry = model_.Get(known);
+    const Companion companion = FindCompanion(model_, entry);
+    if (companion.reading != Reading::kPlain) return false;
+    model_.Set(name, entry);
+    return true;
+  }
+  // Of another model.
+  const NodePtr node = AsNode(tensor);
+  if (node->op() != OpId::Decode || node->inputs().empty()) return false;
+  const Node& stored = *node->inputs()[0];
+  if (stored.op() != OpId::kLeaf || !stored.has_value()) return false;
+  model_.Set(name, stored.value());
+  return true;
+}
+
 void OpenModel::Set(std::string_view name, const Value& value) {
   const TensorRef tensor =
       HoldsTensor(value) ? OperandOf(runtime_.builder(), value, DType::F16)
@@ -176,7 +196,7 @@ void OpenModel::Set(std::string_view name, const Value& value) {
          "converts it",
          QuoteName(name));
   }
-  model_.Set(name, runtime_.Evaluate(tensor));
+  if (!KeepStored(name, tensor)) model_.Set(name, runtime_.Evaluate(tensor));
   changes_.erase(std::string(name));
   tensors_[std::string(name)] = tensor;
 }

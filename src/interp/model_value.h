@@ -48,6 +48,8 @@ class OpenModel {
 
  private:
   void Settle(std::string_view name);
+  // Whether `tensor` is one that a file stores, unchanged; it is then set.
+  bool KeepStored(std::string_view name, const TensorRef& tensor);
   TensorRef Decode(const TensorEntry& entry, DType dtype);
   TensorRef Convert(const TensorRef& x, DType dtype, const std::string& name);
   TensorRef Scale(const Companion& companion);
