@@ -60,6 +60,7 @@ void PutItem(Buffer& json, MetadataItem item) {
   if (const auto text = item.Text()) return Put(json, "{}", JsonString(*text));
   if (const auto flag = item.Bool()) return Put(json, "{}", *flag);
   if (const auto integer = item.Int()) return Put(json, "{}", *integer);
+  if (const auto large = item.LargeInt()) return Put(json, "{}", *large);
   const double real = item.Real().value();
   if (!std::isfinite(real)) return Put(json, "null");
   // A float32 is printed as short as it can be read back.

@@ -56,6 +56,15 @@ TEST(ModelText, ShowsHeadingMetadataTypesAndTensors) {
             "\\x1b[31mred  [1]     Q9        5\n");
 }
 
+TEST(ModelText, ShowsEveryDigitOfALargeNumber) {
+  Model model("m.gguf", "GGUF");
+  model.metadata().Set("seed", MetadataValue::Of(~uint64_t{0}));
+  EXPECT_NE(ToText(ReportOf(model)).find("seed: 18446744073709551615\n"),
+            std::string::npos);
+  EXPECT_NE(ToJson(ReportOf(model)).find("\"seed\": 18446744073709551615"),
+            std::string::npos);
+}
+
 TEST(ModelText, SaysHowManyTheFilterLeft) {
   const Model model = SmallModel();
   ModelReport report = ReportOf(model);

@@ -90,6 +90,7 @@ std::string ItemText(MetadataItem item) {
   if (const auto text = item.Text()) return fmt::format("\"{}\"", *text);
   if (const auto flag = item.Bool()) return *flag ? "true" : "false";
   if (const auto integer = item.Int()) return std::to_string(*integer);
+  if (const auto large = item.LargeInt()) return std::to_string(*large);
   // A float32 is shown as short as it can be read back.
   const double real = item.Real().value();
   return item.kind() == MetadataKind::F32

@@ -31,6 +31,9 @@ std::string ShortText(const MetadataValue& value) {
   if (const auto text = value.Text()) return Quoted(*text);
   if (const auto flag = value.Bool()) return *flag ? "true" : "false";
   if (const auto integer = value.Int()) return fmt::format("{}", *integer);
+  if (const auto large = value.item().LargeInt()) {
+    return fmt::format("{}", *large);
+  }
   return FloatText(*value.Real());
 }
 
