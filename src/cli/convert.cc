@@ -62,9 +62,20 @@ std::string TypesInLines() {
   return text;
 }
 
+// A type or an ending that there is not is a wrong command line, not a wrong
+// file.
+void CheckCommandLine(const ConvertOptions& options) {
+  try {
+    FormatByName(options.out);
+    if (!options.save.type.empty()) FindFileType(options.save.type);
+  } catch (const Error& error) {
+    Fail(ErrorKind::kUsage, "{}", error.text());
+  }
+}
+
 int RunConvert(const ConvertOptions& options) {
   if (options.threads > 0) SetThreads(options.threads);
-  FormatByName(options.out);
+  CheckCommandLine(options);
   const int64_t shard_bytes =
       options.shard_size.empty() ? INT64_MAX : ParseSize(options.shard_size);
   const Model model = LoadModel(options.in);
