@@ -132,7 +132,7 @@ void WriteGguf(const std::vector<OutputTensor>& tensors,
   const int64_t alignment = AlignmentOf(metadata);
   out.Write(std::as_bytes(std::span(header)));
   for (const OutputTensor& tensor : tensors) {
-    WriteTensor(tensor, out, progress);
+    tensor.vanished = WriteTensor(tensor, out, progress);
     const std::vector<std::byte> padding(Padded(tensor.bytes, alignment) -
                                          tensor.bytes);
     out.Write(padding);

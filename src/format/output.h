@@ -46,6 +46,7 @@ struct OutputTensor {
   int64_t bytes = 0;
   TensorEntry source;
   RowChange change;
+  mutable int64_t vanished = 0;  // once written: values that became zero
 
   std::string_view type_name() const {
     return dtype ? Info(*dtype).name : std::string_view(source.foreign_type);

@@ -1,6 +1,7 @@
 #include "format/recode.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -61,7 +62,11 @@ class Recoder {
       : tensor_(tensor),
         from_(*tensor.source.dtype),
         to_(*tensor.dtype),
-        limit_(MaxMagnitude(to_)) {}
+        limit_(MaxMagnitude(to_)),
+        scaled_by_half_(IsPacked(to_) && to_ != DType::MXFP4 &&
+                        to_ != DType::NVFP4) {}
+
+  int64_t vanished() const { return vanished_; }
 
   // Elements [begin, begin + count) of the result; whole blocks.
   void Run(int64_t begin, int64_t count, std::byte* out) const {
@@ -124,10 +129,31 @@ class Recoder {
   void Store(std::span<const float> values, std::span<std::byte> out) const {
     const uint32_t largest = LargestMagnitudeBits(values);
     if (largest <= std::bit_cast<uint32_t>(limit_)) [[likely]] {
-      return Quantize(to_, values, out);
+      Quantize(to_, values, out);
+      return CountVanished(values, largest, out);
     }
     if (IsPacked(to_) || TooLarge(values)) FailValues();
     StoreOneByOne(values, out);
+  }
+
+  // Of blocks only where all values are so small that no scale may be left;
+  // that single values of a block become zero is what rounding does.
+  void CountVanished(std::span<const float> values, uint32_t largest,
+                     std::span<const std::byte> out) const {
+    int64_t count = 0;
+    if (to_ == DType::F16) {
+      for (float value : values) {
+        const float magnitude = std::abs(value);
+        count += magnitude > 0 && magnitude <= 0x1p-25f;
+      }
+    } else if (scaled_by_half_ && largest > 0 &&
+               std::bit_cast<float>(largest) < limit_ / kHalfMax * 0x1p-24f) {
+      std::vector<float> held(values.size());
+      Widen(to_, out, held);
+      const bool zero = std::ranges::all_of(held, [](float x) { return x == 0; });
+      if (zero) count = std::ranges::count_if(values, [](float x) { return x != 0; });
+    }
+    if (count > 0) vanished_ += count;
   }
 
   bool TooLarge(std::span<const float> values) const {
@@ -179,6 +205,8 @@ class Recoder {
   const DType from_;
   const DType to_;
   const float limit_;
+  const bool scaled_by_half_;
+  mutable std::atomic<int64_t> vanished_ = 0;
 };
 
 struct Slab {
@@ -188,8 +216,8 @@ struct Slab {
 
 // One slab is made while the one before is written: the writing is one more
 // chunk of the parallel work.
-void RecodeSlabs(const OutputTensor& tensor, ReplaceFile& out,
-                 Progress& progress) {
+int64_t RecodeSlabs(const OutputTensor& tensor, ReplaceFile& out,
+                    Progress& progress) {
   const Recoder recoder(tensor);
   const DTypeInfo& info = Info(*tensor.dtype);
   const int64_t chunk_bytes =
@@ -214,6 +242,7 @@ void RecodeSlabs(const OutputTensor& tensor, ReplaceFile& out,
     std::swap(making, made);
   }
   write_made();
+  return recoder.vanished();
 }
 
 }  // namespace
@@ -227,17 +256,22 @@ int64_t TotalBytes(const std::vector<OutputTensor>& tensors) {
   return *total;
 }
 
-void WriteTensor(const OutputTensor& tensor, ReplaceFile& out,
-                 Progress& progress) {
-  if (tensor.verbatim()) return CopyStored(tensor, out, progress);
+int64_t WriteTensor(const OutputTensor& tensor, ReplaceFile& out,
+                    Progress& progress) {
+  int64_t vanished = 0;
+  if (tensor.verbatim()) {
+    CopyStored(tensor, out, progress);
+    return 0;
+  }
   if (tensor.dtype == tensor.source.dtype && tensor.change.add == 0 &&
       RowsAreWhole(tensor)) {
     PermuteStored(tensor, out, progress);
   } else {
-    RecodeSlabs(tensor, out, progress);
+    vanished = RecodeSlabs(tensor, out, progress);
   }
   const TensorEntry& source = tensor.source;
   if (source.file) source.file->LetGo(source.offset(), source.bytes);
+  return vanished;
 }
 
 }  // namespace tl

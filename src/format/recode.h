@@ -11,8 +11,9 @@ namespace tl {
 
 // Appends the tensor's bytes to `out` and counts them in `progress`. Fails,
 // naming the tensor and how many of its values are to blame, when a packed type
-// is given NaN or inf, or any type a value too large for it.
-void WriteTensor(const OutputTensor& tensor, ReplaceFile& out,
+// is given NaN or inf, or any type a value too large for it. Returns how many
+// values vanished: not zero, but below what F16, or the scale of a block, holds.
+int64_t WriteTensor(const OutputTensor& tensor, ReplaceFile& out,
                  Progress& progress);
 
 }  // namespace tl

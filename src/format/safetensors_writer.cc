@@ -106,7 +106,9 @@ void WriteSafeTensors(const std::vector<OutputTensor>& tensors,
                       const std::string& header, ReplaceFile& out,
                       Progress& progress) {
   out.Write(std::as_bytes(std::span(header)));
-  for (const OutputTensor& tensor : tensors) WriteTensor(tensor, out, progress);
+  for (const OutputTensor& tensor : tensors) {
+    tensor.vanished = WriteTensor(tensor, out, progress);
+  }
 }
 
 }  // namespace tl

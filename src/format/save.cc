@@ -270,6 +270,26 @@ std::optional<std::string> TokenizerNote(const Model& model,
                      *left);
 }
 
+std::optional<std::string> VanishedNote(const std::vector<Part>& parts) {
+  std::string text;
+  int more = 0;
+  for (const Part& part : parts) {
+    for (const OutputTensor& tensor : part.tensors) {
+      if (tensor.vanished == 0) continue;
+      if (!text.empty()) {
+        ++more;
+        continue;
+      }
+      text = fmt::format("{}: {} of {} values are below what {} holds, became 0",
+                         QuoteName(tensor.name), tensor.vanished,
+                         tensor.elements, tensor.type_name());
+    }
+  }
+  if (text.empty()) return std::nullopt;
+  if (more > 0) text += fmt::format("; so did some of {} more tensors", more);
+  return text;
+}
+
 }  // namespace
 
 SaveNotes SaveModel(const Model& model, const std::string& path,
@@ -291,6 +311,7 @@ SaveNotes SaveShards(const Model& model, const std::string& path,
       MakeParts(std::move(output), path, format, shard_bytes);
   if (format == FileFormat::kSafeTensors) CheckStaleShards(parts, path);
   WriteParts(model, parts, companions, path, format);
+  if (auto note = VanishedNote(parts)) notes.push_back(std::move(*note));
   return notes;
 }
 

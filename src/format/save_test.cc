@@ -193,6 +193,22 @@ TEST_F(SaveTest, FilesThatAnOldIndexWouldHideAreRefused) {
   SaveModel(model, Path("other.safetensors"));
 }
 
+TEST_F(SaveTest, ValuesThatVanishAreCounted) {
+  Model model;
+  Tensor tiny = MakeTensor(DType::F32, Shape{2, 64});
+  std::fill_n(tiny.as<float>(), 128, 1e-9f);
+  model.Set("w", std::move(tiny));
+  const auto note = [&](const std::string& type) {
+    const SaveNotes notes = SaveModel(model, Path("m.gguf"), {.type = type});
+    return notes.size() == 1 ? notes[0] : "no note";
+  };
+  EXPECT_EQ(note("f16"),
+            "'w': 128 of 128 values are below what F16 holds, became 0");
+  EXPECT_EQ(note("q8_0"),
+            "'w': 128 of 128 values are below what Q8_0 holds, became 0");
+  EXPECT_EQ(note("f32"), "no note");
+}
+
 TEST_F(SaveTest, AFolderThatIsNotThereIsNamed) {
   EXPECT_EQ(FailureOf([&] { SaveModel({}, Path("back/model.safetensors")); }),
             fmt::format("{}: the folder '{}' does not exist",
