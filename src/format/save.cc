@@ -286,7 +286,10 @@ std::optional<std::string> VanishedNote(const std::vector<Part>& parts) {
     }
   }
   if (text.empty()) return std::nullopt;
-  if (more > 0) text += fmt::format("; so did some of {} more tensors", more);
+  if (more > 0) {
+    text += fmt::format("; so did some of {} more tensor{}", more,
+                        more == 1 ? "" : "s");
+  }
   return text;
 }
 
