@@ -92,15 +92,13 @@ void CheckReadable(const Model& model, const TensorEntry& entry) {
 class Planner {
  public:
   Planner(const Model& model, FileFormat format, const SaveOptions& options)
-      : model_(model), format_(format), facts_(FactsOf(model)) {
+      : model_(model), format_(format) {
     ChooseDirection(options.layout);
-    if (options.type.empty()) return;
-    type_ = &FindFileType(options.type);
-    if (format == FileFormat::kSafeTensors && IsPacked(type_->base)) {
-      Fail(ErrorKind::kInput,
-           "SafeTensors has no type '{}'; it holds f32, f16 and bf16",
-           type_->name);
-    }
+    if (!options.type.empty()) ChooseType(format, options);
+    // A config.json that cannot be read is no reason not to save a model that
+    // nobody asks for it.
+    const bool mixed = type_ != nullptr && format == FileFormat::kGguf;
+    if (mixed || direction_ != Direction::kStay) facts_ = FactsOf(model);
   }
 
   OutputModel Run() const {
@@ -126,6 +124,15 @@ class Planner {
 
  private:
   enum class Direction { kStay, kToGguf, kToHuggingFace };
+
+  void ChooseType(FileFormat format, const SaveOptions& options) {
+    type_ = &FindFileType(options.type);
+    if (format == FileFormat::kSafeTensors && IsPacked(type_->base)) {
+      Fail(ErrorKind::kInput,
+           "SafeTensors has no type '{}'; it holds f32, f16 and bf16",
+           type_->name);
+    }
+  }
 
   // Which way the model goes, from what it looks like.
   void ChooseDirection(NameLayout layout) {
@@ -324,7 +331,7 @@ class Planner {
 
   const Model& model_;
   const FileFormat format_;
-  const MixFacts facts_;
+  MixFacts facts_;  // where the type or the names depend on them
   const FileType* type_ = nullptr;
   Direction direction_ = Direction::kStay;
   const Family* family_ = nullptr;  // where the direction is not kStay

@@ -60,6 +60,18 @@ TEST_F(SaveTest, AFileOfTheReferenceComesOutByteForByte) {
   EXPECT_EQ(Content("out.safetensors"), file);
 }
 
+TEST_F(SaveTest, DoesNotAskForFilesBesideTheModelThatItDoesNotNeed) {
+  Make("config.json", "not JSON");
+  Make("tokenizer.json", "neither");
+  const std::string file = SafeTensorsFile("{}      ", "");
+  const Model model = LoadModel(Make("in.safetensors", file));
+  fs::create_directory(Path("to"));
+  SaveModel(model, Path("to/out.safetensors"));
+  SaveModel(model, Path("to/out.gguf"));
+  EXPECT_EQ(LoadModel(Path("to/out.safetensors")).size(), 0);
+  EXPECT_EQ(LoadModel(Path("to/out.gguf")).size(), 0);
+}
+
 TEST_F(SaveTest, AnEmptyModelIsStillAFile) {
   SaveModel(Model(), Path("out.safetensors"));
   EXPECT_EQ(Content("out.safetensors"),
