@@ -139,9 +139,9 @@ struct FunctionCode {
   uint16_t parameters() const {
     return static_cast<uint16_t>(signature.parameters.size());
   }
-  // For messages: "'forward'", or "a function".
-  std::string ShownName() const;   // "f", before a colon
-  std::string QuotedName() const;  // "'f'", in a sentence
+  // For messages.
+  std::string ShownName() const;   // "f", or "fn", before a colon
+  std::string QuotedName() const;  // "'f'", or "a function", in a sentence
 };
 
 struct TestCode {
