@@ -83,14 +83,10 @@ HWY_INLINE void ScaleBytes(const Byte* bytes, float factor, float* to) {
 
 // --- Blocks of 32 ------------------------------------------------------------
 
-constexpr std::array<uint8_t, 16> kIQ4Values = {
-    129, 152, 173, 191, 207, 221, 234, 246, 1, 13, 25, 38, 53, 69, 89, 113};
-constexpr std::array<uint8_t, 16> kE2M1Twice = {
-    0, 1, 2, 3, 4, 6, 8, 12, 0, 255, 254, 253, 252, 250, 248, 244};
-
 HWY_INLINE void StoreCodes(const std::byte* from,
-                           const std::array<uint8_t, 16>& values, int8_t* q) {
-  const V8 table = hn::LoadU(U8(), values.data());
+                           const std::array<int8_t, 16>& values, int8_t* q) {
+  const V8 table =
+      hn::LoadU(U8(), reinterpret_cast<const uint8_t*>(values.data()));
   const V8 codes = Load16(from);
   Store16(hn::TableLookupBytes(table, Low4(codes)), q);
   Store16(hn::TableLookupBytes(table, High4(codes)), q + 16);

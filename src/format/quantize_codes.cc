@@ -2,17 +2,22 @@
 // together near zero, as weights do. Q2_0: -1, 0, 1 or 2 times a scale. The
 // scale is searched as in quantize_fit.h, with levels in the place of integers.
 
+#include <array>
 #include <cmath>
 
 #include "format/quantize_fit.h"
 #include "format/quantize_search.h"
+#include "tensor/packed.h"
 
 namespace tl {
 namespace {
 
-constexpr int kLevelCount = 16;
-constexpr float kLevels[kLevelCount] = {
-    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+constexpr int kLevelCount = kIQ4Values.size();
+constexpr auto kLevels = [] {
+  std::array<float, kLevelCount> levels;
+  for (int i = 0; i < kLevelCount; ++i) levels[i] = kIQ4Values[i];
+  return levels;
+}();
 
 struct Nearest {
   Floats level = Floats{} + kLevels[0];

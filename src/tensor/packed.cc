@@ -154,9 +154,6 @@ void UnpackQ6_K(const std::byte* block, UnpackedBlock& to) {
   }
 }
 
-constexpr std::array<int8_t, 16> kIQ4Values = {
-    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-
 void UnpackIQ4_NL(const std::byte* block, UnpackedBlock& to) {
   to.scale[0] = HalfAt(block, 0);
   UnpackCodes(block + 2, 16, kIQ4Values, to.q);
@@ -203,10 +200,6 @@ void UnpackTQ2_0(const std::byte* block, UnpackedBlock& to) {
     to.q[i] = static_cast<int8_t>((Byte(block, 32 * h + l) >> 2 * j & 3) - 1);
   }
 }
-
-// E2M1 doubled, to be whole numbers. The code of minus zero is plus zero.
-constexpr std::array<int8_t, 16> kE2M1Twice = {
-    0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 void UnpackMXFP4(const std::byte* block, UnpackedBlock& to) {
   // Half of 2^(e - 127), exact down to the denormals.

@@ -10,6 +10,7 @@
 // Source: ggml-common.h (layouts) and ggml-quants.c (dequantize_row_*).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -20,6 +21,14 @@ namespace tl {
 inline constexpr int kMaxBlock = 256;       // elements
 inline constexpr int kMinGroup = 16;        // elements
 inline constexpr int kMaxGroups = kMaxBlock / kMinGroup;
+
+// What the nibbles of IQ4_NL and IQ4_XS stand for.
+inline constexpr std::array<int8_t, 16> kIQ4Values = {
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+// And those of MXFP4 and NVFP4: E2M1 doubled, to be whole numbers. The code of
+// minus zero is plus zero.
+inline constexpr std::array<int8_t, 16> kE2M1Twice = {
+    0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 struct UnpackedBlock {
   alignas(64) int8_t q[kMaxBlock];
