@@ -11,6 +11,7 @@
 #include "base/half.h"
 #include "base/parallel.h"
 #include "bench/ratio_table.h"
+#include "bench/read_sum.h"
 #include "cpu/kernels.h"
 #include "tensor/tensor.h"
 
@@ -89,22 +90,6 @@ void ManyRows(int64_t m, int64_t k, int64_t n) {
                      kRounds, "GFLOP/s");
 }
 
-// Adds up all bytes as 64-bit integers.
-void ReadSum(const Tensor& data) {
-  constexpr int64_t kGrain = int64_t{32} << 10;
-  const int64_t words = data.bytes() / 8;
-  static std::vector<uint64_t> sums;
-  sums.resize(words / kGrain + 1);
-  ParallelFor(words, kGrain, [&](int64_t begin, int64_t end) {
-    const auto* p = reinterpret_cast<const uint64_t*>(data.data.get());
-    uint64_t sum[8] = {};
-    for (int64_t i = begin; i + 8 <= end; i += 8) {
-      for (int j = 0; j < 8; ++j) sum[j] += p[i + j];
-    }
-    for (uint64_t part : sum) sums[begin / kGrain] += part;
-  });
-}
-
 void FewRows(int64_t k, int64_t n) {
   std::vector<Tensor> weights;
   for (int64_t sum = 0; sum < kRotatingBytes; sum += k * n * 2) {
@@ -116,7 +101,7 @@ void FewRows(int64_t k, int64_t n) {
   };
   const Tensor x = Halves(8 * k, 1), y = Halves(8 * n, 2);
   const double bytes = 2.0 * k * n;
-  std::vector<Case> cases = {{"read and add", bytes, [&] { ReadSum(next()); }}};
+  std::vector<Case> cases = {{"read and add", bytes, [&] { bench::ReadSum(next()); }}};
   for (int64_t m : {1, 2, 4, 8}) {
     for (Weights order : {Weights::kOutIn, Weights::kInOut}) {
       const Product product = {m, k, n, order};

@@ -11,6 +11,7 @@
 #include "base/half.h"
 #include "base/parallel.h"
 #include "bench/ratio_table.h"
+#include "bench/read_sum.h"
 #include "cpu/kernels.h"
 #include "tensor/tensor.h"
 
@@ -114,22 +115,6 @@ void Decoding() {
   bench::PrintRatios(cases, kRounds);
 }
 
-// Adds up all bytes as 64-bit integers.
-void ReadSum(const Tensor& data) {
-  constexpr int64_t kGrain = int64_t{32} << 10;
-  const int64_t words = data.bytes() / 8;
-  static std::vector<uint64_t> sums;
-  sums.resize(words / kGrain + 1);
-  ParallelFor(words, kGrain, [&](int64_t begin, int64_t end) {
-    const auto* p = reinterpret_cast<const uint64_t*>(data.data.get());
-    uint64_t sum[8] = {};
-    for (int64_t i = begin; i + 8 <= end; i += 8) {
-      for (int j = 0; j < 8; ++j) sum[j] += p[i + j];
-    }
-    for (uint64_t part : sum) sums[begin / kGrain] += part;
-  });
-}
-
 void FewRows(DType dtype) {
   constexpr int64_t kSize = 4096;
   std::vector<Tensor> weights;
@@ -143,7 +128,7 @@ void FewRows(DType dtype) {
   };
   const double bytes = static_cast<double>(weights[0].bytes());
   std::vector<Case> cases = {
-      {"read and add", bytes, [&] { ReadSum(next()); }}};
+      {"read and add", bytes, [&] { bench::ReadSum(next()); }}};
   for (int64_t m : {1, 2, 4, 8}) {
     const Tensor x = Halves(m, kSize), y = Halves(m, kSize);
     cases.push_back(
