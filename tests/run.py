@@ -190,10 +190,12 @@ def fuzz(folder, name):
 
 def full_suite():
     """With the PyTorch that PyPI has today: whether it still says what is stored,
-    and the interop tests again."""
+    models of transformers, and the interop tests again."""
     python = python_env.python_for("full")
+    tl = ROOT / "build" / "tl"
     yield script("references/regenerated_test.py", python)
-    yield from interop(python, ROOT / "build" / "tl")
+    yield script("transformers_test.py", python, TL=tl)
+    yield from interop(python, tl)
 
 
 SUITES = {"tree": tree_suite, "release": release_suite, "asan": asan_suite,
