@@ -28,6 +28,24 @@ function(tl_simd_room name)
   endif()
 endfunction()
 
+# A room with .proto files: src/NAME/x.proto is included as "NAME/x.pb.h". What
+# protoc writes is not ours to warn about. (CMake's protobuf_generate() would put
+# the files where "src/NAME/x.pb.h" names them.)
+function(tl_proto_room name)
+  set(generated ${CMAKE_BINARY_DIR}/generated)
+  file(MAKE_DIRECTORY ${generated})
+  file(GLOB protos CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.proto)
+  foreach(proto ${protos})
+    get_filename_component(stem ${proto} NAME_WE)
+    set(outputs ${generated}/${name}/${stem}.pb.cc ${generated}/${name}/${stem}.pb.h)
+    add_custom_command(OUTPUT ${outputs} DEPENDS ${proto} VERBATIM
+      COMMAND protobuf::protoc -I ${CMAKE_SOURCE_DIR}/src --cpp_out ${generated} ${proto})
+    set_source_files_properties(${outputs} PROPERTIES COMPILE_OPTIONS -w)
+    target_sources(tl_${name} PRIVATE ${outputs})
+  endforeach()
+  target_include_directories(tl_${name} SYSTEM PUBLIC ${generated})
+endfunction()
+
 # One test program per room, so that a room is built and tested alone.
 function(tl_room_tests)
   include(GoogleTest)

@@ -48,6 +48,13 @@ struct TensorEntry {
   Tensor AsTensor() const;
 };
 
+// What can be run of a model, beside its tensors; each format that holds such a
+// thing derives its own (format/coreml.h), and only who runs it looks inside.
+class ModelProgram {
+ public:
+  virtual ~ModelProgram() = default;
+};
+
 class Model {
  public:
   Model() = default;
@@ -96,6 +103,15 @@ class Model {
   Metadata& metadata() { return metadata_; }
   const Metadata& metadata() const { return metadata_; }
 
+  // Null where the format holds tensors only. Unchanged by Set() and Remove():
+  // who runs it takes the tensors as the model has them then.
+  const std::shared_ptr<const ModelProgram>& program() const {
+    return program_;
+  }
+  void set_program(std::shared_ptr<const ModelProgram> program) {
+    program_ = std::move(program);
+  }
+
   // What was odd about the files, though not wrong; one line each.
   const std::vector<std::string>& notes() const { return notes_; }
   void AddNote(std::string note) { notes_.push_back(std::move(note)); }
@@ -127,6 +143,7 @@ class Model {
   // Indices in name order, made when first asked for; empty when outdated.
   mutable std::vector<uint32_t> by_name_;
   Metadata metadata_;
+  std::shared_ptr<const ModelProgram> program_;
   std::vector<std::string> notes_;
   std::vector<std::shared_ptr<const MappedFile>> files_;
 };
