@@ -132,6 +132,9 @@ void PutTensors(Buffer& json, const ModelReport& report) {
       Put(json, ", \"file\": {}, \"offset\": {}",
           JsonString(entry.file->path()), entry.offset());
     }
+    if (!entry.encoding.empty()) {
+      Put(json, ", \"encoding\": {}", JsonString(entry.encoding));
+    }
     if (const Companion* companion = report.FindCompanionOf(entry)) {
       PutCompanion(json, *companion);
     }

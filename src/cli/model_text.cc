@@ -149,6 +149,12 @@ std::vector<std::string> StatsCells(const std::optional<TensorStats>& stats) {
           WithSeparators(stats->flushed)};
 }
 
+// "F16", or "F16 (4-bit table)" where it is computed from that.
+std::string TypeText(const TensorEntry& entry) {
+  if (entry.encoding.empty()) return Printable(entry.type_name());
+  return fmt::format("{} ({})", Printable(entry.type_name()), entry.encoding);
+}
+
 std::string Tensors(const ModelReport& report) {
   using Align = Table::Align;
   const bool has_stats = !report.stats.empty();
@@ -166,8 +172,8 @@ std::string Tensors(const ModelReport& report) {
   for (size_t i = 0; i < report.tensors.size(); ++i) {
     const TensorEntry& entry = *report.tensors[i];
     std::vector<std::string> cells = {
-        Printable(entry.name), ShapeText(entry.shape),
-        Printable(entry.type_name()), WithSeparators(entry.bytes)};
+        Printable(entry.name), ShapeText(entry.shape), TypeText(entry),
+        WithSeparators(entry.bytes)};
     if (has_stats) {
       for (std::string& cell : StatsCells(report.stats[i])) {
         cells.push_back(std::move(cell));

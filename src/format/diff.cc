@@ -70,7 +70,7 @@ bool SameBits(const TensorEntry& a, const TensorEntry& b) {
   return a.type_name() == b.type_name() && a.shape == b.shape &&
          a.bytes == b.bytes &&
          (a.bytes == 0 ||
-          std::memcmp(a.data.get(), b.data.get(), a.bytes) == 0);
+          std::memcmp(a.stored().data(), b.stored().data(), a.bytes) == 0);
 }
 
 bool HasValues(const TensorEntry& entry) {
@@ -99,13 +99,15 @@ ModelDifference Compare(const Model& a, const Model& b) {
   Progress progress("comparing", total);
   for (const TensorEntry& entry : a.tensors()) {
     const TensorEntry* other = b.Find(entry.name);
-    if (other != nullptr && SameBits(entry, *other)) {
+    TensorDifference found{entry.name, &entry, other, std::nullopt};
+    if (other == nullptr) {
+      difference.tensors.push_back(std::move(found));
+    } else if (const auto [x, y] = std::pair(entry.Fetched(), other->Fetched());
+               SameBits(x, y)) {
       ++difference.same_tensors;
     } else {
-      TensorDifference found{entry.name, &entry, other, std::nullopt};
-      if (other != nullptr && entry.shape == other->shape && HasValues(entry) &&
-          HasValues(*other)) {
-        found.values = CompareValues(entry, *other);
+      if (x.shape == y.shape && HasValues(x) && HasValues(y)) {
+        found.values = CompareValues(x, y);
       }
       difference.tensors.push_back(std::move(found));
     }

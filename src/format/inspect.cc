@@ -171,8 +171,9 @@ ModelSummary Summarize(const Model& model) {
   return summary;
 }
 
-std::optional<TensorStats> ComputeStats(const TensorEntry& entry) {
-  if (!entry.dtype || !CanDecode(*entry.dtype)) return std::nullopt;
+std::optional<TensorStats> ComputeStats(const TensorEntry& listed) {
+  if (!listed.dtype || !CanDecode(*listed.dtype)) return std::nullopt;
+  const TensorEntry entry = listed.Fetched();
   std::vector<PartialStats> parts((entry.elements + kStatsChunk - 1) /
                                   kStatsChunk);
   ParallelFor(entry.elements, kStatsChunk, [&](int64_t begin, int64_t end) {
@@ -209,7 +210,8 @@ CheckReport CheckEveryByte(const Model& model) {
   int64_t total = 0;
   for (const TensorEntry& entry : model.tensors()) total += entry.bytes;
   Progress progress("checking", total);
-  for (const TensorEntry& entry : model.tensors()) {
+  for (const TensorEntry& listed : model.tensors()) {
+    const TensorEntry entry = listed.Fetched();
     ReadAll(entry.stored());
     CheckContent(model, entry, report);
     report.bytes += entry.bytes;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "format/nearest.h"
@@ -48,7 +49,14 @@ Tensor TensorEntry::AsTensor() const {
          "tensor {} has {} dimensions, at most {} can be computed with",
          QuoteName(name), shape.size(), kMaxRank);
   }
-  return {*dtype, Device::kCpu, Shape::Of(shape), data};
+  return {*dtype, Device::kCpu, Shape::Of(shape),
+          deferred ? deferred->Keep() : data};
+}
+
+TensorEntry TensorEntry::Fetched() const {
+  TensorEntry fetched = *this;
+  if (deferred) fetched.data = std::exchange(fetched.deferred, {})->Borrow();
+  return fetched;
 }
 
 std::span<const std::byte> TensorEntry::StoredElements(int64_t begin,

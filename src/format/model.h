@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "format/deferred_bytes.h"
 #include "format/metadata.h"
 #include "format/name_index.h"
 #include "tensor/tensor.h"
@@ -32,17 +33,27 @@ struct TensorEntry {
   // The first byte; read-only and at any alignment when it lies in `file`.
   std::shared_ptr<std::byte> data;
   std::shared_ptr<const MappedFile> file;  // null for bytes that were computed
+  // Instead of `data`: bytes that are not computed yet, and how the file stores
+  // what they are computed from, "4-bit table".
+  std::shared_ptr<const DeferredBytes> deferred;
+  std::string encoding;
 
   std::string_view type_name() const {
     return dtype ? Info(*dtype).name : std::string_view(foreign_type);
   }
+  // Deferred bytes are computed now, and kept.
   std::span<const std::byte> stored() const {
-    return {data.get(), static_cast<size_t>(bytes)};
+    return {deferred ? deferred->Keep().get() : data.get(),
+            static_cast<size_t>(bytes)};
   }
   // The bytes of elements begin to end, both at the boundary of a block. The
   // type is known.
   std::span<const std::byte> StoredElements(int64_t begin, int64_t end) const;
+  // In `file`.
   int64_t offset() const { return data.get() - file->bytes().data(); }
+  // The same tensor with its bytes there. Deferred ones are computed for the
+  // result alone: so a model larger than memory can be read tensor by tensor.
+  TensorEntry Fetched() const;
   // The stored bytes as a tensor, not a copy. Fails for a foreign type and
   // above kMaxRank dimensions.
   Tensor AsTensor() const;
