@@ -1,7 +1,7 @@
-// What a CoreML model is beside its tensors: the parsed specification, and which
-// tensor of the Model each constant and each layer weight of it is. It refuses
-// nothing more: loading has checked that every offset lies within its file.
-// Running it is room coreml's. The messages are coreml.proto's.
+// What a CoreML model is beside its tensors: the parsed specification, and
+// which tensor of the Model each constant and each layer weight of it is. It
+// refuses nothing more: loading has checked that every offset lies within its
+// file. Running it is room coreml's. The messages are coreml.proto's.
 #pragma once
 
 #include <cstddef>
@@ -31,15 +31,16 @@ class CoreMl final : public ModelProgram {
 
   // The whole model; for a pipeline, with its members inside. A program that
   // came as text (.mlmodelc) is here as messages too, with the description that
-  // its metadata.json gives. Weights of layers are not in it but for small ones.
+  // its metadata.json gives. Weights of layers are not in it but for small
+  // ones.
   const coreml::spec::Model& spec() const { return spec_; }
 
   // The name under which Model has the result of `operation`, which is one of
   // spec()'s: a `const` whose value is in a blob file or is a float tensor of
-  // rank 1 or more, or a `constexpr_…`. Model::Find() may find nothing (removed)
-  // or another shape (set by the user) there.
-  //   "" for any other operation: a `const` whose immediate value is a scalar, a
-  // text, or integers (read Value.immediate_value then); a `const` in a blob
+  // rank 1 or more, or a `constexpr_…`. Model::Find() may find nothing
+  // (removed) or another shape (set by the user) there.
+  //   "" for any other operation: a `const` whose immediate value is a scalar,
+  // a text, or integers (read Value.immediate_value then); a `const` in a blob
   // file or a `constexpr_…` that is only an operand of a `constexpr_…`: nobody
   // else reads it, so leave it alone.
   std::string_view TensorOf(const coreml::spec::Operation& operation) const;
@@ -58,6 +59,8 @@ class CoreMl final : public ModelProgram {
  private:
   friend class CoreMlLoader;
 
+  std::string_view NameAt(const void* message) const;
+
   coreml::spec::Model spec_;
   // By address of the operation, weights or value in `spec_`.
   std::unordered_map<const void*, std::string> tensors_;
@@ -65,7 +68,7 @@ class CoreMl final : public ModelProgram {
   std::vector<std::shared_ptr<const MappedFile>> files_;
 };
 
-// "convolution" for a layer; "layer 1234" for one of a kind that is not known.
+// "convolution" for a layer; "nothing" for one of a kind that is not known.
 std::string CoreMlLayerKind(const coreml::spec::Layer& layer);
 
 // "neuralNetworkClassifier", "mlProgram", "treeEnsembleRegressor", …; "nothing"

@@ -60,19 +60,6 @@ bool BeginsLikeHtml(std::string_view head) {
       [&](std::string_view html) { return begin.starts_with(html); });
 }
 
-// A protobuf message with a small specificationVersion in field 1 and, in field
-// 2, a description that begins with a message of its own (an input or output).
-bool BeginsLikeCoreMl(std::string_view head) {
-  if (head.size() < 8 || head[0] != 0x08 || head[1] < 1 || head[1] > 30 ||
-      head[2] != 0x12) {
-    return false;
-  }
-  size_t i = 3;
-  while (i < 8 && (head[i] & 0x80)) ++i;
-  ++i;
-  return i < head.size() && (head[i] == 0x0a || head[i] == 0x52);
-}
-
 }  // namespace
 
 std::string DescribeForeignFile(const MappedFile& file) {
@@ -83,9 +70,6 @@ std::string DescribeForeignFile(const MappedFile& file) {
   }
   if (BeginsLikeHtml(head)) {
     return "is an HTML page, not a model; perhaps a download that failed";
-  }
-  if (BeginsLikeCoreMl(head)) {
-    return "is a CoreML model, which this build does not read";
   }
   if (WithoutSpace(head).starts_with('{')) return "is a JSON file, not a model";
   if (head.find_first_not_of('\0') == std::string_view::npos) {

@@ -15,6 +15,7 @@ class JsonDocument {
  public:
   using Value = simdjson::ondemand::value;
   using Object = simdjson::ondemand::object;
+  using Array = simdjson::ondemand::array;
   using Field = simdjson::ondemand::field;
 
   // `path` and `origin`, the offset of the text in its file, are for messages.
@@ -27,6 +28,15 @@ class JsonDocument {
   void ReadObject(F&& read) {
     Translate([&] {
       read(static_cast<Object>(document_.get_object()));
+      RequireEnd();
+    });
+  }
+
+  // The same of an array.
+  template <class F>
+  void ReadArray(F&& read) {
+    Translate([&] {
+      read(static_cast<Array>(document_.get_array()));
       RequireEnd();
     });
   }

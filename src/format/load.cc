@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "format/coreml_folder.h"
 #include "format/detect.h"
 #include "format/formats.h"
 #include "format/gguf_split.h"
@@ -65,18 +66,6 @@ std::vector<std::string> EndingIn(const std::vector<std::string>& names,
   return found;
 }
 
-[[noreturn]] void FailNoModel(const std::string& path,
-                              const std::vector<std::string>& names) {
-  const auto has = [&](std::string_view name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  if (has("coremldata.bin") || (has("Manifest.json") && has("Data"))) {
-    Fail(ErrorKind::kInput,
-         "{}: is a CoreML model, which this build does not read", path);
-  }
-  Fail(ErrorKind::kInput, "{}: holds no .safetensors or .gguf file", path);
-}
-
 [[noreturn]] void FailSeveral(const std::string& path,
                               const std::vector<std::string>& names) {
   Fail(ErrorKind::kInput, "{}: holds {} models, such as {} and {}; name one",
@@ -96,11 +85,13 @@ Model LoadGgufIn(const std::string& path,
   return LoadFile(fs::path(path) / (models.empty() ? names : models)[0]);
 }
 
-// An index knows which files belong together. Without one, model.safetensors
-// is the model, and otherwise every such file that is there; then GGUF's turn.
+// A folder may be a model of a format of its own. Else an index knows which
+// files belong together. Without one, model.safetensors is the model, and
+// otherwise every such file that is there; then GGUF's turn.
 Model LoadDirectory(const std::string& path) {
   const fs::path folder(path);
   const std::vector<std::string> names = NamesIn(folder);
+  if (IsCoreMlFolder(names)) return LoadCoreMlFolder(path);
   const auto indices = EndingIn(names, ".safetensors.index.json");
   if (indices.size() > 1) FailSeveral(path, indices);
   if (!indices.empty()) {
@@ -116,7 +107,9 @@ Model LoadDirectory(const std::string& path) {
   }
   const auto ggufs = EndingIn(names, ".gguf");
   if (files.empty() && !ggufs.empty()) return LoadGgufIn(path, ggufs);
-  if (files.empty()) FailNoModel(path, names);
+  if (files.empty()) {
+    Fail(ErrorKind::kInput, "{}: holds no .safetensors or .gguf file", path);
+  }
   return LoadFilesTogether(path, files);
 }
 

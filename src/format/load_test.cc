@@ -56,8 +56,6 @@ TEST_F(LoadTest, NamesOtherPeoplesFiles) {
       "is an HTML page, not a model; perhaps a download that failed";
   EXPECT_EQ(Named("<!DOCTYPE html><title>404</title>"), html);
   EXPECT_EQ(Named("\n <HTML><body>not found"), html);
-  EXPECT_EQ(Named("\x08\x04\x12\x20\x0a\x10\x0a\x05image"),
-            "is a CoreML model, which this build does not read");
   EXPECT_EQ(Named("PK\x03\x04\x14\0\0\0"s),
             "is a zip archive, as PyTorch's .pt and NumPy's .npz are; save the "
             "model with safetensors.torch.save_file");
@@ -111,9 +109,6 @@ TEST_F(LoadTest, ADirectoryWithoutTheUsualNamesIsAllOfItsFiles) {
 
 TEST_F(LoadTest, RefusesADirectoryWithoutAModel) {
   EXPECT_EQ(RefusalOf(folder_), folder_ + ": holds no .safetensors or .gguf file");
-  Make("coremldata.bin", "");
-  EXPECT_EQ(RefusalOf(folder_),
-            folder_ + ": is a CoreML model, which this build does not read");
 }
 
 TEST_F(LoadTest, AnIndexBringsItsFilesTogether) {
@@ -260,14 +255,6 @@ TEST_F(SharedModelsTest, RefusesTheBrokenOnesByTheirNumbers) {
       Path("malformed/las7_trailing5_tiny.safetensors");
   EXPECT_EQ(FailureOf([&] { LoadModel(trailing); }),
             trailing + ": has 32773 data bytes, its tensors need only 32768");
-  const std::string coreml = Path("coreml/MNIST.mlmodel");
-  EXPECT_EQ(FailureOf([&] { LoadModel(coreml); }),
-            coreml + ": is a CoreML model, which this build does not read");
-  for (const char* name :
-       {"coreml/DTLN_AEC_128_Part1.mlpackage", "coreml/silero_vad.mlmodelc"}) {
-    EXPECT_EQ(FailureOf([&] { LoadModel(Path(name)); }),
-              Path(name) + ": is a CoreML model, which this build does not read");
-  }
 }
 
 }  // namespace
