@@ -9,6 +9,7 @@
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
 #include <array>
@@ -268,9 +269,11 @@ coreml::spec::Model ParseCoreMlSpec(const MappedFile& file) {
   }
   const std::string text = Cutter(file).Cut(Message::kModel, 0);
   coreml::spec::Model model;
+  const google::protobuf::LogSilencer silencer;  // the message is ours
   if (!model.ParseFromString(text)) {
     Fail(ErrorKind::kInput,
-         "{}: is damaged: its specification is not a CoreML model",
+         "{}: is damaged: a text is not UTF-8, a message does not end where it "
+         "should, or messages are nested more than 100 deep",
          file.path());
   }
   return model;

@@ -97,7 +97,7 @@ Model CoreMlLoader::Load() {
            model_.path());
     }
     Fail(ErrorKind::kInput,
-         "{}: is a CoreML model of the kind {}, which holds no tensors",
+         "{}: is a CoreML {}, a kind of model that holds no tensors",
          model_.path(), CoreMlModelKind(model));
   }
   model_.set_format_version(model.specification_version());
@@ -159,9 +159,10 @@ void CoreMlLoader::AddNetwork(const spec::NeuralNetwork& network,
         prefix +
         (layer.name().empty() ? fmt::format("layer{}", i) : layer.name());
     for (const LayerWeights& weights : WeightsOf(layer)) {
-      auto entry =
-          TensorOfWeights(weights, Unique(name + "." + weights.name), file_);
-      if (entry) Add(std::move(*entry), weights.numbers);
+      auto entry = TensorOfWeights(weights, name + "." + weights.name, file_);
+      if (!entry) continue;
+      entry->name = Unique(entry->name);
+      Add(std::move(*entry), weights.numbers);
     }
     if (layer.has_branch()) {
       AddNetwork(layer.branch().if_branch(), name + ".if.");
