@@ -60,12 +60,13 @@ class HostileCoreMlTest : public TempFolderTest {
 
   static void ReadWhole(const std::string& path) {
     const Model model = LoadModel(path);
-    for (const TensorEntry& entry : model.tensors()) {
-      unsigned sum = 0;
-      for (const std::byte b : entry.Fetched().stored()) {
-        sum += static_cast<unsigned>(b);
+    for (const TensorEntry& listed : model.tensors()) {
+      const TensorEntry entry = listed.Fetched();
+      int64_t sum = 0;
+      for (const std::byte b : entry.stored()) {
+        sum += static_cast<int64_t>(b);
       }
-      EXPECT_LE(sum, 255u * entry.bytes);
+      EXPECT_LE(sum, 255 * entry.bytes);
     }
   }
 
