@@ -118,6 +118,31 @@ def ggufs():
                     ("blk.0.attn_norm.weight", [2], 0, 8)])
 
 
+def coremls():
+    """The small ones of tests/references/coreml/, and a text."""
+    folder = ROOT / "tests/references/coreml"
+    for path in sorted(folder.glob("*.mlmodel")):
+        yield b"f" + path.read_bytes()
+    for path in sorted(folder.glob("*.mlpackage")):
+        data = path / "Data/com.apple.CoreML"
+        spec = (data / "model.mlmodel").read_bytes()
+        weights = data / "weights/weight.bin"
+        yield b"p" + struct.pack(">H", len(spec) & 0xffff) + spec + (
+            weights.read_bytes() if weights.exists() else b"")
+    yield b"c" + b"""program(1.0)
+[info = dict<tensor<string, []>, tensor<string, []>>({{"a", "b"}})]
+{
+  func main<ios18>(tensor<fp16, [1, ?]> x, state<tensor<fp16, [2]>> s) {
+    tensor<fp16, [2]> w = const()[name = string("w"), val = tensor<fp16, [2]>([0x1p+0, -inf])];
+    tensor<uint2, [4]> q = const()[val = tensor<uint2, [4]>([0, 1, 2, 3])];
+    tensor<fp32, [4]> d = constexpr_lut_to_dense(indices = q, lut = tensor<fp32, [1, 4, 1]>([[[1], [2], [3], [4]]]))[name = tensor<string, []>("d")];
+    tensor<fp16, [2]> y = while_loop(loop_vars = (x, w))
+        { bool go = less(x = x, y = x); } -> (go), { } -> (x, w);
+    tensor<fp16, [2]> b = const()[val = tensor<fp16, [2]>(BLOBFILE(path = string("@model_path/weights/weight.bin"), offset = uint64(64)))];
+  } -> (y);
+}"""
+
+
 def escaped(word):
     return "".join(chr(byte) if 32 < byte < 127 and byte not in b'"\\'
                    else f"\\x{byte:02x}" for byte in word.encode())
@@ -141,6 +166,7 @@ def main():
     format_words = words_of("format/*.cc", "tensor/*.def")
     write(folder, "safetensors", models(), format_words)
     write(folder, "gguf", ggufs(), format_words)
+    write(folder, "coreml", coremls(), format_words)
 
 
 if __name__ == "__main__":
