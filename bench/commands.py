@@ -20,6 +20,8 @@ import subprocess
 import tempfile
 import time
 
+import coreml_files
+
 ROUNDS = 7
 
 
@@ -165,6 +167,17 @@ def main():
             f"{seconds * 1e3:.1f} ms, {memory / 1e6:.1f} MB", "15 ms, 40 MB")
         seconds = measure([tl, "info", many])
         row("`tl info`, 100,000 tensors", f"{seconds * 1e3:.0f} ms", "150 ms")
+        package, network = folder / "m.mlpackage", folder / "m.mlmodel"
+        coreml_files.write_package(package, 50)
+        coreml_files.write_network(network, 25)
+        for path, what, reach in [(package, "package", "20 ms"),
+                                  (network, "`.mlmodel`", "-")]:
+            inner = (f'let t = time()\nlet m = load_model("{path}")\n'
+                     f'write_text("{folder}/seconds", str(time() - t))')
+            seconds = measure([tl, "-e", inner])
+            inside = float((folder / "seconds").read_text())
+            row(f"`load_model` of a CoreML {what} of 105 MB",
+                f"{inside * 1e3:.2f} ms (process {seconds * 1e3:.1f} ms)", reach)
         ratio, rate = save_ratio(tl, model, folder)
         row("`save_model` of 2.2 GB beside cp + fsync",
             f"{100 * ratio:.0f} %, {rate / 1e9:.2f} GB/s", "90 %")
