@@ -9,6 +9,7 @@ logits from the .gguf and from the folder that comes back.
 
 import os
 import pathlib
+import re
 import tempfile
 import unittest
 
@@ -39,10 +40,22 @@ FAMILIES = {
     "gemma": (transformers.GemmaConfig(**SIZES, head_dim=32), "gemma"),
     "gemma2": (transformers.Gemma2Config(**SIZES, head_dim=32), "gemma2"),
     "gemma3_text": (transformers.Gemma3TextConfig(**SIZES, head_dim=32), "gemma3"),
+    "phi3": (transformers.Phi3Config(**SIZES, pad_token_id=0), "phi3"),
+    "gpt2": (transformers.GPT2Config(vocab_size=160, n_embd=64, n_layer=3, n_head=4,
+                                     n_positions=128), "gpt2"),
+    "mixtral": (transformers.MixtralConfig(**SIZES, num_local_experts=3), "llama"),
+    "qwen2_moe": (transformers.Qwen2MoeConfig(
+        **SIZES, num_experts=3, num_experts_per_tok=2, moe_intermediate_size=32,
+        shared_expert_intermediate_size=48), "qwen2moe"),
+    "qwen3_moe": (transformers.Qwen3MoeConfig(
+        **SIZES, head_dim=32, num_experts=3, num_experts_per_tok=2,
+        moe_intermediate_size=32, norm_topk_prob=True), "qwen3moe"),
 }
 PAIRED = ("llama", "mistral", "mixtral")
 # What transformers does not read from a .gguf.
-NOT_READ = ("gemma", "mistral")
+NOT_READ = ("gemma", "mistral", "mixtral")
+NOT_READ_OF_GPT2 = ("vocab_size", "intermediate_size", "num_key_value_heads",
+                    "max_position_embeddings")
 TOKENS = torch.tensor([[1, 5, 9, 30, 2, 77, 159, 0]])
 
 
@@ -70,6 +83,19 @@ def pairs(rows, heads):
     """What llama.cpp's conversion does to the rows of q and k."""
     halves = rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:])
     return halves.swapaxes(1, 2).reshape(rows.shape)
+
+
+def stacked(tensors):
+    """NumPy's arrays; those of all experts of a layer are one, named without number."""
+    found = {}
+    for name, tensor in tensors.items():
+        found.setdefault(re.sub(r"\.experts\.\d+\.", ".experts.", name), {})[name] = (
+            tensor.numpy())
+
+    def number(name):
+        return int(re.search(r"\.experts\.(\d+)\.", name).group(1))
+    return {name: np.stack([parts[key] for key in sorted(parts, key=number)])
+            if ".experts." in name else parts[name] for name, parts in found.items()}
 
 
 class Travel(unittest.TestCase):
@@ -100,15 +126,19 @@ class Travel(unittest.TestCase):
         arch = next(key for key, name in gguf.MODEL_ARCH_NAMES.items()
                     if name == architecture)
         names = gguf.get_tensor_name_map(arch, config.num_hidden_layers)
-        for name, tensor in tensors.items():
+        for name, values in stacked(tensors).items():
             theirs = names.get_name(name, try_suffixes=(".weight", ".bias"))
-            values = tensor.numpy()
             heads = {"q_proj": config.num_attention_heads,
-                     "k_proj": config.num_key_value_heads}.get(name.split(".")[-2])
+                     "k_proj": getattr(config, "num_key_value_heads", 0)}.get(
+                         name.split(".")[-2])
             if heads and family in PAIRED:
                 values = pairs(values, heads)
             if family.startswith("gemma") and "norm" in name:
                 values = values + 1
+            if name.endswith("shared_expert_gate.weight"):
+                values = values[0]
+            if family == "gpt2" and values.ndim == 2 and ".h." in name:
+                values = values.T
             np.testing.assert_array_equal(found.pop(theirs), values, theirs)
         self.assertEqual(found, {})
 
@@ -127,6 +157,8 @@ class Travel(unittest.TestCase):
         theirs = transformers.AutoConfig.from_pretrained(self.folder,
                                                          gguf_file="m.gguf")
         for size in SIZES:
+            if family == "gpt2" and size in NOT_READ_OF_GPT2:
+                continue
             self.assertEqual(getattr(theirs, size), getattr(config, size), size)
         model = transformers.AutoModelForCausalLM.from_config(config)
         read = load_gguf_checkpoint(self.folder / "m.gguf", return_tensors=True,

@@ -179,4 +179,12 @@ ModelConfig ConfigOf(const Model& model) {
   return config;
 }
 
+int64_t CountIn(const ModelConfig& config, std::string_view name) {
+  for (const ConfigField& field : config) {
+    const int64_t* value = std::get_if<int64_t>(&field.value);
+    if (field.name == name && value != nullptr) return *value;
+  }
+  return 0;
+}
+
 }  // namespace tl

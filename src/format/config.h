@@ -35,4 +35,7 @@ using ModelConfig = std::array<ConfigField, kConfigNames.size()>;
 // came out of a GGUF model. Fails if config.json is not JSON.
 ModelConfig ConfigOf(const Model& model);
 
+// The number of this name; 0 where there is none, or one for each layer.
+int64_t CountIn(const ModelConfig& config, std::string_view name);
+
 }  // namespace tl

@@ -92,7 +92,7 @@ int64_t AlignmentOf(const Metadata& metadata) {
 
 int64_t Padded(int64_t bytes, int64_t alignment) {
   const std::optional<int64_t> reached = CheckedAdd(bytes, alignment - 1);
-  if (!reached) Fail(ErrorKind::kInput, "a file of more than 2^63 bytes");
+  if (!reached) FailTooLarge();
   return *reached / alignment * alignment;
 }
 
@@ -110,7 +110,7 @@ std::string GgufHeaderBytes(const std::vector<OutputTensor>& tensors,
   for (const OutputTensor& tensor : tensors) {
     AppendTensor(header, tensor, offset);
     const std::optional<int64_t> end = CheckedAdd(offset, tensor.bytes);
-    if (!end) Fail(ErrorKind::kInput, "a file of more than 2^63 bytes");
+    if (!end) FailTooLarge();
     offset = Padded(*end, alignment);
   }
   header.resize(Padded(static_cast<int64_t>(header.size()), alignment), '\0');
@@ -121,22 +121,28 @@ int64_t GgufBytes(const std::vector<OutputTensor>& tensors,
                   const std::string& header, const Metadata& metadata) {
   int64_t bytes = static_cast<int64_t>(header.size());
   for (const OutputTensor& tensor : tensors) {
-    bytes += Padded(tensor.bytes, AlignmentOf(metadata));
+    const auto end =
+        CheckedAdd(bytes, Padded(tensor.bytes, AlignmentOf(metadata)));
+    if (!end) FailTooLarge();
+    bytes = *end;
   }
   return bytes;
 }
 
-void WriteGguf(const std::vector<OutputTensor>& tensors,
-               const std::string& header, const Metadata& metadata,
-               ReplaceFile& out, Progress& progress) {
+std::vector<int64_t> WriteGguf(const std::vector<OutputTensor>& tensors,
+                               const std::string& header,
+                               const Metadata& metadata, ReplaceFile& out,
+                               Progress& progress) {
   const int64_t alignment = AlignmentOf(metadata);
+  std::vector<int64_t> vanished;
   out.Write(std::as_bytes(std::span(header)));
   for (const OutputTensor& tensor : tensors) {
-    tensor.vanished = WriteTensor(tensor, out, progress);
+    vanished.push_back(WriteTensor(tensor, out, progress));
     const std::vector<std::byte> padding(Padded(tensor.bytes, alignment) -
                                          tensor.bytes);
     out.Write(padding);
   }
+  return vanished;
 }
 
 }  // namespace tl

@@ -22,8 +22,10 @@ std::string GgufHeaderBytes(const std::vector<OutputTensor>& tensors,
 int64_t GgufBytes(const std::vector<OutputTensor>& tensors,
                   const std::string& header, const Metadata& metadata);
 
-void WriteGguf(const std::vector<OutputTensor>& tensors,
-               const std::string& header, const Metadata& metadata,
-               ReplaceFile& out, Progress& progress);
+// How many values vanished of each tensor: format/recode.h.
+std::vector<int64_t> WriteGguf(const std::vector<OutputTensor>& tensors,
+                               const std::string& header,
+                               const Metadata& metadata, ReplaceFile& out,
+                               Progress& progress);
 
 }  // namespace tl

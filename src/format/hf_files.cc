@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "format/hf_keys.h"
@@ -112,6 +113,19 @@ std::string RopeScalingJson(const Model& model, const ArchitectureKeys& keys) {
   return ScalingJson(*scaling);
 }
 
+// Of a head, where it is not all of it.
+std::optional<double> RotatedPart(const ArchitectureKeys& keys) {
+  const auto rotated = keys.Int("rope.dimension_count");
+  auto dim = keys.Int("attention.key_length");
+  const auto width = keys.Int("embedding_length");
+  const auto heads = keys.Int("attention.head_count");
+  if (!dim && width && heads && *heads > 0) dim = *width / *heads;
+  if (!rotated || !dim || *rotated <= 0 || *rotated >= *dim) {
+    return std::nullopt;
+  }
+  return static_cast<double>(*rotated) / static_cast<double>(*dim);
+}
+
 std::optional<int64_t> VocabularyOf(const Model& model,
                                     const ArchitectureKeys& keys) {
   const TensorEntry* embedding = model.Find("token_embd.weight");
@@ -135,15 +149,23 @@ std::string MakeConfigJson(const Model& model, const Family& family) {
   const auto add_count = [&](const char* key, std::optional<int64_t> count) {
     if (count) add(key, fmt::format("{}", *count));
   };
-  for (const HfKey& row : kHfCounts) {
-    const std::string_view key = row.gguf;
-    if (key == "attention.value_length" || key == "vocab_size") continue;
-    add_count(row.hf, keys.Int(key));
+  std::set<std::string_view> written = {"vocab_size"};
+  for (const HfKey& row : HfCounts(family)) {
+    const auto count = keys.Int(row.gguf);
+    if (!count || written.contains(row.hf) || written.contains(row.gguf)) {
+      continue;
+    }
+    written.insert({row.hf, row.gguf});
+    add_count(row.hf, count);
   }
   add_count("vocab_size", VocabularyOf(model, keys));
-  for (const HfKey& row : kHfReals) {
+  for (const HfKey& row : HfReals(family)) {
     if (const auto real = keys.Real(row.gguf)) add(row.hf, JsonReal(*real));
   }
+  if (const auto part = RotatedPart(keys)) {
+    add("partial_rotary_factor", JsonReal(*part));
+  }
+  if (NormsExperts(family)) add("norm_topk_prob", "true");
   const std::string scaling = RopeScalingJson(model, keys);
   if (!scaling.empty()) add("rope_scaling", scaling);
   add_count("bos_token_id", metadata.Int("tokenizer.ggml.bos_token_id"));

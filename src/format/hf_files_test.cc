@@ -43,7 +43,7 @@ Model WithFactors(const std::vector<float>& factors) {
 
 std::string ConfigOfTransformers(const Model& model) {
   const auto arch = model.metadata().Text("general.architecture");
-  return MakeHuggingFaceFiles(model, *FamilyOfArchitecture(*arch))[0].second;
+  return MakeHuggingFaceFiles(model, *FamilyOfArchitecture({*arch}))[0].second;
 }
 
 TEST(HfFilesTest, ConfigJsonHasWhatTransformersWantsToKnow) {

@@ -1,8 +1,11 @@
 // What config.json of transformers and the metadata of GGUF call the same
-// numbers. hf_metadata.cc goes one way, hf_files.cc the other.
+// numbers, for each family of format/hf_names.h. hf_metadata.cc goes one way,
+// hf_files.cc the other.
 #pragma once
 
-#include <array>
+#include <vector>
+
+#include "format/hf_names.h"
 
 namespace tl {
 
@@ -11,24 +14,13 @@ struct HfKey {
   const char* gguf;  // after the architecture
 };
 
-inline constexpr auto kHfCounts = std::to_array<HfKey>({
-    {"num_hidden_layers", "block_count"},
-    {"max_position_embeddings", "context_length"},
-    {"hidden_size", "embedding_length"},
-    {"intermediate_size", "feed_forward_length"},
-    {"num_attention_heads", "attention.head_count"},
-    {"num_key_value_heads", "attention.head_count_kv"},
-    {"head_dim", "attention.key_length"},
-    {"head_dim", "attention.value_length"},
-    {"vocab_size", "vocab_size"},
-    {"sliding_window", "attention.sliding_window"},
-});
+// Where one of the two has several names for a number, the first is the one to
+// write.
+std::vector<HfKey> HfCounts(const Family& family);
+std::vector<HfKey> HfReals(const Family& family);
 
-inline constexpr auto kHfReals = std::to_array<HfKey>({
-    {"rms_norm_eps", "attention.layer_norm_rms_epsilon"},
-    {"rope_theta", "rope.freq_base"},
-    {"attn_logit_softcapping", "attn_logit_softcapping"},
-    {"final_logit_softcapping", "final_logit_softcapping"},
-});
+// Whether the shares of the chosen experts are scaled to a sum of one: what
+// "norm_topk_prob" says of Qwen's models, and GGUF by the architecture alone.
+bool NormsExperts(const Family& family);
 
 }  // namespace tl

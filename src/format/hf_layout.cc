@@ -5,42 +5,30 @@
 #include <vector>
 
 #include "base/error.h"
-#include "format/config.h"
 #include "format/hf_files.h"
 #include "format/hf_metadata.h"
 #include "format/hf_names.h"
+#include "format/layout_change.h"
 #include "tensor/decode.h"
 
 namespace tl {
 namespace {
 
-int64_t HeadsOf(const Model& model, std::string_view name) {
-  for (const ConfigField& field : ConfigOf(model)) {
-    if (field.name != name) continue;
-    const auto* number = std::get_if<int64_t>(&field.value);
-    if (number != nullptr && *number > 0) return *number;
-  }
-  Fail(ErrorKind::kInput,
-       "{}: layout \"hf\" needs the number of {}, the same in each layer; its "
-       "metadata does not say it",
-       model.Label(), name);
-}
-
 const Family& FamilyOf(const Model& model) {
-  const auto architecture = model.metadata().Text("general.architecture");
-  if (!architecture) {
+  const Architecture architecture = ArchitectureOf(model);
+  if (architecture.name.empty()) {
     Fail(ErrorKind::kInput,
          "{}: layout \"hf\" is not known for a model that does not say its "
          "'general.architecture'",
          model.Label());
   }
-  const Family* family = TensorFamilyOf(*architecture);
+  const Family* family = TensorFamilyOf(architecture);
   if (family == nullptr) {
-    Fail(
-        ErrorKind::kInput,
-        "{}: layout \"hf\" is not known for the architecture {}; it is for {}, "
-        "granite, nemotron",
-        model.Label(), QuoteName(*architecture), FamilyNames());
+    Fail(ErrorKind::kInput,
+         "{}: layout \"hf\" is not known for the architecture {}{}; it is for "
+         "{}",
+         model.Label(), QuoteName(architecture.name),
+         architecture.experts ? " with experts" : "", TensorFamilyNames());
   }
   return *family;
 }
@@ -63,15 +51,6 @@ std::string WhyLeftOut(const Model& model, std::string_view name) {
       QuoteName(name));
 }
 
-void CheckChange(const Model& model, const TensorEntry& entry,
-                 const RowChange& change) {
-  const int64_t rows = entry.shape.empty() ? 0 : entry.shape[0];
-  if (change.heads > 0 && rows % (2 * change.heads) != 0) {
-    Fail(ErrorKind::kInput, "{}: tensor {} has {} rows, not pairs for {} heads",
-         model.Label(), QuoteName(entry.name), rows, change.heads);
-  }
-}
-
 TensorEntry WithRowsMoved(const TensorEntry& entry, const RowChange& change) {
   const int64_t rows = entry.shape[0];
   TensorEntry moved = entry;
@@ -87,16 +66,47 @@ TensorEntry WithRowsMoved(const TensorEntry& entry, const RowChange& change) {
   return moved;
 }
 
-TensorEntry WithAdded(const TensorEntry& entry, float number) {
-  TensorEntry sum = entry;
-  sum.file = nullptr;
-  sum.dtype = DType::F32;
-  sum.bytes = BytesOf(DType::F32, entry.elements);
-  sum.data = AllocateHost(sum.bytes);
-  const std::span<float> values(reinterpret_cast<float*>(sum.data.get()),
-                                entry.elements);
+std::vector<float> Decoded(const TensorEntry& entry) {
+  std::vector<float> values(entry.elements);
   Decode(*entry.dtype, entry.stored(), values);
-  for (float& value : values) value += number;
+  return values;
+}
+
+TensorEntry InMemory(const TensorEntry& entry, DType dtype) {
+  TensorEntry made = entry;
+  made.file = nullptr;
+  made.dtype = dtype;
+  made.bytes = BytesOf(dtype, entry.elements);
+  made.data = AllocateHost(made.bytes);
+  return made;
+}
+
+TensorEntry Transposed(const TensorEntry& entry) {
+  const int64_t rows = entry.shape[0], columns = entry.shape[1];
+  std::vector<float> decoded;
+  const std::byte* from = entry.data.get();
+  DType dtype = *entry.dtype;
+  if (IsPacked(dtype)) {
+    decoded = Decoded(entry);
+    from = reinterpret_cast<const std::byte*>(decoded.data());
+    dtype = DType::F32;
+  }
+  TensorEntry made = InMemory(entry, dtype);
+  const int64_t width = Info(dtype).block_bytes;
+  for (int64_t row = 0; row < rows; ++row) {
+    std::byte* to = made.data.get() + row * columns * width;
+    for (int64_t column = 0; column < columns; ++column) {
+      std::memcpy(to + column * width, from + (column * rows + row) * width,
+                  width);
+    }
+  }
+  return made;
+}
+
+TensorEntry WithAdded(const TensorEntry& entry, float number) {
+  TensorEntry sum = InMemory(entry, DType::F32);
+  auto* to = reinterpret_cast<float*>(sum.data.get());
+  for (float value : Decoded(entry)) *to++ = value + number;
   return sum;
 }
 
@@ -105,30 +115,22 @@ TensorEntry WithAdded(const TensorEntry& entry, float number) {
 HfLayout InHfLayout(Model model) {
   if (model.format() != "GGUF") return {std::move(model), {}};
   const Family& family = FamilyOf(model);
-  const int64_t heads = HeadsOf(model, "heads");
-  const int64_t kv_heads = HeadsOf(model, "kv_heads");
+  std::vector<PlacedTensor> tensors = PlaceInHuggingFace(model, family);
   HfLayout layout{Model(model.path(), model.format()), {}};
   layout.model.set_format_version(model.format_version());
   layout.model.metadata() = model.metadata();
-  layout.model.Reserve(model.size());
   for (const TensorEntry& entry : model.tensors()) {
-    if (IsOnlyInGguf(entry.name)) {
-      layout.model.AddNote(WhyLeftOut(model, entry.name));
-      continue;
-    }
-    const auto renamed = ToHuggingFaceName(family, entry.name, heads, kv_heads);
-    if (!renamed) {
-      Fail(ErrorKind::kInput,
-           "{}: layout \"hf\" has no name for tensor {} of the architecture {}",
-           model.Label(), QuoteName(entry.name), family.arch);
-    }
-    CheckChange(model, entry, renamed->change);
-    if (!renamed->change.none()) {
-      layout.changes.emplace(renamed->name, renamed->change);
-    }
-    TensorEntry moved = entry;
-    moved.name = renamed->name;
-    layout.model.Add(std::move(moved));
+    if (!IsOnlyInGguf(entry.name)) continue;
+    layout.model.AddNote(WhyLeftOut(model, entry.name));
+  }
+  layout.model.Reserve(static_cast<int64_t>(tensors.size()));
+  for (PlacedTensor& tensor : tensors) {
+    TensorEntry entry = std::move(tensor.sources.front());
+    entry.name = tensor.name;
+    entry.shape = std::move(tensor.shape);
+    layout.model.Add(std::move(entry));
+    if (tensor.change.none()) continue;
+    layout.changes.emplace(std::move(tensor.name), tensor.change);
   }
   for (const std::string& note : model.notes()) layout.model.AddNote(note);
   for (const auto& file : model.files()) layout.model.AddFile(file);
@@ -141,6 +143,7 @@ TensorEntry Changed(const TensorEntry& entry, const RowChange& change) {
          QuoteName(entry.name), QuoteName(entry.foreign_type));
   }
   TensorEntry changed = change.heads > 0 ? WithRowsMoved(entry, change) : entry;
+  if (change.transposed) changed = Transposed(changed);
   if (change.add != 0) changed = WithAdded(changed, change.add);
   if (entry.file != nullptr) entry.file->CheckIntact();
   return changed;

@@ -22,8 +22,10 @@ struct HfLayout {
 // that is no GGUF model stays as it is: it has that layout already.
 HfLayout InHfLayout(Model model);
 
-// The tensor after the change, in memory: rows are moved as they are stored, so
-// that packed ones stay packed; a number is added in float32.
+// The tensor after the change, in memory, for an entry that has the name and
+// the shape of the result already: rows are moved as they are stored, so that
+// packed ones stay packed; a number is added in float32, and packed ones are
+// float32 when they have been transposed.
 TensorEntry Changed(const TensorEntry& entry, const RowChange& change);
 
 }  // namespace tl

@@ -79,9 +79,8 @@ TEST(HfLayoutTest, TheScalingOfLlama3IsSaidInTheNote) {
   metadata.Set("llama.rope.freq_base", MetadataValue::Of(500000.0f));
   metadata.Set("llama.rope.dimension_count", MetadataValue::Of(uint32_t{128}));
   TensorEntry factors = Counting({64});
-  std::ranges::copy(
-      RopeFactors({.factor = 32}, {.base = 500000, .dim = 128}),
-      reinterpret_cast<float*>(factors.data.get()));
+  std::ranges::copy(RopeFactors({.factor = 32}, {.base = 500000, .dim = 128}),
+                    reinterpret_cast<float*>(factors.data.get()));
   model.Set("rope_freqs.weight", factors);
   EXPECT_EQ(InHfLayout(std::move(model)).model.notes(),
             std::vector<std::string>{
@@ -156,6 +155,65 @@ TEST(HfLayoutTest, NormsOfNemotronKeepTheirBias) {
   EXPECT_TRUE(layout.changes.contains("model.layers.0.input_layernorm.weight"));
 }
 
+TEST(HfLayoutTest, MatricesOfGpt2AreTransposed) {
+  Model model = GgufModel("gpt2");
+  model.Set("blk.0.attn_qkv.weight", Counting({3, 2}));
+  model.Set("blk.0.attn_qkv.bias", Counting({3}));
+  model.Set("position_embd.weight", Counting({4, 2}));
+  TensorEntry packed;
+  packed.dtype = DType::Q8_0;
+  packed.shape = {2, 32};
+  packed.elements = 64;
+  packed.bytes = 2 * 34;
+  packed.data = AllocateHost(packed.bytes);
+  for (int i = 0; i < 68; ++i) packed.data.get()[i] = std::byte(i % 34);
+  for (int row : {0, 34}) {  // the scale 1 in float16
+    packed.data.get()[row] = std::byte(0);
+    packed.data.get()[row + 1] = std::byte(0x3c);
+  }
+  packed.data.get()[34 + 2] = std::byte(100);
+  model.Set("blk.0.ffn_up.weight", packed);
+  const HfLayout layout = InHfLayout(std::move(model));
+  EXPECT_EQ(layout.changes.size(), 2u);
+  const auto changed = [&](const std::string& name) {
+    return Changed(layout.model.Get(name), layout.changes.at(name));
+  };
+  const TensorEntry qkv = changed("transformer.h.0.attn.c_attn.weight");
+  EXPECT_EQ(qkv.shape, (std::vector<int64_t>{2, 3}));
+  EXPECT_EQ(ValuesOf(qkv), (std::vector<float>{0, 2, 4, 1, 3, 5}));
+  const TensorEntry up = changed("transformer.h.0.mlp.c_fc.weight");
+  EXPECT_EQ(up.dtype, DType::F32);
+  EXPECT_EQ(up.shape, (std::vector<int64_t>{32, 2}));
+  const std::vector<float> values = ValuesOf(up);
+  EXPECT_EQ(std::vector<float>(values.begin(), values.begin() + 4),
+            (std::vector<float>{2, 100, 3, 3}));
+}
+
+TEST(HfLayoutTest, ExpertsAreTensorsOfTheirOwn) {
+  Model model = GgufModel("llama");
+  model.metadata().Set("llama.expert_count", MetadataValue::Of(uint32_t{3}));
+  model.Set("blk.1.ffn_down_exps.weight", Counting({3, 2, 1}));
+  model.Set("blk.1.ffn_gate_inp.weight", Counting({3, 2}));
+  const HfLayout layout = InHfLayout(std::move(model));
+  EXPECT_TRUE(layout.changes.empty());
+  ASSERT_EQ(layout.model.size(), 4);
+  const TensorEntry& last =
+      layout.model.Get("model.layers.1.block_sparse_moe.experts.2.w2.weight");
+  EXPECT_EQ(last.shape, (std::vector<int64_t>{2, 1}));
+  EXPECT_EQ(ValuesOf(last), (std::vector<float>{4, 5}));
+  layout.model.Get("model.layers.1.block_sparse_moe.gate.weight");
+}
+
+TEST(HfLayoutTest, TheGateOfTheSharedExpertIsARow) {
+  Model model = GgufModel("qwen2moe");
+  model.metadata().Set("qwen2moe.expert_count", MetadataValue::Of(uint32_t{2}));
+  model.Set("blk.0.ffn_gate_inp_shexp.weight", Counting({2}));
+  const HfLayout layout = InHfLayout(std::move(model));
+  EXPECT_EQ(
+      layout.model.Get("model.layers.0.mlp.shared_expert_gate.weight").shape,
+      (std::vector<int64_t>{1, 2}));
+}
+
 TEST(HfLayoutTest, AModelThatHasTheLayoutStaysAsItIs) {
   Model model("m.safetensors", "SafeTensors");
   model.Set("anything", Counting({2}));
@@ -177,20 +235,31 @@ TEST(HfLayoutTest, WhatIsNotKnownIsRefusedByName) {
   Model experts = GgufModel("llama");
   experts.Set("blk.0.ffn_gate_exps.weight", Counting({2, 2}));
   EXPECT_EQ(failure(std::move(experts)),
-            "'m.gguf': layout \"hf\" has no name for tensor "
-            "'blk.0.ffn_gate_exps.weight' of the architecture llama");
+            "tensor 'blk.0.ffn_gate_exps.weight': has no place in the Hugging "
+            "Face layout of 'llama'");
+  Model flat = GgufModel("qwen3moe");
+  flat.metadata().Set("qwen3moe.expert_count", MetadataValue::Of(uint32_t{2}));
+  flat.Set("blk.0.ffn_gate_exps.weight", Counting({2, 2}));
+  EXPECT_EQ(failure(std::move(flat)),
+            "tensor 'blk.0.ffn_gate_exps.weight': [2, 2] of type F32 is no "
+            "stack of the matrices of experts");
+  Model gpt2 = GgufModel("gpt2");
+  gpt2.Set("blk.0.ffn_up.weight", Counting({2, 2, 2}));
+  EXPECT_EQ(failure(std::move(gpt2)),
+            "tensor 'blk.0.ffn_up.weight': [2, 2, 2] is no matrix to be "
+            "transposed");
   Model odd = GgufModel("llama");
   odd.Set("blk.0.attn_q.weight", Counting({6, 1}));
   EXPECT_EQ(failure(std::move(odd)),
-            "'m.gguf': tensor 'blk.0.attn_q.weight' has 6 rows, not pairs for "
-            "2 heads");
+            "tensor 'blk.0.attn_q.weight': 6 rows are not 2 heads of pairs");
   Model uneven = GgufModel("llama");
   const std::vector<int32_t> heads = {1, 2};
   uneven.metadata().Set("llama.attention.head_count_kv",
                         MetadataValue::Numbers<int32_t>(heads));
   EXPECT_EQ(failure(std::move(uneven)),
-            "'m.gguf': layout \"hf\" needs the number of kv_heads, the same in "
-            "each layer; its metadata does not say it");
+            "'m.gguf': the rows of q and k stand in another order in the other "
+            "layout, which needs the number of kv_heads, the same in each "
+            "layer; the model does not say it");
 }
 
 }  // namespace

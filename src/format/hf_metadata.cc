@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "format/config.h"
 #include "format/hf_keys.h"
@@ -17,15 +18,12 @@ namespace {
 namespace fs = std::filesystem;
 using Json = simdjson::dom::element;
 
-// The largest known are 20 MB.
-constexpr int64_t kMaxJson = 256 << 20;
-
 // A file beside the model, if there is one.
 std::optional<std::string> TextBeside(const Model& model,
                                       const std::string& name) {
   const std::optional<std::string> file = model.FileBeside(name);
   if (!file) return std::nullopt;
-  return ReadTextFile(*file, kMaxJson);
+  return ReadTextFile(*file, kMaxFileBeside);
 }
 
 class HfConfig {
@@ -57,6 +55,12 @@ class HfConfig {
     int64_t number;
     if (root_[key].get(number) != simdjson::SUCCESS) return std::nullopt;
     return number;
+  }
+
+  std::optional<bool> Bool(const char* key) const {
+    bool flag;
+    if (root_[key].get(flag) != simdjson::SUCCESS) return std::nullopt;
+    return flag;
   }
 
   // Newer files keep what is about positions together.
@@ -148,23 +152,52 @@ class MetadataMaker {
   }
 
   void AddNumbers() {
-    for (const HfKey& row : kHfCounts) {
+    for (const HfKey& row : HfCounts(family_)) {
       if (const auto count = config_.Int(row.hf)) SetCount(row.gguf, *count);
     }
-    for (const HfKey& row : kHfReals) {
+    for (const HfKey& row : HfReals(family_)) {
       if (const auto real = config_.Real(row.hf)) {
         metadata_.Set(Key(row.gguf),
                       MetadataValue::Of(static_cast<float>(*real)));
       }
     }
+    if (family_.naming == Naming::kGpt2) return AddGpt2Width();
     const auto heads = config_.Int("num_attention_heads");
     if (heads && !config_.Int("num_key_value_heads")) {
       SetCount("attention.head_count_kv", *heads);
     }
+    if (const auto dim = RotatedDim()) SetCount("rope.dimension_count", *dim);
+    CheckExperts();
+  }
+
+  // How many numbers of a head tell the position: all, or a part of them.
+  std::optional<int64_t> RotatedDim() const {
+    const auto heads = config_.Int("num_attention_heads");
     const auto dim = config_.Int("hidden_size");
     std::optional<int64_t> head_dim = config_.Int("head_dim");
     if (!head_dim && dim && heads && *heads > 0) head_dim = *dim / *heads;
-    if (head_dim) SetCount("rope.dimension_count", *head_dim);
+    const auto part = config_.Real("partial_rotary_factor");
+    if (!head_dim || !part || !(*part > 0 && *part <= 1)) return head_dim;
+    return static_cast<int64_t>(static_cast<double>(*head_dim) * *part);
+  }
+
+  // GPT-2 says how wide a layer is where it is not four times the rest.
+  void AddGpt2Width() {
+    const auto dim = config_.Int("n_embd");
+    if (config_.Int("n_inner") || !dim) return;
+    if (const auto width = CheckedMultiply(4, *dim)) {
+      SetCount("feed_forward_length", *width);
+    }
+  }
+
+  void CheckExperts() const {
+    const auto norms = config_.Bool("norm_topk_prob");
+    if (!norms || *norms == NormsExperts(family_)) return;
+    Fail(
+        ErrorKind::kInput,
+        "{}: its config.json says \"norm_topk_prob\": {}, in GGUF it is {} for "
+        "'{}'",
+        config_.label(), *norms, !*norms, family_.model_type);
   }
 
   void AddScaling() {
@@ -214,6 +247,18 @@ class MetadataMaker {
 };
 
 }  // namespace
+
+std::string ModelTypeOf(const Model& model) {
+  const std::optional<std::string> text = model.ConfigJson();
+  simdjson::dom::parser parser;
+  Json root;
+  std::string_view type;
+  if (!text || parser.parse(*text).get(root) != simdjson::SUCCESS ||
+      root["model_type"].get(type) != simdjson::SUCCESS) {
+    return "";
+  }
+  return std::string(type);
+}
 
 const Family& HuggingFaceFamily(const Model& model) {
   const std::string type = HfConfig(model).Text("model_type");

@@ -4,6 +4,7 @@
 // the way back (format/hf_files.h) gives the same files.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,11 @@ namespace tl {
 
 inline constexpr char kConfigKey[] = "huggingface.config.json";
 inline constexpr char kTokenizerKey[] = "tokenizer.huggingface.json";
+// Of a JSON file beside a model. The largest known are tokenizers of 20 MB.
+inline constexpr int64_t kMaxFileBeside = 256 << 20;
+
+// The 'model_type' of config.json; "" where that is not said.
+std::string ModelTypeOf(const Model& model);
 
 // The family of a model in Hugging Face's layout; fails for one that is not
 // known here.

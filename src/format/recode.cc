@@ -64,7 +64,9 @@ class Recoder {
         to_(*tensor.dtype),
         limit_(MaxMagnitude(to_)),
         scaled_by_half_(IsPacked(to_) && to_ != DType::MXFP4 &&
-                        to_ != DType::NVFP4) {}
+                        to_ != DType::NVFP4) {
+    if (tensor.change.transposed) ReadWhole();
+  }
 
   int64_t vanished() const { return vanished_; }
 
@@ -84,13 +86,34 @@ class Recoder {
 
  private:
   void Read(int64_t begin, std::span<float> values) const {
-    if (tensor_.change.heads == 0) {
+    if (tensor_.change.transposed) {
+      ReadColumns(begin, values);
+    } else if (tensor_.change.heads == 0) {
       ReadStored(begin, values);
     } else {
       ReadRows(begin, values);
     }
     if (tensor_.change.add == 0) return;
     for (float& value : values) value += tensor_.change.add;
+  }
+
+  void ReadWhole() {
+    whole_.resize(tensor_.elements);
+    const int64_t strips = (tensor_.elements + kStrip - 1) / kStrip;
+    ParallelFor(strips, 1, [&](int64_t first, int64_t last) {
+      const int64_t begin = first * kStrip;
+      const int64_t end = std::min(last * kStrip, tensor_.elements);
+      ReadStored(begin, std::span(whole_).subspan(begin, end - begin));
+    });
+  }
+
+  // Rows of the result are columns of the source.
+  void ReadColumns(int64_t begin, std::span<float> values) const {
+    const int64_t rows = tensor_.shape[0], columns = tensor_.shape[1];
+    for (size_t i = 0; i < values.size(); ++i) {
+      const int64_t at = begin + static_cast<int64_t>(i);
+      values[i] = whole_[at % columns * rows + at / columns];
+    }
   }
 
   // From a run of rows that stand in another order. A strip may begin and end
@@ -150,8 +173,10 @@ class Recoder {
                std::bit_cast<float>(largest) < limit_ / kHalfMax * 0x1p-24f) {
       std::vector<float> held(values.size());
       Widen(to_, out, held);
-      const bool zero = std::ranges::all_of(held, [](float x) { return x == 0; });
-      if (zero) count = std::ranges::count_if(values, [](float x) { return x != 0; });
+      const bool zero =
+          std::ranges::all_of(held, [](float x) { return x == 0; });
+      if (zero)
+        count = std::ranges::count_if(values, [](float x) { return x != 0; });
     }
     if (count > 0) vanished_ += count;
   }
@@ -206,6 +231,7 @@ class Recoder {
   const DType to_;
   const float limit_;
   const bool scaled_by_half_;
+  std::vector<float> whole_;  // of a tensor that is transposed
   mutable std::atomic<int64_t> vanished_ = 0;
 };
 
@@ -247,24 +273,35 @@ int64_t RecodeSlabs(const OutputTensor& tensor, ReplaceFile& out,
 
 }  // namespace
 
+void FailTooLarge() {
+  Fail(ErrorKind::kInput, "the tensors need more than 2^63 bytes");
+}
+
 int64_t TotalBytes(const std::vector<OutputTensor>& tensors) {
   std::optional<int64_t> total = 0;
   for (const OutputTensor& tensor : tensors) {
     if (total) total = CheckedAdd(*total, tensor.bytes);
   }
-  if (!total) Fail(ErrorKind::kInput, "the tensors need more than 2^63 bytes");
+  if (!total) FailTooLarge();
   return *total;
 }
 
 int64_t WriteTensor(const OutputTensor& tensor, ReplaceFile& out,
                     Progress& progress) {
   int64_t vanished = 0;
+  if (!tensor.parts.empty()) {
+    for (const OutputTensor& part : tensor.parts) {
+      vanished += WriteTensor(part, out, progress);
+    }
+    return vanished;
+  }
   if (tensor.verbatim()) {
     CopyStored(tensor, out, progress);
     return 0;
   }
-  if (tensor.dtype == tensor.source.dtype && tensor.change.add == 0 &&
-      RowsAreWhole(tensor)) {
+  const bool moved = tensor.dtype == tensor.source.dtype &&
+                     tensor.change.add == 0 && !tensor.change.transposed;
+  if (moved && RowsAreWhole(tensor)) {
     PermuteStored(tensor, out, progress);
   } else {
     vanished = RecodeSlabs(tensor, out, progress);

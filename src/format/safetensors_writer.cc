@@ -102,13 +102,15 @@ std::string SafeTensorsHeader(const std::vector<OutputTensor>& tensors,
   return std::string(reinterpret_cast<const char*>(&size), sizeof(size)) + json;
 }
 
-void WriteSafeTensors(const std::vector<OutputTensor>& tensors,
-                      const std::string& header, ReplaceFile& out,
-                      Progress& progress) {
+std::vector<int64_t> WriteSafeTensors(const std::vector<OutputTensor>& tensors,
+                                      const std::string& header,
+                                      ReplaceFile& out, Progress& progress) {
+  std::vector<int64_t> vanished;
   out.Write(std::as_bytes(std::span(header)));
   for (const OutputTensor& tensor : tensors) {
-    tensor.vanished = WriteTensor(tensor, out, progress);
+    vanished.push_back(WriteTensor(tensor, out, progress));
   }
+  return vanished;
 }
 
 }  // namespace tl

@@ -22,8 +22,9 @@ void SortForSafeTensors(std::vector<OutputTensor>& tensors);
 std::string SafeTensorsHeader(const std::vector<OutputTensor>& tensors,
                               const Metadata& metadata);
 
-void WriteSafeTensors(const std::vector<OutputTensor>& tensors,
-                      const std::string& header, ReplaceFile& out,
-                      Progress& progress);
+// How many values vanished of each tensor: format/recode.h.
+std::vector<int64_t> WriteSafeTensors(const std::vector<OutputTensor>& tensors,
+                                      const std::string& header,
+                                      ReplaceFile& out, Progress& progress);
 
 }  // namespace tl

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,7 +26,6 @@ namespace tl {
 namespace {
 
 constexpr char kTokenizerFile[] = "tokenizer.json";
-constexpr int64_t kMaxCompanion = 256 << 20;  // a tokenizer has 20 MB
 
 using Companions = std::vector<std::pair<std::string, std::string>>;
 
@@ -57,17 +57,21 @@ int64_t FileBytes(const Part& part, FileFormat format) {
   if (format == FileFormat::kGguf) {
     return GgufBytes(part.tensors, part.header, part.metadata);
   }
-  return TotalBytes(part.tensors) + static_cast<int64_t>(part.header.size());
+  const auto bytes = CheckedAdd(TotalBytes(part.tensors),
+                                static_cast<int64_t>(part.header.size()));
+  if (!bytes) FailTooLarge();
+  return *bytes;
 }
 
-void WritePart(const Part& part, FileFormat format, ReplaceFile& out,
-               Progress& progress) {
+std::vector<int64_t> WritePart(const Part& part, FileFormat format,
+                               ReplaceFile& out, Progress& progress) {
   switch (format) {
     case FileFormat::kSafeTensors:
       return WriteSafeTensors(part.tensors, part.header, out, progress);
     case FileFormat::kGguf:
       return WriteGguf(part.tensors, part.header, part.metadata, out, progress);
   }
+  return {};
 }
 
 // Files that get their names together. A name that cannot be given takes back
@@ -134,7 +138,7 @@ std::string IndexJson(const std::vector<Part>& parts) {
   std::map<std::string, std::string> files;
   int64_t total = 0;
   for (const Part& part : parts) {
-    total += TotalBytes(part.tensors);
+    total += TotalBytes(part.tensors);  // WorkOf() saw that the sum fits
     const std::string file =
         std::filesystem::path(part.path).filename().string();
     for (const OutputTensor& tensor : part.tensors) files[tensor.name] = file;
@@ -181,7 +185,7 @@ void WriteCompanions(const Companions& companions, const std::string& path,
     const std::string target = (folder / name).string();
     std::error_code ignored;
     if (std::filesystem::exists(target, ignored)) {
-      if (ReadTextFile(target, kMaxCompanion) == text) continue;
+      if (ReadTextFile(target, kMaxFileBeside) == text) continue;
       Fail(ErrorKind::kInput,
            "{}: is there already; write the model into a folder of its own",
            target);
@@ -197,6 +201,17 @@ void CheckFolder(const std::string& path) {
   if (folder.empty() || std::filesystem::exists(folder, ignored)) return;
   Fail(ErrorKind::kInput, "{}: the folder '{}' does not exist", path,
        folder.string());
+}
+
+// With room for headers and padding.
+void CheckSize(const OutputModel& output, const std::string& path) {
+  constexpr int64_t kMaxBytes = int64_t{1} << 62;
+  std::optional<int64_t> total = 0;
+  for (const OutputTensor& tensor : output.tensors) {
+    if (total) total = CheckedAdd(*total, tensor.bytes);
+  }
+  if (total && *total <= kMaxBytes) return;
+  Fail(ErrorKind::kInput, "{}: the tensors need more than 2^62 bytes", path);
 }
 
 // Beside the index of another model's files the new ones would not be found,
@@ -216,22 +231,41 @@ void CheckStaleShards(const std::vector<Part>& parts, const std::string& path) {
        path, index, stale.size(), stale.size() == 1 ? "" : "s", *stale.begin());
 }
 
-void WriteParts(const Model& model, const std::vector<Part>& parts,
-                const Companions& companions, const std::string& path,
-                FileFormat format) {
-  int64_t left = 0, work = 0;
+// Of all parts and what comes with them.
+struct Work {
+  int64_t file_bytes = 0;
+  int64_t tensor_bytes = 0;
+};
+
+Work WorkOf(const std::vector<Part>& parts, FileFormat format) {
+  Work work;
   for (const Part& part : parts) {
-    left += FileBytes(part, format);
-    work += TotalBytes(part.tensors);
+    const auto files = CheckedAdd(work.file_bytes, FileBytes(part, format));
+    const auto tensors =
+        CheckedAdd(work.tensor_bytes, TotalBytes(part.tensors));
+    if (!files || !tensors) FailTooLarge();
+    work = {*files, *tensors};
   }
-  Progress progress("saving " + path, work);
+  return work;
+}
+
+// How many values vanished of each tensor, in order.
+std::vector<int64_t> WriteParts(const Model& model,
+                                const std::vector<Part>& parts,
+                                const Companions& companions,
+                                const std::string& path, FileFormat format) {
+  const Work work = WorkOf(parts, format);
+  Progress progress("saving " + path, work.tensor_bytes);
   FileSet files;
   WriteCompanions(companions, path, files);
+  std::vector<int64_t> vanished;
+  int64_t left = work.file_bytes;
   for (const Part& part : parts) {
     // The first asks for room for all of them.
     ReplaceFile& out = files.Open(part.path, left);
     left -= FileBytes(part, format);
-    WritePart(part, format, out, progress);
+    std::ranges::copy(WritePart(part, format, out, progress),
+                      std::back_inserter(vanished));
   }
   if (parts.size() > 1 && format == FileFormat::kSafeTensors) {
     const std::string index = IndexJson(parts);
@@ -241,6 +275,7 @@ void WriteParts(const Model& model, const std::vector<Part>& parts,
   // A source that shrank has been read as zeros: that may not become a file.
   model.CheckIntact();
   files.Commit();
+  return vanished;
 }
 
 // Where the tokenizer of the source stays behind.
@@ -270,19 +305,23 @@ std::optional<std::string> TokenizerNote(const Model& model,
                      *left);
 }
 
-std::optional<std::string> VanishedNote(const std::vector<Part>& parts) {
+// Of values that became zero; `vanished` has a count for each tensor.
+std::optional<std::string> VanishedNote(const std::vector<Part>& parts,
+                                        const std::vector<int64_t>& vanished) {
   std::string text;
   int more = 0;
+  auto count = vanished.begin();
   for (const Part& part : parts) {
     for (const OutputTensor& tensor : part.tensors) {
-      if (tensor.vanished == 0) continue;
+      const int64_t values = *count++;
+      if (values == 0) continue;
       if (!text.empty()) {
         ++more;
         continue;
       }
-      text = fmt::format("{}: {} of {} values are below what {} holds, became 0",
-                         QuoteName(tensor.name), tensor.vanished,
-                         tensor.elements, tensor.type_name());
+      text = fmt::format(
+          "{}: {} of {} values are below what {} holds, became 0",
+          QuoteName(tensor.name), values, tensor.elements, tensor.type_name());
     }
   }
   if (text.empty()) return std::nullopt;
@@ -305,7 +344,8 @@ SaveNotes SaveShards(const Model& model, const std::string& path,
   const FileFormat format = FormatByName(path);
   CheckFolder(path);
   OutputModel output = PlanSave(model, format, options);
-  SaveNotes notes;
+  CheckSize(output, path);
+  SaveNotes notes = output.notes;
   if (auto note = TokenizerNote(model, output, path, format)) {
     notes.push_back(std::move(*note));
   }
@@ -313,8 +353,11 @@ SaveNotes SaveShards(const Model& model, const std::string& path,
   const std::vector<Part> parts =
       MakeParts(std::move(output), path, format, shard_bytes);
   if (format == FileFormat::kSafeTensors) CheckStaleShards(parts, path);
-  WriteParts(model, parts, companions, path, format);
-  if (auto note = VanishedNote(parts)) notes.push_back(std::move(*note));
+  const std::vector<int64_t> vanished =
+      WriteParts(model, parts, companions, path, format);
+  if (auto note = VanishedNote(parts, vanished)) {
+    notes.push_back(std::move(*note));
+  }
   return notes;
 }
 

@@ -2,28 +2,18 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <map>
 
 #include "base/error.h"
-#include "format/companion.h"
-#include "format/config.h"
 #include "format/file_type.h"
-#include "format/gguf_header.h"
-#include "format/gguf_split.h"
 #include "format/hf_files.h"
 #include "format/hf_metadata.h"
 #include "format/hf_names.h"
-#include "format/quantize.h"
+#include "format/layout_change.h"
+#include "format/save_metadata.h"
+#include "format/save_types.h"
 
 namespace tl {
 namespace {
-
-constexpr uint32_t kQuantizationVersion = 2;  // GGML_QNT_VERSION
-constexpr char kVersionKey[] = "general.quantization_version";
-constexpr char kFileTypeKey[] = "general.file_type";
-// More would only be padding; readers take any power of two.
-constexpr int64_t kMaxAlignment = 1 << 20;
 
 struct Ending {
   std::string_view text;
@@ -35,38 +25,81 @@ constexpr auto kEndings = std::to_array<Ending>({
     {".gguf", FileFormat::kGguf},
 });
 
-int64_t ConfigInt(const ModelConfig& config, std::string_view name) {
-  for (const ConfigField& field : config) {
-    const int64_t* value = std::get_if<int64_t>(&field.value);
-    if (field.name == name && value != nullptr) return *value;
+enum class Direction { kStay, kToGguf, kToHuggingFace };
+
+// Which way a model goes, from what it looks like.
+struct Move {
+  Direction direction = Direction::kStay;
+  const Family* family = nullptr;  // where the direction is not kStay
+  std::string
+      note;  // why a model keeps names that programs of GGUF do not know
+};
+
+const FileType* TypeOf(FileFormat format, const SaveOptions& options) {
+  if (options.type.empty()) return nullptr;
+  const FileType& type = FindFileType(options.type);
+  if (format == FileFormat::kSafeTensors && IsPacked(type.base)) {
+    Fail(ErrorKind::kInput,
+         "SafeTensors has no type '{}'; it holds f32, f16 and bf16", type.name);
   }
-  return 0;
+  return &type;
 }
 
-// For models that do not say: one more than the last number in a name.
-int64_t CountLayers(const Model& model) {
-  int64_t layers = 0;
-  for (const TensorEntry& entry : model.tensors()) {
-    layers = std::max(layers, LayerOf(entry.name).value_or(-1) + 1);
+const Family& GgufFamily(const Model& model) {
+  const Architecture architecture = ArchitectureOf(model);
+  const Family* family = FamilyOfArchitecture(architecture);
+  if (family == nullptr) {
+    Fail(ErrorKind::kInput,
+         "{}: the layout of '{}'{} in Hugging Face's models is not known here, "
+         "only of {}",
+         model.Label(), architecture.name,
+         architecture.experts ? " with experts" : "", FamilyNames());
   }
-  return layers;
+  return *family;
 }
 
-MixFacts FactsOf(const Model& model) {
-  const ModelConfig config = ConfigOf(model);
-  MixFacts facts;
-  facts.layers = ConfigInt(config, "layers");
-  if (facts.layers == 0) facts.layers = CountLayers(model);
-  facts.heads = ConfigInt(config, "heads");
-  facts.kv_heads = ConfigInt(config, "kv_heads");
-  const Metadata& metadata = model.metadata();
-  if (const auto arch = metadata.Text("general.architecture")) {
-    facts.experts =
-        metadata.Int(std::string(*arch) + ".expert_count").value_or(0);
+Move Staying(std::string_view why) {
+  Move move;
+  move.note = fmt::format(
+      "the tensors keep their names, by which other programs do not know them "
+      "in GGUF: {}",
+      why);
+  return move;
+}
+
+// Of a model that is written as GGUF and has other names.
+Move UsualMove(const Model& model) {
+  const bool is_hf = HasHuggingFaceNames(model);
+  if (!model.ConfigJson()) {
+    return is_hf ? Staying("there is no config.json beside the model") : Move();
   }
-  facts.has_output = model.Find("output.weight") != nullptr ||
-                     model.Find("lm_head.weight") != nullptr;
-  return facts;
+  const std::string type = ModelTypeOf(model);
+  const Family* family = FamilyOfModelType(type);
+  if (family != nullptr && is_hf) return {Direction::kToGguf, family, ""};
+  if (family != nullptr) {
+    return Staying(
+        fmt::format("they are not those of '{}' in transformers", type));
+  }
+  if (type.empty()) return Staying("its config.json says no 'model_type'");
+  return Staying(
+      fmt::format("the layout of '{}' in GGUF is not known here, only of {}",
+                  type, FamilyNames()));
+}
+
+Move MoveOf(const Model& model, FileFormat format, NameLayout layout) {
+  const bool is_gguf = model.Find("token_embd.weight") != nullptr;
+  switch (layout) {
+    case NameLayout::kUsual:
+      if (format != FileFormat::kGguf || is_gguf) return {};
+      return UsualMove(model);
+    case NameLayout::kGguf:
+      if (is_gguf) return {};
+      return {Direction::kToGguf, &HuggingFaceFamily(model), ""};
+    case NameLayout::kHuggingFace:
+      if (HasHuggingFaceNames(model)) return {};
+      return {Direction::kToHuggingFace, &GgufFamily(model), ""};
+  }
+  return {};
 }
 
 OutputTensor Unchanged(const TensorEntry& entry) {
@@ -80,262 +113,74 @@ OutputTensor Unchanged(const TensorEntry& entry) {
   return tensor;
 }
 
-void CheckReadable(const Model& model, const TensorEntry& entry) {
-  if (IsPacked(*entry.dtype)) return;
-  const Companion companion = FindCompanion(model, entry);
-  if (companion.reading == Reading::kPlain) return;
-  Fail(ErrorKind::kInput,
-       "tensor {}: {}; such a tensor can be copied, not converted",
-       QuoteName(entry.name), companion.text);
+OutputTensor MadeOf(const PlacedTensor& placed) {
+  OutputTensor tensor = Unchanged(placed.sources.front());
+  tensor.name = placed.name;
+  tensor.shape = placed.shape;
+  tensor.change = placed.change;
+  if (placed.sources.size() == 1) return tensor;
+  tensor.elements = 0;
+  tensor.bytes = 0;
+  for (const TensorEntry& source : placed.sources) {
+    tensor.parts.push_back(Unchanged(source));
+    tensor.elements += source.elements;
+    tensor.bytes += source.bytes;
+  }
+  return tensor;
 }
 
-class Planner {
- public:
-  Planner(const Model& model, FileFormat format, const SaveOptions& options)
-      : model_(model), format_(format) {
-    ChooseDirection(options.layout);
-    if (!options.type.empty()) ChooseType(format, options);
-    // A config.json that cannot be read is no reason not to save a model that
-    // nobody asks for it.
-    const bool mixed = type_ != nullptr && format == FileFormat::kGguf;
-    if (mixed || direction_ != Direction::kStay) facts_ = FactsOf(model);
+std::vector<OutputTensor> TensorsOf(const Model& model, const Move& move) {
+  std::vector<OutputTensor> tensors;
+  switch (move.direction) {
+    case Direction::kStay:
+      for (const TensorEntry& entry : model.tensors()) {
+        tensors.push_back(Unchanged(entry));
+      }
+      break;
+    case Direction::kToGguf:
+      for (const PlacedTensor& placed : PlaceInGguf(model, *move.family)) {
+        tensors.push_back(MadeOf(placed));
+      }
+      break;
+    case Direction::kToHuggingFace:
+      for (const PlacedTensor& placed :
+           PlaceInHuggingFace(model, *move.family)) {
+        tensors.push_back(MadeOf(placed));
+      }
+      break;
   }
+  return tensors;
+}
 
-  OutputModel Run() const {
-    OutputModel output;
-    output.metadata = model_.metadata();
-    for (const TensorEntry& entry : model_.tensors()) {
-      OutputTensor tensor = Plan(entry);
-      if (Place(tensor)) output.tensors.push_back(std::move(tensor));
-    }
-    if (direction_ == Direction::kToGguf) {
-      output.metadata = MakeGgufMetadata(model_, *family_);
-      AddRopeFactors(output);
-    }
-    if (direction_ == Direction::kToHuggingFace) {
-      output.companions = MakeHuggingFaceFiles(model_, *family_);
+void AddRopeFactors(const Model& model, OutputModel& output) {
+  const std::optional<std::vector<float>> factors = RopeFactorsOf(model);
+  if (!factors) return;
+  Model made;
+  Tensor tensor =
+      MakeTensor(DType::F32, {static_cast<int64_t>(factors->size())});
+  std::copy(factors->begin(), factors->end(), tensor.as<float>());
+  made.Set("rope_freqs.weight", std::move(tensor));
+  output.tensors.push_back(Unchanged(made.Get("rope_freqs.weight")));
+}
+
+// What the layout says of metadata and of the files beside the model.
+void DescribeMove(const Model& model, const Move& move, OutputModel& output) {
+  output.metadata = model.metadata();
+  switch (move.direction) {
+    case Direction::kStay:
+      return;
+    case Direction::kToGguf:
+      output.metadata = MakeGgufMetadata(model, *move.family);
+      AddRopeFactors(model, output);
+      return;
+    case Direction::kToHuggingFace:
+      output.companions = MakeHuggingFaceFiles(model, *move.family);
       // They are those files now.
       output.metadata.Remove(kConfigKey);
       output.metadata.Remove(kTokenizerKey);
-    }
-    AdaptMetadata(output);
-    return output;
-  }
-
- private:
-  enum class Direction { kStay, kToGguf, kToHuggingFace };
-
-  void ChooseType(FileFormat format, const SaveOptions& options) {
-    type_ = &FindFileType(options.type);
-    if (format == FileFormat::kSafeTensors && IsPacked(type_->base)) {
-      Fail(ErrorKind::kInput,
-           "SafeTensors has no type '{}'; it holds f32, f16 and bf16",
-           type_->name);
-    }
-  }
-
-  // Which way the model goes, from what it looks like.
-  void ChooseDirection(NameLayout layout) {
-    const bool is_gguf = model_.Find("token_embd.weight") != nullptr;
-    const bool is_hf = model_.Find("model.embed_tokens.weight") != nullptr;
-    const bool usual = layout == NameLayout::kUsual &&
-                       format_ == FileFormat::kGguf && is_hf &&
-                       model_.ConfigJson().has_value();
-    if (layout == NameLayout::kGguf || usual) {
-      if (is_gguf) return;
-      direction_ = Direction::kToGguf;
-      family_ = &HuggingFaceFamily(model_);
-    } else if (layout == NameLayout::kHuggingFace && !is_hf) {
-      direction_ = Direction::kToHuggingFace;
-      family_ = &GgufFamily();
-    }
-  }
-
-  const Family& GgufFamily() const {
-    const auto arch = model_.metadata().Text("general.architecture");
-    const Family* family = arch ? FamilyOfArchitecture(*arch) : nullptr;
-    if (family == nullptr) {
-      Fail(ErrorKind::kInput,
-           "{}: the layout of '{}' in Hugging Face's models is not known here, "
-           "only of {}",
-           model_.Label(), arch.value_or(""), FamilyNames());
-    }
-    return *family;
-  }
-
-  // Gives the tensor its name and the order of its rows. False for one that
-  // the other layout does without.
-  bool Place(OutputTensor& tensor) const {
-    if (direction_ == Direction::kStay) return true;
-    const bool to_gguf = direction_ == Direction::kToGguf;
-    const bool computed = to_gguf ? tensor.name.ends_with("rotary_emb.inv_freq")
-                                  : IsOnlyInGguf(tensor.name);
-    if (computed) return false;
-    auto renamed = to_gguf ? ToGgufName(*family_, tensor.name, facts_.heads,
-                                        facts_.kv_heads)
-                           : ToHuggingFaceName(*family_, tensor.name,
-                                               facts_.heads, facts_.kv_heads);
-    if (!renamed) {
-      Fail(ErrorKind::kInput,
-           "tensor {}: has no place in the {} layout of '{}'",
-           QuoteName(tensor.name), to_gguf ? "GGUF" : "Hugging Face",
-           family_->model_type);
-    }
-    tensor.name = std::move(renamed->name);
-    tensor.change = renamed->change;
-    if (!tensor.change.none()) CheckChange(tensor);
-    return true;
-  }
-
-  void CheckChange(const OutputTensor& tensor) const {
-    const int64_t heads = tensor.change.heads;
-    if (!tensor.source.dtype || !IsComputable(*tensor.source.dtype)) {
-      Fail(ErrorKind::kInput,
-           "tensor {}: {} cannot be brought into another "
-           "layout",
-           QuoteName(tensor.source.name), tensor.type_name());
-    }
-    const int64_t rows = tensor.shape.empty() ? 0 : tensor.shape[0];
-    if (heads < 0 || (heads > 0 && rows % (2 * heads) != 0)) {
-      Fail(ErrorKind::kInput, "tensor {}: {} rows are not {} heads of pairs",
-           QuoteName(tensor.source.name), rows, heads);
-    }
-    const bool paired = family_->paired_rows &&
-                        (tensor.name.find("attn_q.") != std::string::npos ||
-                         tensor.name.find("q_proj.") != std::string::npos);
-    if (paired && heads == 0) {
-      Fail(ErrorKind::kInput, "{}: does not say how many heads it has",
-           model_.Label());
-    }
-  }
-
-  void AddRopeFactors(OutputModel& output) const {
-    const std::optional<std::vector<float>> factors = RopeFactorsOf(model_);
-    if (!factors) return;
-    Model made;
-    Tensor tensor =
-        MakeTensor(DType::F32, {static_cast<int64_t>(factors->size())});
-    std::copy(factors->begin(), factors->end(), tensor.as<float>());
-    made.Set("rope_freqs.weight", std::move(tensor));
-    output.tensors.push_back(Unchanged(made.Get("rope_freqs.weight")));
-  }
-
-  OutputTensor Plan(const TensorEntry& entry) const {
-    OutputTensor tensor = Unchanged(entry);
-    const std::optional<DType> to = Target(entry);
-    if (!to || to == entry.dtype) return tensor;
-    CheckReadable(model_, entry);
-    tensor.dtype = to;
-    tensor.bytes = BytesOf(*to, entry.elements);
-    return tensor;
-  }
-
-  // Nothing where the stored bytes stay.
-  std::optional<DType> Target(const TensorEntry& entry) const {
-    const bool numbers = entry.dtype && IsComputable(*entry.dtype);
-    // Where GGUF has a layout, vectors are F32 in it.
-    // So are those that a program computed.
-    const bool made = format_ == FileFormat::kGguf && entry.file == nullptr;
-    if (type_ == nullptr && (direction_ == Direction::kToGguf || made) &&
-        numbers && entry.shape.size() < 2) {
-      return DType::F32;
-    }
-    if (type_ == nullptr) {
-      const bool decode = format_ == FileFormat::kSafeTensors && numbers &&
-                          IsPacked(*entry.dtype);
-      return decode ? std::optional(DType::F16) : std::nullopt;
-    }
-    if (!numbers) {
-      CheckNoWeight(entry);
-      return std::nullopt;
-    }
-    if (format_ == FileFormat::kSafeTensors) return type_->base;
-    return TypeInFile(*type_, facts_, entry.name, entry.shape);
-  }
-
-  // Integers stay as they are; blocks that we cannot read would be left in
-  // another type than the one that was asked for.
-  void CheckNoWeight(const TensorEntry& entry) const {
-    if (entry.dtype && Info(*entry.dtype).block_elements == 1) return;
-    Fail(ErrorKind::kInput, "tensor {}: {} cannot be converted to {}",
-         QuoteName(entry.name), entry.type_name(), type_->name);
-  }
-
-  void AdaptMetadata(OutputModel& output) const {
-    Metadata& metadata = output.metadata;
-    RemoveSplitKeys(metadata);
-    SetFileType(output);
-    if (format_ == FileFormat::kSafeTensors) {
-      if (Decodes(output)) metadata.Remove(kVersionKey);
       return;
-    }
-    metadata.Remove("format");  // SafeTensors' own: which library wrote it
-    const bool packed = std::ranges::any_of(output.tensors, [](const auto& t) {
-      return t.dtype && IsPacked(*t.dtype);
-    });
-    if (packed) {
-      metadata.Set(kVersionKey, MetadataValue::Of(kQuantizationVersion));
-    }
-    RemoveBadAlignment(metadata);
   }
-
-  static bool Decodes(const OutputModel& output) {
-    return std::ranges::any_of(output.tensors, [](const auto& t) {
-      return t.source.dtype && IsPacked(*t.source.dtype) && t.dtype &&
-             !IsPacked(*t.dtype);
-    });
-  }
-
-  // The type that was asked for; else the one that the source says, as long as
-  // there are tensors of it.
-  void SetFileType(OutputModel& output) const {
-    const bool said = output.metadata.Find(kFileTypeKey) != nullptr;
-    std::optional<uint32_t> number;
-    if (type_ != nullptr) {
-      if (said || format_ == FileFormat::kGguf) number = type_->number;
-    } else if (said || direction_ == Direction::kToGguf) {
-      number = FileTypeOfTensors(output);
-    }
-    if (number) output.metadata.Set(kFileTypeKey, MetadataValue::Of(*number));
-  }
-
-  // Nothing where what is said may stay: a mix is not to be told from its
-  // tensors.
-  static std::optional<uint32_t> FileTypeOfTensors(const OutputModel& output) {
-    std::map<DType, int64_t> elements;
-    for (const OutputTensor& tensor : output.tensors) {
-      const bool matrix = tensor.shape.size() >= 2 && tensor.dtype &&
-                          CanQuantize(*tensor.dtype);
-      if (matrix) elements[*tensor.dtype] += tensor.elements;
-    }
-    if (elements.empty()) return std::nullopt;
-    if (const auto said = output.metadata.Int(kFileTypeKey)) {
-      const std::string_view name = FileTypeOfNumber(*said);
-      if (!CanWriteFileType(name)) return std::nullopt;
-      if (elements.contains(FindFileType(name).base)) return std::nullopt;
-    }
-    const auto most = std::ranges::max_element(
-        elements, {}, [](const auto& entry) { return entry.second; });
-    return NumberOfBase(most->first);
-  }
-
-  static void RemoveBadAlignment(Metadata& metadata) {
-    const MetadataValue* value = metadata.Find(kGgufAlignmentKey);
-    if (value == nullptr) return;
-    const int64_t alignment = value->Int().value_or(0);
-    if (value->kind() != MetadataKind::U32 || alignment > kMaxAlignment ||
-        !std::has_single_bit(static_cast<uint64_t>(alignment))) {
-      metadata.Remove(kGgufAlignmentKey);
-    }
-  }
-
-  const Model& model_;
-  const FileFormat format_;
-  MixFacts facts_;  // where the type or the names depend on them
-  const FileType* type_ = nullptr;
-  Direction direction_ = Direction::kStay;
-  const Family* family_ = nullptr;  // where the direction is not kStay
-};
+}
 
 }  // namespace
 
@@ -357,7 +202,25 @@ NameLayout LayoutByName(std::string_view name) {
 
 OutputModel PlanSave(const Model& model, FileFormat format,
                      const SaveOptions& options) {
-  return Planner(model, format, options).Run();
+  const Move move = MoveOf(model, format, options.layout);
+  OutputModel output;
+  if (!move.note.empty()) output.notes.push_back(move.note);
+  output.tensors = TensorsOf(model, move);
+  DescribeMove(model, move, output);
+  TypeRules rules;
+  rules.format = format;
+  rules.type = TypeOf(format, options);
+  rules.gguf_layout = move.direction == Direction::kToGguf;
+  // A config.json that cannot be read is no reason not to save a model that
+  // nobody asks for it.
+  if (rules.type != nullptr && format == FileFormat::kGguf) {
+    rules.facts = MixFactsOf(model, output.metadata);
+  }
+  for (OutputTensor& tensor : output.tensors) {
+    ChooseType(model, rules, tensor);
+  }
+  AdaptMetadata(rules, output);
+  return output;
 }
 
 }  // namespace tl

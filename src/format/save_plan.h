@@ -1,5 +1,7 @@
-// What a model becomes in a file: the format by the file's ending, the type and
-// the place of each tensor, the metadata. Nothing is read but headers.
+// What a model becomes in a file: the format by the file's ending, then the
+// names and the order of rows (format/layout_change.h), the type of each tensor
+// (format/save_types.h), the metadata (format/hf_metadata.h for another layout,
+// format/save_metadata.h for the file itself). Nothing is read but headers.
 #pragma once
 
 #include <cstdint>
@@ -7,10 +9,9 @@
 #include <string_view>
 
 #include "format/output.h"
+#include "format/save_types.h"
 
 namespace tl {
-
-enum class FileFormat { kSafeTensors, kGguf };
 
 // By the ending; fails with the endings that there are.
 FileFormat FormatByName(const std::string& path);

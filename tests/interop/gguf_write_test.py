@@ -380,12 +380,16 @@ class HuggingFace(Files):
 
     def test_an_unknown_family_is_named(self):
         self.make(model_type="rwkv")
-        done = self.tl("convert", "hf", "m.gguf", ok=False)
+        done = self.tl("convert", "hf", "m.gguf", "--layout", "gguf", ok=False)
         self.assertEqual(done.returncode, 66)
         self.assertIn("the layout of 'rwkv' in GGUF is not known here, only of llama, "
                       "mistral", done.stderr)
-        self.tl("convert", "hf", "m.gguf", "--layout", "hf")
+        done = self.tl("convert", "hf", "m.gguf")
+        self.assertIn("note: m.gguf: the tensors keep their names, by which other "
+                      "programs do not know them in GGUF: the layout of 'rwkv' in GGUF "
+                      "is not known here, only of llama, mistral", done.stderr)
         self.assertIn("model.norm.weight", self.read("m.gguf"))
+        self.assertEqual(self.tl("convert", "hf", "m.gguf", "--layout", "hf").stderr, "")
 
     def test_config_json_of_another_model_stays(self):
         self.make()
