@@ -1,6 +1,7 @@
 // Packed blocks as small integers with scales (tensor/packed.h), many at a time
 // and with vectors where a type is worth it: what products, row look-up and
 // Decode read packed weights through. Bit for bit what room tensor unpacks.
+// unpack.cc takes blocks apart, unpack_decode.cc makes numbers of them.
 #pragma once
 
 #include <cstdint>
