@@ -2,7 +2,7 @@
 // in the first-level cache, each in its own type: an f16 value is stored as f16
 // between two ops, which is the rounding that the op's result gets anyway.
 // Operands that lie in memory as the result does are read where they are;
-// others are gathered. Matmul runs its epilogue with the same class. The loops
+// others are gathered. Epilogues run with the same class. The loops
 // themselves are in elementwise_loops.h.
 #pragma once
 

@@ -71,9 +71,10 @@ struct KernelArgs {
   std::span<const View> outputs;
   std::span<const int64_t> ints;     // Attributes::ints
   std::span<const double> numbers;   // Attributes::numbers
-  // Elementwise: the whole computation. Matmul: an epilogue or null; its value
-  // 0 is the product rounded to the op's type, its other inputs are inputs[2..]
-  // (broadcast to the result's shape), its outputs the outputs.
+  // Elementwise: the whole computation. A row that takes an epilogue: that, or
+  // null; its value 0 is the row's result rounded to the op's type, its other
+  // values are the last of the inputs (broadcast to the result's shape), its
+  // outputs the outputs.
   const ElementwiseProgram* program = nullptr;
   DType dtype = DType::F16;  // the op's result type, before an epilogue
   DecodeCounts* counts = nullptr;  // Decode only

@@ -71,6 +71,9 @@ StepCost CostOf(const Plan& plan, const Step& step) {
   if (step.op == OpId::Matmul) {
     const Operand& x = step.inputs[0];
     cost.flops += 2 * size * x.dims[x.rank - 1];
+  } else if (step.op == OpId::Convolution) {
+    const Operand& w = step.inputs[1];
+    if (w.size() > 0) cost.flops += 2 * size * (w.size() / w.dims[0]);
   } else if (step.op == OpId::Attention) {
     const Operand& k = step.inputs[1];
     cost.flops += 4 * size * k.dims[k.rank - 3];

@@ -184,7 +184,7 @@ class Planner {
       step.numbers.push_back(item(i).first_number + static_cast<int>(n));
     }
     places_[i].step = step_index;
-    if (node.op() == OpId::Matmul) {
+    if (Info(node.op()).takes_epilogue) {
       // Its result is value 0 of an epilogue that may grow.
       step.program.inputs = 1;
       step.program.input_dtypes = {node.dtype()};
@@ -198,7 +198,7 @@ class Planner {
   // --- Fusion ------------------------------------------------------------------
 
   static bool CanGrow(const Step& step) {
-    return step.op == OpId::Identity || step.op == OpId::Matmul;
+    return step.op == OpId::Identity || Info(step.op).takes_epilogue;
   }
 
   // The step whose memory an input needs to exist first, -1 for a leaf.
@@ -297,13 +297,12 @@ class Planner {
   // The value number of an operand of the group.
   int AddInput(int group, const Operand& operand) {
     Step& step = plan_.steps[group];
-    // A Matmul's own two inputs are not values; value 0 is its product.
-    const int first = step.op == OpId::Matmul ? 2 : 0;
-    const int value_of_first = step.op == OpId::Matmul ? 1 : 0;
-    for (size_t k = first; k < step.inputs.size(); ++k) {
-      if (step.inputs[k] == operand) {
-        return static_cast<int>(k) - first + value_of_first;
-      }
+    // A kernel's own inputs are not values; value 0 is its result.
+    const int value_of_first = Info(step.op).takes_epilogue ? 1 : 0;
+    const int count = static_cast<int>(step.inputs.size());
+    const int first = count - (step.program.inputs - value_of_first);
+    for (int k = first; k < count; ++k) {
+      if (step.inputs[k] == operand) return k - first + value_of_first;
     }
     step.inputs.push_back(operand);
     step.program.input_dtypes.push_back(operand.dtype);

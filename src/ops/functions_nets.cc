@@ -167,9 +167,28 @@ FunctionResult BatchNorm(const Call& call) {
   return Cast(lo, y, x->dtype() == DType::F32 ? DType::F32 : DType::F16);
 }
 
+namespace {
+
 // [n, c, ..] as [n, groups, c / groups * ..], normalised over the last axis.
-FunctionResult GroupNorm(const Call& call) {
+// `w`, `b` and `eps` are arguments of the call.
+TensorRef NormaliseGroups(const Call& call, const TensorRef& x, Dim groups,
+                          size_t w, size_t b, size_t eps) {
   Lowering& lo = call.lowering();
+  Dim rest = DivideExact(x->shape()[1], groups);
+  for (int axis = 2; axis < x->rank(); ++axis) rest = rest * x->shape()[axis];
+  // In float32 until its own result is rounded.
+  TensorRef y = Cast(lo, Reshape(lo, x, Shape{x->shape()[0], groups, rest}),
+                     DType::F32);
+  y = lo.Apply(OpId::LayerNorm, {y}, {{1, 0}, {call.Number(eps)}});
+  y = Reshape(lo, y, x->shape());
+  if (call.has(w)) y = Binary(lo, OpId::Mul, y, AlongChannels(call, w, x));
+  if (call.has(b)) y = Binary(lo, OpId::Add, y, AlongChannels(call, b, x));
+  return Cast(lo, y, x->dtype() == DType::F32 ? DType::F32 : DType::F16);
+}
+
+}  // namespace
+
+FunctionResult GroupNorm(const Call& call) {
   const TensorRef x = call.Tensor(0);
   RequireRank(call, x, 2, "[batch, channels, ..]");
   const Dim groups = call.Size(1), channels = x->shape()[1];
@@ -178,16 +197,13 @@ FunctionResult GroupNorm(const Call& call) {
     Fail(ErrorKind::kProgram, "group_norm: {} channels do not divide into {} "
          "groups", channels.value(), groups.value());
   }
-  Dim rest = DivideExact(channels, groups);
-  for (int axis = 2; axis < x->rank(); ++axis) rest = rest * x->shape()[axis];
-  // In float32 until its own result is rounded.
-  TensorRef y = Cast(lo, Reshape(lo, x, Shape{x->shape()[0], groups, rest}),
-                     DType::F32);
-  y = lo.Apply(OpId::LayerNorm, {y}, {{1, 0}, {call.Number(4)}});
-  y = Reshape(lo, y, x->shape());
-  if (call.has(2)) y = Binary(lo, OpId::Mul, y, AlongChannels(call, 2, x));
-  if (call.has(3)) y = Binary(lo, OpId::Add, y, AlongChannels(call, 3, x));
-  return Cast(lo, y, x->dtype() == DType::F32 ? DType::F32 : DType::F16);
+  return NormaliseGroups(call, x, groups, 2, 3, 4);
+}
+
+FunctionResult InstanceNorm(const Call& call) {
+  const TensorRef x = call.Tensor(0);
+  RequireRank(call, x, 3, "[batch, channels, ..]");
+  return NormaliseGroups(call, x, x->shape()[1], 1, 2, 3);
 }
 
 FunctionResult Dropout(const Call& call) { return call.Tensor(0); }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "ops/build.h"
 #include "ops/functions.h"
+#include "ops/padding.h"
 
 namespace tl::functions {
 namespace {
@@ -262,9 +263,9 @@ FunctionResult Flip(const Call& call) {
   return x;
 }
 
+// pad(x, p, value, mode), and pad(x, p, mode) as PyTorch has it.
 FunctionResult Pad(const Call& call) {
-  Lowering& lo = call.lowering();
-  TensorRef x = call.Tensor(0);
+  const TensorRef x = call.Tensor(0);
   if (call[1].is(Argument::Kind::kUnknown)) throw NotKnown{};
   if (!call[1].is(Argument::Kind::kList)) call.FailAt(1, "a list of ints");
   const std::vector<Argument>& pad = call[1].list;
@@ -273,22 +274,23 @@ FunctionResult Pad(const Call& call) {
          "pad: {} numbers given; expected pairs for at most the {} axes of {}",
          pad.size(), x->rank(), x->shape().ToString());
   }
-  Shape full = x->shape();
-  std::vector<int64_t> starts(x->rank(), 0), steps(x->rank(), 1);
+  std::vector<int64_t> before(x->rank(), 0), after(x->rank(), 0);
   for (size_t i = 0; i < pad.size(); i += 2) {
     const int axis = x->rank() - 1 - static_cast<int>(i / 2);
-    const int64_t before = call.IntOf(pad[i], "pad: 'pad'");
-    const int64_t after = call.IntOf(pad[i + 1], "pad: 'pad'");
-    if (before < 0 || after < 0) {
+    before[axis] = call.IntOf(pad[i], "pad: 'pad'");
+    after[axis] = call.IntOf(pad[i + 1], "pad: 'pad'");
+    const int64_t smaller = std::min(before[axis], after[axis]);
+    if (smaller < 0) {
       Fail(ErrorKind::kProgram, "pad: {} is negative; slice to make x smaller",
-           std::min(before, after));
+           smaller);
     }
-    starts[axis] = before;
-    full[axis] = full[axis] + Dim(before + after);
   }
-  const TensorRef filled =
-      tl::BroadcastTo(lo, Cast(lo, call.Tensor(2), x->dtype()), full);
-  return Assign(lo, filled, starts, steps, x->shape(), x);
+  const bool mode_is_third = call[2].is(Argument::Kind::kString);
+  const PadMode mode = PadModeOf(call.Text(mode_is_third ? 2 : 3));
+  const TensorRef fill =
+      mode == PadMode::kConstant && !mode_is_third ? call.Tensor(2)
+      : call.lowering().Number(0, DType::F32);
+  return tl::Pad(call.lowering(), x, before, after, mode, fill);
 }
 
 FunctionResult Heads(const Call& call) {

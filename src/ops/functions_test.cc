@@ -117,7 +117,8 @@ TEST(Functions, JoinAndPart) {
             "split: the sizes sum to 4; axis 0 of [5] has 5");
   EXPECT_EQ(Type("chunk", {T({5}), I(2), I(0)}), "(float16[3] float16[2])");
   EXPECT_EQ(Type("repeat", {T({2, 3}), L({2, 1, 2})}), "float16[2, 2, 6]");
-  EXPECT_EQ(Type("pad", {T({2, 3}), L({1, 2}), Argument::Float(0)}),
+  EXPECT_EQ(Type("pad", {T({2, 3}), L({1, 2}), Argument::Float(0),
+                         Argument::Text("constant")}),
             "float16[2, 6]");
 }
 

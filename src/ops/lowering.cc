@@ -45,7 +45,9 @@ bool NeedsFloat(OpId op) {
   return op == OpId::Mean || op == OpId::SumSquares || op == OpId::Norm ||
          op == OpId::Var || op == OpId::Softmax || op == OpId::LogSoftmax ||
          op == OpId::LayerNorm || op == OpId::RmsNorm || op == OpId::Rope ||
-         op == OpId::Attention;
+         op == OpId::Attention || op == OpId::Convolution ||
+         op == OpId::MaxPool || op == OpId::AveragePool ||
+         op == OpId::Interpolate;
 }
 
 }  // namespace

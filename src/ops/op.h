@@ -35,6 +35,7 @@ struct OpInfo {
   OpClass op_class;
   Domain domain;  // elementwise only
   Layout layout;  // kernels only
+  bool takes_epilogue;  // kernels only
   int arity;      // -1 where the row says "any number", or optional inputs
 };
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "ops/op.h"
+#include "ops/window.h"
 
 namespace tl {
 namespace {
@@ -97,6 +98,24 @@ TensorType ConcatType(Types inputs, int axis) {
     result.shape[axis] = result.shape[axis] + input.shape[axis];
   }
   return result;
+}
+
+// A window over x: its places along the spatial axes, `channels` at each.
+TensorType WindowedType(OpId op, Types inputs, Dim channels,
+                        const Attributes& a) {
+  const Shape& x = inputs[0].shape;
+  Shape shape{x[0], channels};
+  for (int axis = 2; axis < x.rank(); ++axis) {
+    shape.Append(
+        Places(Info(op).name, WindowAxisOf(a.ints, axis - 2), x, axis));
+  }
+  return {FloatOf(Promote(inputs)), shape};
+}
+
+TensorType InterpolateType(const TensorType& x, const Attributes& a) {
+  Shape shape{x.shape[0], x.shape[1]};
+  for (int64_t size : std::span(a.ints).subspan(1)) shape.Append(size);
+  return {FloatOf(x.dtype), shape};
 }
 
 TensorType AttentionType(Types inputs) {
@@ -225,6 +244,13 @@ TensorType ResultType(OpId op, Types inputs, const Attributes& a) {
       return MatmulType(inputs, a);
     case OpId::Attention:
       return AttentionType(inputs);
+    case OpId::Convolution:
+      return WindowedType(op, inputs, inputs[1].shape[0], a);
+    case OpId::MaxPool:
+    case OpId::AveragePool:
+      return WindowedType(op, inputs, inputs[0].shape[1], a);
+    case OpId::Interpolate:
+      return InterpolateType(inputs[0], a);
     case OpId::IndexSelect:
       return IndexSelectType(inputs, a.ints[0]);
     case OpId::Gather:
