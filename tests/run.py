@@ -125,6 +125,7 @@ def program_suites(folder, environment):
     yield script("run_snippets.py", python, TL=tl)
     yield script("references_test.py", python, TL=tl)
     yield script("coreml_weights_test.py", python, TL=tl)
+    yield script("coreml_predict_test.py", python, TL=tl)
     yield from interop(python, tl)
 
 

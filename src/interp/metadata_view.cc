@@ -13,7 +13,11 @@ Value ToValue(MetadataItem item) {
   if (const auto text = item.Text()) return Value::String(std::string(*text));
   if (const auto flag = item.Bool()) return Value::Bool(*flag);
   if (const auto integer = item.Int()) return Value::Int(*integer);
-  return Value::Float(item.Real().value());  // also a u64 above 2^63
+  // No number of a program is exactly this one.
+  if (const auto large = item.LargeInt()) {
+    return Value::String(fmt::format("{}", *large));
+  }
+  return Value::Float(item.Real().value());
 }
 
 Value ToValue(const MetadataValue& value) {

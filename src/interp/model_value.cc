@@ -212,11 +212,17 @@ std::shared_ptr<OpenModel> OpenModel::Copy() const {
   for (const TensorEntry& entry : model_.tensors()) copy.Add(entry);
   copy.metadata() = model_.metadata();
   copy.set_format_version(model_.format_version());
+  copy.set_program(model_.program());
   auto open =
       std::make_shared<OpenModel>(HfLayout{std::move(copy), changes_}, dtype_,
                                   runtime_, on_conversion_);
   open->tensors_ = tensors_;
   return open;
+}
+
+ModelRunner& OpenModel::Runner() {
+  if (!runner_) runner_ = std::make_unique<ModelRunner>(*this, runtime_);
+  return *runner_;
 }
 
 std::string ModelValue::Name(std::string_view name) const {
@@ -256,6 +262,11 @@ Value ModelValue::FindMember(std::string_view name) const {
     if (name == "metadata") return MetadataView::Make(open_);
     if (name == "format") return Value::String(std::string(model.format()));
     if (name == "config") return ConfigMap(model);
+    if (name == "inputs" || name == "outputs") {
+      Value features =
+          name == "inputs" ? DescribeInputs(model) : DescribeOutputs(model);
+      if (!features.is_unset()) return features;
+    }
   }
   const std::string full = Name(name);
   if (model.Find(full)) return MakeTensorValue(open_->Get(full));
@@ -267,6 +278,13 @@ Value ModelValue::FindMember(std::string_view name) const {
 bool ModelValue::IsMethod(std::string_view name) const {
   return name == "get_tensor" || name == "has" || name == "remove" ||
          name == "copy";
+}
+
+Value ModelValue::CallMethod(std::string_view name,
+                             std::span<const Value> arguments,
+                             const std::vector<std::string>& names) {
+  if (name != "predict") return Value::Unset();
+  return open_->Runner().Predict(arguments, names);
 }
 
 void ModelValue::FailMember(std::string_view name) const {

@@ -10,6 +10,7 @@
 #include "format/hf_layout.h"
 #include "format/model.h"
 #include "graph/builder.h"
+#include "interp/predict.h"
 #include "interp/tensors.h"
 #include "interp/value.h"
 
@@ -43,6 +44,8 @@ class OpenModel {
   void Set(std::string_view name, const Value& tensor);
   void Remove(std::string_view name);
   std::shared_ptr<OpenModel> Copy() const;
+  // For CoreML models; made when first asked for. Fails for all others.
+  ModelRunner& Runner();
   // Makes all tensors what the layout says.
   void Settle();
 
@@ -62,6 +65,7 @@ class OpenModel {
   TensorRuntime& runtime_;
   ConversionListener on_conversion_;
   std::unordered_map<std::string, TensorRef> tensors_;
+  std::unique_ptr<ModelRunner> runner_;
 };
 
 // A model, or the part of it below a prefix ("blk.0"; "" is all of it).
@@ -86,6 +90,8 @@ class ModelValue final : public Handle {
   Value FindMember(std::string_view name) const override;
   [[noreturn]] void FailMember(std::string_view name) const override;
   bool IsMethod(std::string_view name) const override;
+  Value CallMethod(std::string_view name, std::span<const Value> arguments,
+                   const std::vector<std::string>& names) override;
   Value Index(const Value& key) const override;
   void SetIndex(const Value& key, const Value& to) override;
   bool Contains(const Value& key) const override;

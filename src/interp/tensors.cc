@@ -142,6 +142,8 @@ Value Tensors::Call(uint16_t function, std::span<const Value> arguments,
   return Value::List(std::move(list));
 }
 
+void Tensors::WriteAt(Span where) { runtime_.At(where); }
+
 Value Tensors::Binary(BinaryOp op, const Value& a, const Value& b, Span where) {
   Builder& builder = runtime_.At(where);
   const DType list_type =

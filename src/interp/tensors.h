@@ -75,6 +75,8 @@ class Tensors {
   Value Fill(const Value& x, std::span<const int64_t> shape,
              ElementType element, Span where);
 
+  // Marks what is made next as written there.
+  void WriteAt(Span where);
   // The number in a tensor of one element, as an int or float value. Computes
   // it; fails, naming any/all or the shape, if there are more.
   Value Number(const Value& x);

@@ -130,6 +130,11 @@ void Handle::FailMember(std::string_view name) const {
 
 bool Handle::IsMethod(std::string_view) const { return false; }
 
+Value Handle::CallMethod(std::string_view, std::span<const Value>,
+                         const std::vector<std::string>&) {
+  return Value::Unset();
+}
+
 Value Handle::Index(const Value&) const {
   Fail(ErrorKind::kProgram, "a {} cannot be indexed", type_name());
 }

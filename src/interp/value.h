@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -268,6 +269,11 @@ class Handle : public BoxedObject {
   [[noreturn]] virtual void FailMember(std::string_view name) const;
   // Whether `h.name(...)` is the function, whatever members h has.
   virtual bool IsMethod(std::string_view name) const;
+  // `h.name(...)` where no function has that name, or an unset value if the
+  // handle has no such method either. `names` are of the last arguments.
+  virtual Value CallMethod(std::string_view name,
+                           std::span<const Value> arguments,
+                           const std::vector<std::string>& names);
   virtual Value Index(const Value& key) const;               // h[key]
   virtual void SetIndex(const Value& key, const Value& to);  // h[key] = to
   virtual bool Contains(const Value& key) const;             // key in h

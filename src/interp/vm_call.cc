@@ -164,6 +164,16 @@ bool Vm::EnterMethodOf(const CallShape& shape, Instruction i) {
       return false;
     }
   }
+  if (shape.otherwise.is_unset() && window[0].is_handle()) {
+    tensors_.WriteAt(where());
+    Value result = window[0].as_handle().CallMethod(
+        shape.method, all.subspan(1), shape.names);
+    if (!result.is_unset()) {
+      for (Value& used : all) used.Clear();
+      frame_->base[i.c] = std::move(result);
+      return false;
+    }
+  }
   if (shape.otherwise.is_unset()) {
     Fail(ErrorKind::kProgram,
          "{} has no member '{}', and there is no function "

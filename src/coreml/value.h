@@ -1,0 +1,58 @@
+// What a name of a CoreML program stands for while it runs: a lazy tensor, a
+// text, or a list of values. Numbers and flags are tensors too (I32, or a float
+// of rank 0): where the host needs to know one, it is read from the graph.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "coreml/host.h"
+
+namespace tl::coreml {
+
+struct Value {
+  Value() = default;
+  Value(TensorRef tensor) : tensor(std::move(tensor)) {}
+
+  static Value Text(std::string text) {
+    Value value;
+    value.text = std::move(text);
+    value.is_text = true;
+    return value;
+  }
+  static Value List(std::vector<Value> items) {
+    Value value;
+    value.items = std::move(items);
+    value.is_list = true;
+    return value;
+  }
+
+  // What a classifier gives: numbers by label. The labels are a list of texts,
+  // or a tensor of ints.
+  static Value Labelled(Value labels, TensorRef numbers) {
+    Value value = List({std::move(labels), Value(std::move(numbers))});
+    value.is_labelled = true;
+    return value;
+  }
+
+  bool is_tensor() const { return static_cast<bool>(tensor); }
+
+  TensorRef tensor;
+  std::string text;
+  std::vector<Value> items;
+  bool is_text = false;
+  bool is_list = false;
+  bool is_labelled = false;
+};
+
+// A host tensor as a leaf of the graph.
+TensorRef Ints(Host& host, const std::vector<int64_t>& values,
+               const Shape& shape);
+TensorRef IntVector(Host& host, const std::vector<int64_t>& values);
+
+// The elements of a tensor, read now.
+std::vector<int64_t> ReadInts(Host& host, const TensorRef& tensor);
+std::vector<double> ReadNumbers(Host& host, const TensorRef& tensor);
+
+}  // namespace tl::coreml

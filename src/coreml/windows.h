@@ -1,0 +1,30 @@
+// Windows as CoreML describes them, for MIL operations and NeuralNetwork layers:
+// padding by name ("same") becomes amounts.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "ops/convolution.h"
+
+namespace tl::coreml {
+
+enum class PadType {
+  kGiven,      // the window's own amounts
+  kSame,       // as many places as size / stride, the odd element at the end
+  kSameLower,  // the odd element at the start
+};
+
+// The amounts for windows over the last axes of x; window.kernel is the kernel.
+void PadLike(Window& window, PadType type, const Shape& x);
+// The amounts that a transposed convolution cuts off its result so that it is
+// stride times as large as x.
+void CropLike(Window& window, PadType type);
+// Lets the last window reach beyond the padding, so that the places are counted
+// up and not down; it must begin before the padding at the end does.
+void CountUp(Window& window, const Shape& x);
+
+// The root of the sum of squares in each window.
+TensorRef L2PoolOf(Lowering& lo, const TensorRef& x, const Window& window);
+
+}  // namespace tl::coreml
