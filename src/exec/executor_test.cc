@@ -275,6 +275,19 @@ TEST_F(ExecutorTest, ConvertsABiasBeforeTheProductThatAddsIt) {
   EXPECT_EQ(backend_.ran, (Ops{OpId::Decode, OpId::Matmul}));
 }
 
+TEST_F(ExecutorTest, AConvertedWeightServesASecondProduct) {
+  Tensor stored = MakeTensor(DType::F32, Shape{2, 2});
+  for (int i = 0; i < 4; ++i) stored.as<float>()[i] = float(i);
+  const TensorRef w = builder_.Lowering::Apply(
+      OpId::Decode, {builder_.Leaf(std::move(stored))},
+      {{int64_t(DType::F16)}, {}});
+  for (int round = 0; round < 2; ++round) {
+    const NodePtr x = Make({1, 2}, {1, 2});
+    const TensorRef y = MatrixProduct(builder_, x, SwapAxes(builder_, w, 0, 1));
+    EXPECT_EQ(Values(y), (Doubles{2, 8}));
+  }
+}
+
 TEST_F(ExecutorTest, AMatmulWithoutEpilogueHasNoProgram) {
   const NodePtr x = Make({1, 2}, {1, 2}), w = Make({2, 1}, {3, 4});
   EXPECT_EQ(Values(MatrixProduct(builder_, x, w)), (Doubles{11}));

@@ -72,8 +72,9 @@ int64_t ResultBytes(const Node& node);
 // The packed leaf that `node` decodes, or null if it is not such a node. It
 // keeps the leaf even when its own value is known.
 inline const Node* PackedSource(const Node& node) {
-  const bool packed =
-      node.op() == OpId::Decode && IsPacked(node.inputs()[0]->dtype());
+  // A decoding of anything else has let go of its leaf once it has a value.
+  const bool packed = node.op() == OpId::Decode && !node.inputs().empty() &&
+                      IsPacked(node.inputs()[0]->dtype());
   return packed ? node.inputs()[0].get() : nullptr;
 }
 
