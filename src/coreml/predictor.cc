@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "coreml/mil_program.h"
+#include "coreml/network.h"
 #include "ops/build.h"
 
 namespace tl::coreml {
@@ -76,6 +77,27 @@ class MilPredictor final : public Predictor {
   MilProgram program_;
 };
 
+class NetworkPredictor final : public Predictor {
+ public:
+  NetworkPredictor(const CoreMl& coreml, const spec::Model& member,
+                   const spec::NeuralNetwork& network, Host& host)
+      : Predictor(InputsOf(member), OutputsOf(member), host),
+        network_(coreml, network, member, host) {}
+
+ private:
+  std::vector<NamedValue> Run(std::vector<Value> given) override {
+    std::vector<TensorRef> tensors;
+    for (Value& value : given) tensors.push_back(std::move(value.tensor));
+    std::vector<NamedValue> named;
+    for (auto& [name, value] : network_.Run(std::move(tensors))) {
+      named.push_back({name, std::move(value)});
+    }
+    return named;
+  }
+
+  Network network_;
+};
+
 // Each member takes what it needs from the inputs and from what came before.
 class PipelinePredictor final : public Predictor {
  public:
@@ -126,6 +148,9 @@ std::unique_ptr<Predictor> Predictor::Open(const Model& model, Host& host) {
 
 std::unique_ptr<Predictor> OpenMember(const CoreMl& coreml, const Model& model,
                                       const spec::Model& member, Host& host) {
+  const auto network = [&](const spec::NeuralNetwork& net) {
+    return std::make_unique<NetworkPredictor>(coreml, member, net, host);
+  };
   const auto pipeline = [&](const spec::Pipeline& stages) {
     return std::make_unique<PipelinePredictor>(coreml, model, member, stages,
                                                host);
@@ -139,10 +164,12 @@ std::unique_ptr<Predictor> OpenMember(const CoreMl& coreml, const Model& model,
       return pipeline(member.pipeline_classifier().pipeline());
     case spec::Model::kPipelineRegressor:
       return pipeline(member.pipeline_regressor().pipeline());
-    // Their layers are read, as tensors, but not translated.
     case spec::Model::kNeuralNetwork:
+      return network(member.neural_network());
     case spec::Model::kNeuralNetworkClassifier:
+      return network(member.neural_network_classifier());
     case spec::Model::kNeuralNetworkRegressor:
+      return network(member.neural_network_regressor());
     case spec::Model::KIND_NOT_SET:
       break;
   }

@@ -1,0 +1,45 @@
+// A NeuralNetwork model ready to run: its layers, one after the other, onto the
+// host's graph. Networks with the older array mapping see every input as
+// [sequence, batch, channel, height, width]; others as it is described.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "coreml/feature.h"
+#include "coreml/layer_call.h"
+
+namespace tl::coreml {
+
+class Network {
+ public:
+  // `network` is of `member`, both of `coreml`. Fails as MilProgram does for
+  // layers that do not run here.
+  Network(const CoreMl& coreml, const spec::NeuralNetwork& network,
+          const spec::Model& member, Host& host);
+
+  // One tensor for each input of the model, in their order; the outputs by name.
+  std::vector<std::pair<std::string, Value>> Run(std::vector<TensorRef> inputs);
+
+ private:
+  TensorRef Preprocessed(const Feature& input, const TensorRef& x) const;
+  TensorRef Mapped(const Feature& input, const TensorRef& x) const;
+  TensorRef AsDescribed(const Feature& output, const TensorRef& x) const;
+  void AddLabels(const std::unordered_map<std::string, TensorRef>& values,
+                 std::vector<std::pair<std::string, Value>>& results) const;
+  std::string ProbabilityName() const;
+
+  const CoreMl& coreml_;
+  const spec::NeuralNetwork& network_;
+  const spec::ModelDescription& description_;
+  Host& host_;
+  std::vector<Feature> inputs_, outputs_;
+  bool rank5_;
+  std::vector<LayerFunction> functions_;
+  // By layer: the names that nobody reads after it.
+  std::vector<std::vector<std::string>> released_;
+};
+
+}  // namespace tl::coreml
