@@ -15,6 +15,8 @@
 namespace tl {
 namespace {
 
+constexpr int kNoMatch = 1;  // as grep has it
+
 struct InfoOptions {
   std::string path;
   std::string filter = "*";
@@ -74,7 +76,11 @@ int RunInfo(const InfoOptions& options) {
     }
   }
   const bool wrong = report.check && !report.check->findings.empty();
-  return wrong ? static_cast<int>(ErrorKind::kInput) : 0;
+  if (wrong) return static_cast<int>(ErrorKind::kInput);
+  if (!report.tensors.empty() || model.tensors().empty()) return 0;
+  PrintDiagnostics(
+      fmt::format("note: no tensor matches '{}'\n", options.filter));
+  return kNoMatch;
 }
 
 }  // namespace
@@ -91,7 +97,8 @@ void AddInfoCommand(CLI::App& app, CommandLine& line) {
   command->add_flag("--json", options->json, "Print JSON, with whole metadata");
   command
       ->add_option("--filter", options->filter,
-                   "List only tensors whose name matches, as in 'blk.0.*'")
+                   "List only tensors whose name matches, as in 'blk.0.*'; "
+                   "exit with 1 if none does")
       ->type_name("GLOB");
   command->add_flag("--stats", options->stats,
                     "Smallest, largest and mean number of each tensor, and how "

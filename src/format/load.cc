@@ -10,6 +10,7 @@
 #include "format/coreml_folder.h"
 #include "format/detect.h"
 #include "format/formats.h"
+#include "format/gguf_header.h"
 #include "format/gguf_split.h"
 #include "format/shards.h"
 
@@ -37,6 +38,10 @@ Model LoadFile(const std::string& path) {
   const std::string description = DescribeForeignFile(*file);
   if (!description.empty()) {
     Fail(ErrorKind::kInput, "{}: {}", path, description);
+  }
+  if (path.ends_with(".gguf")) {
+    Fail(ErrorKind::kInput, "{}: does not begin with '{}', as GGUF files do",
+         path, kGgufMagic);
   }
   // Nothing we know: most likely a damaged file of the usual format, and its
   // reader says best what is wrong.

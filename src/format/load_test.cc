@@ -73,6 +73,12 @@ TEST_F(LoadTest, NamesOtherPeoplesFiles) {
             "is a JSON file, not a model");
 }
 
+TEST_F(LoadTest, AFileThatIsCalledGgufIsNoBrokenSafeTensors) {
+  const std::string path = Make("m.gguf", "GGU");
+  EXPECT_EQ(RefusalOf(path),
+            path + ": does not begin with 'GGUF', as GGUF files do");
+}
+
 TEST_F(LoadTest, RefusesAPathWithNothingThere) {
   EXPECT_EQ(RefusalOf(Path("none")),
             Path("none") + ": no such file or directory");

@@ -210,6 +210,33 @@ class Models(Scratch):
         done = self.tl("info", "--filter", "*.bias", "a.safetensors")
         self.assertIn("a.bias", done.stdout)
         self.assertNotIn("a.weight", done.stdout)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_info_filter_that_matches_nothing(self):
+        done = self.tl("info", "--filter", "b.*", "a.safetensors")
+        self.assertEqual((done.returncode, done.stderr),
+                         (1, "note: no tensor matches 'b.*'\n"))
+        self.assertNotIn("a.bias", done.stdout)
+
+    def test_convert_to_what_there_is_not(self):
+        for arguments, text in (
+                (["a.safetensors", "a.onnx"],
+                 "a.onnx: the ending says what to write: .safetensors or .gguf"),
+                (["a.safetensors", "a.gguf", "--type", "q9"],
+                 "there is no type 'q9'; known are f32, f16, bf16"),
+                (["a.safetensors", "a.gguf", "--layout", "onnx"], "--layout"),
+                (["a.safetensors", "a.gguf", "--shard-size", "many"],
+                 "--shard-size: 'many' is no size; write it as in 5GB or 300MB"),
+                (["a.safetensors"], "OUT")):
+            with self.subTest(arguments):
+                done = self.tl("convert", *arguments)
+                self.assertEqual((done.returncode, done.stdout), (64, ""))
+                self.assertIn(text, done.stderr)
+        done = self.tl("convert", "a.safetensors", "b.safetensors", "--type", "q8_0")
+        self.assertEqual(done.returncode, 66)
+        self.assertIn("SafeTensors has no type 'q8_0'; it holds f32, f16 and bf16",
+                      done.stderr)
+        self.assertFalse((self.folder / "b.safetensors").exists())
 
     def test_info_stats(self):
         done = self.tl("info", "--stats", "a.safetensors")

@@ -165,15 +165,18 @@ class Metadata(Files):
         writer.add_token_scores([0.0, -0.5, 0.1])
         writer.add_bool("flag", True)
         writer.add_float32("eps", 1e-5)
+        writer.add_uint64("large", 2 ** 64 - 1)
         finish(writer)
         text = self.run_program(
             'm = load_model("m.gguf")\n'
             'print(m.metadata["tokenizer.ggml.tokens"])\n'
             'print(m.metadata["tokenizer.ggml.scores"])\n'
             'print(m.metadata["flag"], m.metadata["eps"], len(m.metadata))\n'
-            'print("none" in m.metadata, m.config.vocab)\n')
+            'print("none" in m.metadata, m.config.vocab)\n'
+            'print([m.metadata["large"]])\n')
         self.assertEqual(text, '["<unk>", "<s>", "a"]\n[0.0, -0.5, 0.1]\n'
-                               "true 1e-05 5\nfalse 3\n")
+                               "true 1e-05 6\nfalse 3\n"
+                               '["18446744073709551615"]\n')
 
 
 class Layouts(Files):
