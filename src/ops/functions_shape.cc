@@ -279,11 +279,6 @@ FunctionResult Pad(const Call& call) {
     const int axis = x->rank() - 1 - static_cast<int>(i / 2);
     before[axis] = call.IntOf(pad[i], "pad: 'pad'");
     after[axis] = call.IntOf(pad[i + 1], "pad: 'pad'");
-    const int64_t smaller = std::min(before[axis], after[axis]);
-    if (smaller < 0) {
-      Fail(ErrorKind::kProgram, "pad: {} is negative; slice to make x smaller",
-           smaller);
-    }
   }
   const bool mode_is_third = call[2].is(Argument::Kind::kString);
   const PadMode mode = PadModeOf(call.Text(mode_is_third ? 2 : 3));

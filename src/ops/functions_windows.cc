@@ -130,17 +130,6 @@ struct PoolParameters {
   size_t ceil_mode;
 };
 
-// How far the last window reaches beyond the padding if places are counted
-// upwards. A window must begin before the padding at the end does.
-int64_t OverhangOf(const WindowAxis& window, int64_t size) {
-  const int64_t room =
-      size + window.pad_before + window.pad_after - window.span();
-  if (room < 0) return 0;
-  int64_t last = (room + window.stride - 1) / window.stride;
-  if (last * window.stride >= size + window.pad_before) --last;
-  return std::max<int64_t>(last * window.stride - room, 0);
-}
-
 // (x, kernel_size, stride, padding, ...).
 Window PoolWindow(const Call& call, int axes, const TensorRef& x,
                   PoolParameters parameters) {

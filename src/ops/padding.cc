@@ -117,6 +117,12 @@ TensorRef Pad(Lowering& lo, const TensorRef& x, std::span<const int64_t> before,
       std::all_of(after.begin(), after.end(), is_zero)) {
     return x;
   }
+  const int64_t least = std::min(std::ranges::min(before),
+                                 std::ranges::min(after));
+  if (least < 0) {
+    Fail(ErrorKind::kProgram, "pad: {} is negative; slice to make x smaller",
+         least);
+  }
   if (mode == PadMode::kConstant) {
     return PadConstant(lo, x, before, after, fill);
   }

@@ -18,7 +18,7 @@ enum class PadMode {
 // "constant", "reflect", "replicate" or "circular"; fails on other names.
 PadMode PadModeOf(std::string_view name);
 
-// `before` and `after`: one number per axis of x. `fill` is for kConstant.
+// `before` and `after`: one number per axis of x, none negative. `fill` is for kConstant.
 TensorRef Pad(Lowering& lo, const TensorRef& x, std::span<const int64_t> before,
               std::span<const int64_t> after, PadMode mode,
               const TensorRef& fill);

@@ -1,5 +1,7 @@
 #include "ops/window.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace tl {
@@ -49,6 +51,15 @@ std::vector<int64_t> WindowInts(std::string_view operation, int64_t first,
 WindowAxis WindowAxisOf(std::span<const int64_t> ints, int axis) {
   const auto at = ints.subspan(1 + axis * kIntsPerAxis, kIntsPerAxis);
   return {at[0], at[1], at[2], at[3], at[4], at[5]};
+}
+
+int64_t OverhangOf(const WindowAxis& window, int64_t size) {
+  const int64_t room =
+      size + window.pad_before + window.pad_after - window.span();
+  if (room < 0) return 0;
+  int64_t last = (room + window.stride - 1) / window.stride;
+  if (last * window.stride >= size + window.pad_before) --last;
+  return std::max<int64_t>(last * window.stride - room, 0);
 }
 
 Dim Places(std::string_view operation, const WindowAxis& window,

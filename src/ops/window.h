@@ -53,6 +53,11 @@ std::vector<int64_t> WindowInts(std::string_view operation, int64_t first,
 // Axis `axis` of what WindowInts wrote.
 WindowAxis WindowAxisOf(std::span<const int64_t> ints, int axis);
 
+// How far the last window reaches beyond the padding if places are counted
+// upwards (PyTorch's ceil_mode). It must begin before the padding at the end
+// does. `window` is one that WindowInts took.
+int64_t OverhangOf(const WindowAxis& window, int64_t size);
+
 // Places of a window along axis `axis` of x. Fails where there is none.
 Dim Places(std::string_view operation, const WindowAxis& window,
            const Shape& x, int axis);
