@@ -163,7 +163,7 @@ class Refusals(unittest.TestCase):
         self.assertEqual(
             self.refused("m.predict(ones([2, 3]))"),
             "error: predict: input 'x' has shape [2, 3]; the model takes "
-            "float32[3, 12]")
+            "float32 [3, 12]")
 
     def test_an_input_that_is_not_there(self):
         self.assertEqual(
@@ -174,7 +174,7 @@ class Refusals(unittest.TestCase):
         self.assertEqual(
             self.refused("m.predict()"),
             "error: predict: input 'x' is missing; the model takes "
-            "float32[3, 12]")
+            "float32 [3, 12]")
 
     def test_several_values_without_names(self):
         self.assertEqual(

@@ -10,23 +10,6 @@ namespace {
 
 using Kind = Feature::Kind;
 
-std::string ElementName(spec::ArrayType::Element element) {
-  switch (element) {
-    case spec::ArrayType::FLOAT16:
-      return "float16";
-    case spec::ArrayType::FLOAT32:
-      return "float32";
-    case spec::ArrayType::DOUBLE:
-      return "double";
-    case spec::ArrayType::INT8:
-      return "int8";
-    case spec::ArrayType::INT32:
-      return "int32";
-    default:
-      return "";
-  }
-}
-
 SizeBounds BoundsOf(const spec::SizeRange& range) {
   SizeBounds bounds;
   bounds.least = static_cast<int64_t>(range.lower_bound());
@@ -36,7 +19,8 @@ SizeBounds BoundsOf(const spec::SizeRange& range) {
 
 void ReadArray(const spec::ArrayType& array, Feature& feature) {
   feature.kind = Kind::kArray;
-  feature.element = ElementName(array.data_type());
+  feature.takes_ints = array.data_type() == spec::ArrayType::INT32 ||
+                       array.data_type() == spec::ArrayType::INT8;
   feature.shape.assign(array.shape().begin(), array.shape().end());
   for (const spec::ArrayType::Shape& s : array.enumerated_shapes().shapes()) {
     feature.shapes.emplace_back(s.shape().begin(), s.shape().end());
@@ -84,6 +68,7 @@ Feature FeatureOf(const spec::Feature& from) {
   feature.name = from.name();
   feature.description = from.short_description();
   const spec::FeatureType& type = from.type();
+  feature.type = CoreMlTypeText(type);
   feature.optional = type.is_optional();
   switch (type.type_case()) {
     case spec::FeatureType::kMultiArrayType:
@@ -94,6 +79,7 @@ Feature FeatureOf(const spec::Feature& from) {
       break;
     case spec::FeatureType::kInt64Type:
       feature.kind = Kind::kInt;
+      feature.takes_ints = true;
       break;
     case spec::FeatureType::kDoubleType:
       feature.kind = Kind::kDouble;
@@ -130,10 +116,6 @@ const spec::FunctionDescription* DefaultFunction(const spec::Model& model) {
                                          : &description.functions(0);
 }
 
-std::string Text(const std::vector<int64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
-
 std::vector<int64_t> Sizes(const Shape& shape) {
   std::vector<int64_t> sizes;
   for (Dim dim : shape) sizes.push_back(dim.value());
@@ -156,46 +138,7 @@ bool Within(const Feature& feature, const std::vector<int64_t>& shape) {
   return true;
 }
 
-// "[1, 3, 224, 224]", "[1, 1..512]", "[1, 10] or [1, 20]"
-std::string Allowed(const Feature& feature) {
-  if (!feature.shapes.empty()) {
-    std::string text;
-    for (const std::vector<int64_t>& shape : feature.shapes) {
-      text += (text.empty() ? "" : " or ") + Text(shape);
-    }
-    return text;
-  }
-  if (feature.bounds.empty()) return Text(feature.shape);
-  std::vector<std::string> sizes;
-  for (const SizeBounds& b : feature.bounds) {
-    const std::string most = b.most ? fmt::format("{}", *b.most) : "";
-    sizes.push_back(b.most == b.least ? most
-                                      : fmt::format("{}..{}", b.least, most));
-  }
-  return fmt::format("[{}]", fmt::join(sizes, ", "));
-}
-
 }  // namespace
-
-std::string Feature::TypeText() const {
-  switch (kind) {
-    case Kind::kArray:
-      return element + Allowed(*this);
-    case Kind::kImage:
-      return fmt::format("{} image {}", color, Allowed(*this));
-    case Kind::kInt:
-      return "int";
-    case Kind::kDouble:
-      return "float";
-    case Kind::kText:
-      return "string";
-    case Kind::kMap:
-      return "map of labels to numbers";
-    case Kind::kOther:
-      break;
-  }
-  return "of a type that is not known";
-}
 
 std::vector<Feature> InputsOf(const spec::Model& model) {
   const spec::FunctionDescription* function = DefaultFunction(model);
@@ -218,19 +161,19 @@ TensorRef AsInput(Host& host, const Feature& feature, const TensorRef& given) {
   const size_t rank = feature.shape.size();
   while (image && x->rank() >= 2 && x->rank() < 4) x = Unsqueeze(lo, x, 0);
   if (x->rank() == 0 && rank > 0 && feature.kind == Kind::kArray) {
-    x = Reshape(lo, x, Shape::Of(std::vector<int64_t>(rank, 1)));
+    x = Reshape(lo, x, ShapeOf(std::vector<int64_t>(rank, 1)));
   }
   if (!Within(feature, Sizes(x->shape()))) {
     Fail(ErrorKind::kProgram,
          "predict: input '{}' has shape {}; the model takes {}", feature.name,
-         given->shape().ToString(), feature.TypeText());
+         given->shape().ToString(), feature.type);
   }
-  if (feature.takes_ints()) {
+  if (feature.takes_ints) {
     if (x->dtype() != DType::I32) {
       Fail(ErrorKind::kProgram,
            "predict: input '{}' is of floats; the model takes {}; "
            "to(x, int32) converts",
-           feature.name, feature.TypeText());
+           feature.name, feature.type);
     }
     return x;
   }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "coreml/value.h"
-#include "format/coreml.pb.h"
+#include "format/coreml.h"
 
 namespace tl::coreml {
 
@@ -25,8 +25,8 @@ struct Feature {
   std::string description;
   Kind kind = Kind::kOther;
   bool optional = false;
-  // "float16", "float32", "double", "int32"; "" where it is not an array.
-  std::string element;
+  std::string type;  // "float32 [1, 3, 224, 224]", "image RGB 28 x 28", "string"
+  bool takes_ints = false;
   // Of an array as described; of an image [1, channels, height, width]; where
   // it varies, the usual one. Empty: the description does not say.
   std::vector<int64_t> shape;
@@ -36,12 +36,6 @@ struct Feature {
   std::string color;  // of an image: "rgb", "bgr", "grayscale"
   // What an optional array is filled with.
   std::optional<double> otherwise;
-
-  bool takes_ints() const {
-    return kind == Kind::kInt || element == "int32" || element == "int8";
-  }
-  // "float32[1, 3, 224, 224]", "rgb image of 224 x 224", "string"
-  std::string TypeText() const;
 };
 
 std::vector<Feature> InputsOf(const spec::Model& model);

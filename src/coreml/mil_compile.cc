@@ -7,6 +7,7 @@
 #include "coreml/literal.h"
 #include "coreml/mil_block.h"
 #include "coreml/mil_ops.h"
+#include "format/mil_constant.h"
 
 namespace tl::coreml {
 namespace {
@@ -17,8 +18,8 @@ std::string_view PlainType(std::string_view type) {
   return dot == std::string_view::npos ? type : type.substr(dot + 1);
 }
 
-bool IsConstant(std::string_view type) {
-  return type == "const" || type.starts_with("constexpr_");
+bool IsConstant(const spec::Operation& operation) {
+  return IsConstexpr(operation) || PlainType(operation.type()) == "const";
 }
 
 bool IsControl(std::string_view type) {
@@ -30,7 +31,7 @@ void FindMissing(const spec::Block& block,
                  std::vector<const spec::Operation*>& missing) {
   for (const spec::Operation& operation : block.operations()) {
     const std::string_view type = PlainType(operation.type());
-    if (!IsConstant(type) && !IsControl(type) && !FindMilFunction(type)) {
+    if (!IsConstant(operation) && !IsControl(type) && !FindMilFunction(type)) {
       missing.push_back(&operation);
     }
     for (const spec::Block& inner : operation.blocks()) {
@@ -69,9 +70,7 @@ const spec::Function& FunctionNamed(const spec::Program& program,
 }
 
 const spec::Block& BlockOf(const spec::Function& function) {
-  const auto found =
-      function.block_specializations().find(function.opset());
-  if (found != function.block_specializations().end()) return found->second;
+  if (const spec::Block* body = CoreMlBodyOf(function)) return *body;
   Fail(ErrorKind::kInput, "the program has no block for opset '{}'",
        function.opset());
 }
@@ -164,11 +163,11 @@ class MilCompiler {
   void Add(MilBlock& block, const spec::Operation& source) {
     const std::string_view type = PlainType(source.type());
     const std::string_view weight = coreml_.TensorOf(source);
-    if (IsConstant(type) && AddConstant(source, weight)) return;
+    if (IsConstant(source) && AddConstant(source, weight)) return;
     MilOperation operation;
     operation.source = &source;
     operation.weight = weight;
-    if (IsConstant(type)) {
+    if (IsConstant(source)) {
       operation.kind = MilOperation::Kind::kWeight;
     } else {
       operation.function = FindMilFunction(type);
@@ -184,7 +183,7 @@ class MilCompiler {
   // A constant that no `m["name"] = t` changes: false for all others. One that
   // only another constant reads has no value of its own.
   bool AddConstant(const spec::Operation& source, std::string_view weight) {
-    if (weight.empty() && source.type() != "const") {
+    if (weight.empty() && IsConstexpr(source)) {
       // Only other constants read what it makes.
       for (const spec::NamedValueType& output : source.outputs()) {
         Define(output.name());

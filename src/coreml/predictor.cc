@@ -27,10 +27,10 @@ const Value* FindValue(const std::vector<NamedValue>& values,
 // An optional input that is not given.
 TensorRef Absent(Host& host, const Feature& feature) {
   Builder& lo = host.builder();
-  const DType dtype = feature.takes_ints() ? DType::I32 : host.dtype();
+  const DType dtype = feature.takes_ints ? DType::I32 : host.dtype();
   const TensorRef number =
       Cast(lo, lo.Number(feature.otherwise.value_or(0), DType::F32), dtype);
-  return BroadcastTo(lo, number, Shape::Of(feature.shape));
+  return BroadcastTo(lo, number, ShapeOf(feature.shape));
 }
 
 class MilPredictor final : public Predictor {
@@ -195,12 +195,12 @@ std::vector<NamedValue> Predictor::Predict(
     if (!value && !input.optional) {
       Fail(ErrorKind::kProgram,
            "predict: input {} is missing; the model takes {}",
-           QuoteName(input.name), input.TypeText());
+           QuoteName(input.name), input.type);
     }
     if (value && !value->is_tensor()) {
       Fail(ErrorKind::kProgram,
            "predict: input {} is no tensor; the model takes {}",
-           QuoteName(input.name), input.TypeText());
+           QuoteName(input.name), input.type);
     }
     values.emplace_back(value ? AsInput(host_, input, value->tensor)
                               : Absent(host_, input));

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "format/coreml.h"
 #include "base/file.h"
 #include "format/json.h"
 #include "format/mil_type.h"
@@ -271,16 +272,15 @@ void DescribeProgram(spec::Model& model) {
   const auto& functions = model.ml_program().functions();
   const auto function = functions.find("main");
   if (function == functions.end()) return;
-  const auto& blocks = function->second.block_specializations();
-  const auto block = blocks.find(function->second.opset());
-  if (block == blocks.end()) return;
+  const spec::Block* body = CoreMlBodyOf(function->second);
+  if (body == nullptr) return;
   spec::ModelDescription& description = *model.mutable_description();
   for (const spec::NamedValueType& input : function->second.inputs()) {
     Describe(input, input.type().has_state_type() ? *description.add_state()
                                                   : *description.add_input());
   }
-  for (const std::string& name : block->second.outputs()) {
-    for (const spec::Operation& operation : block->second.operations()) {
+  for (const std::string& name : body->outputs()) {
+    for (const spec::Operation& operation : body->operations()) {
       for (const spec::NamedValueType& output : operation.outputs()) {
         if (output.name() == name) Describe(output, *description.add_output());
       }

@@ -37,6 +37,13 @@ std::span<const std::byte> CoreMl::BlobOf(
   return found == blobs_.end() ? std::span<const std::byte>() : found->second;
 }
 
+const coreml::spec::Block* CoreMlBodyOf(
+    const coreml::spec::Function& function) {
+  const auto& blocks = function.block_specializations();
+  const auto block = blocks.find(function.opset());
+  return block == blocks.end() ? nullptr : &block->second;
+}
+
 // A message with a small specificationVersion in field 1 and, in field 2, a
 // description that begins with a message of its own (an input or output).
 bool IsCoreMl(const MappedFile& file) {

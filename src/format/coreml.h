@@ -68,8 +68,14 @@ class CoreMl final : public ModelProgram {
   std::vector<std::shared_ptr<const MappedFile>> files_;
 };
 
+// The block of a function that runs; null where it has none for its opset.
+const coreml::spec::Block* CoreMlBodyOf(const coreml::spec::Function& function);
+
 // "convolution" for a layer; "nothing" for one of a kind that is not known.
 std::string CoreMlLayerKind(const coreml::spec::Layer& layer);
+
+// "float32 [1, 3, 224, 224]", "image RGB 224 x 224", "map from string to double".
+std::string CoreMlTypeText(const coreml::spec::FeatureType& type);
 
 // "neuralNetworkClassifier", "mlProgram", "treeEnsembleRegressor", …; "nothing"
 // when the model says no kind, "kind 1234" for one that is not known.

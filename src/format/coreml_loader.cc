@@ -70,13 +70,6 @@ TensorEntry EntryOf(std::string name, const MilNumbers& numbers) {
   return entry;
 }
 
-// The one block that runs.
-const Block* BodyOf(const spec::Function& function) {
-  const auto& blocks = function.block_specializations();
-  const auto block = blocks.find(function.opset());
-  return block == blocks.end() ? nullptr : &block->second;
-}
-
 }  // namespace
 
 CoreMlLoader::CoreMlLoader(std::string path, spec::Model model,
@@ -183,7 +176,7 @@ void CoreMlLoader::AddProgram(const spec::Program& program,
     functions.emplace(name, &function);
   }
   for (const auto& [name, function] : functions) {
-    const Block* body = BodyOf(*function);
+    const Block* body = CoreMlBodyOf(*function);
     if (body == nullptr) {
       Fail(ErrorKind::kInput, "{}: function {} has no block for its opset {}",
            model_.path(), QuoteName(name), QuoteName(function->opset()));

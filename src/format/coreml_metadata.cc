@@ -85,42 +85,11 @@ std::string ImageText(const ImageType& image) {
   return fmt::format("image {} {}", NameOf(image.color_space()), size);
 }
 
-// "float32 [1, 3, 224, 224]"
-std::string TypeText(const FeatureType& type) {
-  switch (type.type_case()) {
-    case FeatureType::kInt64Type:
-      return "int64";
-    case FeatureType::kDoubleType:
-      return "double";
-    case FeatureType::kStringType:
-      return "string";
-    case FeatureType::kImageType:
-      return ImageText(type.image_type());
-    case FeatureType::kMultiArrayType:
-      return fmt::format("{} {}", NameOf(type.multi_array_type().data_type()),
-                         ShapesOf(type.multi_array_type()));
-    case FeatureType::kDictionaryType:
-      return type.dictionary_type().has_int64_key_type()
-                 ? "map from int64 to double"
-                 : "map from string to double";
-    case FeatureType::kSequenceType:
-      return type.sequence_type().has_int64_type() ? "list of int64"
-                                                   : "list of string";
-    case FeatureType::kStateType:
-      return fmt::format("{} {}",
-                         NameOf(type.state_type().array_type().data_type()),
-                         ShapesOf(type.state_type().array_type()));
-    case FeatureType::TYPE_NOT_SET:
-      break;
-  }
-  return "of no type";
-}
-
 template <class Features>
 void AddFeatures(std::string_view kind, const Features& features,
                  Metadata& metadata) {
   for (const Feature& feature : features) {
-    std::string text = TypeText(feature.type());
+    std::string text = CoreMlTypeText(feature.type());
     if (feature.type().is_optional()) text += ", optional";
     if (!feature.short_description().empty()) {
       text += ": " + feature.short_description();
@@ -155,6 +124,36 @@ void AddLabels(const NeuralNetwork& network, Metadata& metadata) {
 }
 
 }  // namespace
+
+std::string CoreMlTypeText(const FeatureType& type) {
+  switch (type.type_case()) {
+    case FeatureType::kInt64Type:
+      return "int64";
+    case FeatureType::kDoubleType:
+      return "double";
+    case FeatureType::kStringType:
+      return "string";
+    case FeatureType::kImageType:
+      return ImageText(type.image_type());
+    case FeatureType::kMultiArrayType:
+      return fmt::format("{} {}", NameOf(type.multi_array_type().data_type()),
+                         ShapesOf(type.multi_array_type()));
+    case FeatureType::kDictionaryType:
+      return type.dictionary_type().has_int64_key_type()
+                 ? "map from int64 to double"
+                 : "map from string to double";
+    case FeatureType::kSequenceType:
+      return type.sequence_type().has_int64_type() ? "list of int64"
+                                                   : "list of string";
+    case FeatureType::kStateType:
+      return fmt::format("{} {}",
+                         NameOf(type.state_type().array_type().data_type()),
+                         ShapesOf(type.state_type().array_type()));
+    case FeatureType::TYPE_NOT_SET:
+      break;
+  }
+  return "of no type";
+}
 
 void AddCoreMlMetadata(const coreml::spec::Model& spec, Metadata& metadata) {
   metadata.Add("coreml.kind", CoreMlModelKind(spec));

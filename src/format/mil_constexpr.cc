@@ -1,15 +1,13 @@
 // What the constexpr_… operations compute, with q the stored integers:
 //   affine_dequantize      scale * (q - zero_point), along one axis
 //   blockwise_shift_scale  scale * (data - offset), by blocks along every axis
-//   lut_to_dense           table[q]; from CoreML8 on a table for each block,
-//   and
+//   lut_to_dense           table[q]; from CoreML8 on a table for each block, and
 //                          entries that are short vectors along one axis
-//   sparse_to_dense        the next stored number where the mask has a bit,
-//   else 0 cast                   float16 as float32 lut_to_sparse,
-//   sparse_blockwise_shift_scale
-//                          the same of the numbers of a sparse tensor; here
-//                          they are computed as dense ones that are masked at
-//                          the end
+//   sparse_to_dense        the next stored number where the mask has a bit, else 0
+//   cast                   float16 as float32
+//   lut_to_sparse, sparse_blockwise_shift_scale
+//                          the same of the numbers of a sparse tensor; computed
+//                          here as dense ones that are masked at the end
 // https://apple.github.io/coremltools/source/coremltools.converters.mil.mil.ops.defs.html
 
 #include <algorithm>

@@ -75,7 +75,7 @@ Value Describe(const std::vector<coreml::Feature>& features) {
   for (const coreml::Feature& feature : features) {
     Value map = Value::Map();
     Put(map, "name", Value::String(feature.name));
-    Put(map, "type", Value::String(feature.TypeText()));
+    Put(map, "type", Value::String(feature.type));
     std::vector<Value> shape;
     for (int64_t size : feature.shape) shape.push_back(Value::Int(size));
     Put(map, "shape", Value::List(std::move(shape)));
