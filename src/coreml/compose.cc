@@ -1,7 +1,6 @@
 #include "coreml/compose.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/error.h"
 
@@ -91,6 +90,7 @@ TensorRef SoftmaxAlong(Lowering& lo, const TensorRef& x, int axis) {
 }
 
 TensorRef AlongAxis(Lowering& lo, const TensorRef& v, int axis, int rank) {
+  if (v->rank() == 0) return v;
   Shape shape{v->shape().size()};
   for (int i = axis + 1; i < rank; ++i) shape.Append(1);
   return Reshape(lo, v, shape);
@@ -183,26 +183,14 @@ TensorRef ReduceOver(Lowering& lo, OpId op, const TensorRef& x,
   return Reshape(lo, reduced, shape);
 }
 
-FunctionResult CallFunction(Lowering& lo, std::string_view name,
-                            std::span<const Argument> arguments) {
+TensorRef CallFunction(Lowering& lo, std::string_view name,
+                       std::initializer_list<Argument> arguments) {
   const FunctionInfo* info = FindFunction(name);
   TL_CHECK(info != nullptr);
   const std::vector<std::string_view> names = ParameterNames(info->signature);
   TL_CHECK(names.size() == arguments.size());
-  return info->lower(Call(info->name, names, arguments, lo));
-}
-
-TensorRef CallFunction(Lowering& lo, std::string_view name,
-                       std::initializer_list<Argument> arguments) {
-  return CallFunction(lo, name,
-                      std::span(arguments.begin(), arguments.size()))
-      .tensors[0];
-}
-
-Argument IntList(std::span<const int64_t> ints) {
-  std::vector<Argument> list;
-  for (int64_t value : ints) list.push_back(Argument::Int(value));
-  return Argument::List(std::move(list));
+  const std::span given(arguments.begin(), arguments.size());
+  return info->lower(Call(info->name, names, given, lo)).tensors[0];
 }
 
 TensorRef WithoutAxes(Lowering& lo, const TensorRef& x,

@@ -45,14 +45,15 @@ TensorRef ParametricSoftplus(Lowering& lo, const TensorRef& x,
                              const TensorRef& alpha, const TensorRef& beta);
 TensorRef SoftmaxAlong(Lowering& lo, const TensorRef& x, int axis);
 
-// A vector over axis `axis` of a tensor of this rank, ready to broadcast.
+// A vector over axis `axis` of a tensor of this rank, ready to broadcast; a
+// number as it is.
 TensorRef AlongAxis(Lowering& lo, const TensorRef& v, int axis, int rank);
 
 // x @ w.T + b with w [out, in]; b may be null.
 TensorRef LinearOf(Lowering& lo, const TensorRef& x, const TensorRef& w,
                    const TensorRef& b);
 
-// Zero mean and unit variance over `axes`; gamma and beta have the shape of
+// Zero mean and unit variance over `axes`, which differ; gamma and beta have the shape of
 // those axes, or are null.
 TensorRef NormaliseOver(Lowering& lo, const TensorRef& x,
                         const std::vector<int>& axes, const TensorRef& gamma,
@@ -71,15 +72,12 @@ enum class Kept { kNo, kYes };
 TensorRef ReduceOver(Lowering& lo, OpId op, const TensorRef& x,
                      const std::vector<int>& axes, Kept keep);
 
-// The first result of a function of the language (ops/functions.def); every
-// argument is given.
-FunctionResult CallFunction(Lowering& lo, std::string_view name,
-                            std::span<const Argument> arguments);
+// The result of a function of the language (ops/functions.def); every argument
+// is given.
 TensorRef CallFunction(Lowering& lo, std::string_view name,
                        std::initializer_list<Argument> arguments);
-Argument IntList(std::span<const int64_t> ints);
 
-// x without / with axes of size 1.
+// x without these axes, which are of size 1.
 TensorRef WithoutAxes(Lowering& lo, const TensorRef& x,
                       const std::vector<int>& axes);
 

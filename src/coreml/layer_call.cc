@@ -23,7 +23,7 @@ TensorRef LayerCall::Weight(const spec::WeightParams& weights) const {
 TensorRef LayerCall::WeightOf(const spec::WeightParams& weights,
                               std::span<const int64_t> shape) const {
   const TensorRef w = Weight(weights);
-  return w ? Reshape(lo(), w, Shape::Of(shape)) : w;
+  return w ? Reshape(lo(), w, ShapeOf(shape)) : w;
 }
 
 MilResult LayerCall::Mil(std::string_view operation,

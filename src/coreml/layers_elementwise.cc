@@ -6,9 +6,10 @@
 #include "coreml/layer_call.h"
 
 namespace tl::coreml {
+namespace {
 
 // A vector over the channels, or a number.
-static TensorRef OverChannels(const LayerCall& call, const TensorRef& x,
+TensorRef OverChannels(const LayerCall& call, const TensorRef& x,
                               const spec::WeightParams& weights) {
   const TensorRef v = call.Weight(weights);
   if (!v || x->rank() < 3) {
@@ -17,6 +18,8 @@ static TensorRef OverChannels(const LayerCall& call, const TensorRef& x,
   }
   return AlongAxis(call.lo(), v, x->rank() - 3, x->rank());
 }
+
+}  // namespace
 
 TensorRef Activate(const LayerCall& call, const spec::Activation& activation,
                    const TensorRef& x) {

@@ -71,14 +71,11 @@ MilResult Convolve(const LayerCall& call) {
       return Convolution(call.lo(), x, w, bias, window, groups);
     }
     if (same) CropLike(window, TypeOf(layer.same()));
-    std::vector<int64_t> extra = {0, 0};
-    for (int i = 0; i < 2 && layer.output_shape_size() == 2; ++i) {
-      const int64_t reach = (x->shape().dim(i + 2) - 1) * window.stride[i] +
-                            (window.kernel[i] - 1) * window.dilation[i] + 1 -
-                            window.pad_before[i] - window.pad_after[i];
-      extra[i] = static_cast<int64_t>(layer.output_shape(i)) - reach;
+    std::vector<int64_t> more;
+    if (layer.output_shape_size() > 0) {
+      more = OutputPadding(window, x->shape(), Pair(layer.output_shape(), 0));
     }
-    return ConvolutionTransposed(call.lo(), x, w, bias, window, groups, extra);
+    return ConvolutionTransposed(call.lo(), x, w, bias, window, groups, more);
   });
 }
 

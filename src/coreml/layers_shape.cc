@@ -12,7 +12,7 @@ namespace {
 using Kind = spec::Layer;
 
 template <class List>
-std::vector<int64_t> ShapeOf(const List& sizes) {
+std::vector<int64_t> SizesOf(const List& sizes) {
   return {sizes.begin(), sizes.end()};
 }
 
@@ -96,7 +96,7 @@ MilResult SplitNdLayer(const LayerCall& call) {
 MilResult SliceStaticLayer(const LayerCall& call) {
   const spec::SliceStatic& layer = call.layer().slice_static();
   const auto rank = static_cast<size_t>(call.x()->rank());
-  std::vector<int64_t> squeezed = ShapeOf(layer.squeeze_masks());
+  std::vector<int64_t> squeezed = SizesOf(layer.squeeze_masks());
   squeezed.resize(rank, 0);
   return call.Mil("slice_by_index",
                   {{"x", call.x()},
@@ -127,13 +127,13 @@ MilResult CropLayer(const LayerCall& call) {
 }
 
 MilResult Constant(const LayerCall& call, const spec::LoadConstant& layer) {
-  std::vector<int64_t> shape = ShapeOf(layer.shape());
+  std::vector<int64_t> shape = SizesOf(layer.shape());
   const TensorRef data = call.WeightOf(layer.data(), shape);
   if (!data) Fail(ErrorKind::kInput, "the layer has no data");
   if (!call.rank5()) return data;
   // [channels, height, width] of every image of the sequence.
   shape.insert(shape.begin(), {1, 1});
-  return Reshape(call.lo(), data, Shape::Of(shape));
+  return Reshape(call.lo(), data, ShapeOf(shape));
 }
 
 MilResult LoadConstantLayer(const LayerCall& call) {
@@ -141,7 +141,7 @@ MilResult LoadConstantLayer(const LayerCall& call) {
 }
 MilResult LoadConstantNd(const LayerCall& call) {
   const spec::LoadConstant& layer = call.layer().load_constant_nd();
-  const TensorRef data = call.WeightOf(layer.data(), ShapeOf(layer.shape()));
+  const TensorRef data = call.WeightOf(layer.data(), SizesOf(layer.shape()));
   if (!data) Fail(ErrorKind::kInput, "the layer has no data");
   return data;
 }
@@ -163,10 +163,10 @@ MilResult ScaleLayer(const LayerCall& call) {
   return InFloat32(lo, call.x(), [&](const TensorRef& x) {
     const TensorRef y =
         Binary(lo, OpId::Mul, x,
-               Spread(call, layer.scale(), ShapeOf(layer.shape_scale())));
+               Spread(call, layer.scale(), SizesOf(layer.shape_scale())));
     return layer.with_bias()
                ? Binary(lo, OpId::Add, y,
-                        Spread(call, layer.bias(), ShapeOf(layer.shape_bias())))
+                        Spread(call, layer.bias(), SizesOf(layer.shape_bias())))
                : y;
   });
 }
@@ -174,7 +174,7 @@ MilResult ScaleLayer(const LayerCall& call) {
 MilResult BiasLayer(const LayerCall& call) {
   const spec::Bias& layer = call.layer().bias();
   return Binary(call.lo(), OpId::Add, call.x(),
-                Spread(call, layer.bias(), ShapeOf(layer.shape())));
+                Spread(call, layer.bias(), SizesOf(layer.shape())));
 }
 
 constexpr LayerOp kLayers[] = {

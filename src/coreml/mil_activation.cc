@@ -46,9 +46,9 @@ MilResult LinearActivation(const MilCall& call) {
 
 // A vector over the channels, axis 1.
 TensorRef OverChannels(const MilCall& call, std::string_view name) {
-  const TensorRef x = call.Tensor("x"), v = call.Tensor(name);
-  if (v->rank() == 0) return v;
-  return AlongAxis(call.lo(), v, AxisOf(1, x->rank()), x->rank());
+  const TensorRef x = call.Tensor("x");
+  return AlongAxis(call.lo(), call.Tensor(name), AxisOf(1, x->rank()),
+                   x->rank());
 }
 
 MilResult Prelu(const MilCall& call) {

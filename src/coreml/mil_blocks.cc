@@ -8,7 +8,6 @@
 namespace tl::coreml {
 namespace {
 
-// Fails unless x is [N, C, H, W] and `count` parts of size `each` make `whole`.
 void RequireImage(const TensorRef& x) {
   if (x->rank() != 4) {
     Fail(ErrorKind::kInput, "shape {} is not [batch, channels, height, width]",
@@ -30,45 +29,54 @@ TensorRef Rearranged(Lowering& lo, const TensorRef& x, const Shape& parts,
   return Reshape(lo, Permute(lo, Reshape(lo, x, parts), axes), result);
 }
 
-// Channels [c, b, b] (pixel_shuffle) or [b, b, c] (depth_to_space) become
-// blocks of pixels.
-TensorRef ToSpace(const MilCall& call, int64_t b, bool channels_first) {
+// The side of a block: 1 or more.
+int64_t SideOf(const MilCall& call, std::string_view name) {
+  const int64_t side = call.Int(name);
+  if (side < 1) Fail(ErrorKind::kInput, "'{}' is {}", name, side);
+  return side;
+}
+
+// Whether the channels of a block are [c, b, b] (pixel_shuffle) or [b, b, c]
+// (depth_to_space).
+enum class Channels { kFirst, kLast };
+
+TensorRef ToSpace(const MilCall& call, int64_t b, Channels channels) {
   const TensorRef x = call.Tensor("x");
   RequireImage(x);
   const Shape& s = x->shape();
   const int64_t n = s.dim(0), h = s.dim(2), w = s.dim(3);
   const int64_t c = DivideBy(s.dim(1), b * b);
   const Shape result{n, c, h * b, w * b};
-  return channels_first
+  return channels == Channels::kFirst
              ? Rearranged(call.lo(), x, Shape{n, c, b, b, h, w},
                           {0, 1, 4, 2, 5, 3}, result)
              : Rearranged(call.lo(), x, Shape{n, b, b, c, h, w},
                           {0, 3, 4, 1, 5, 2}, result);
 }
 
-TensorRef ToDepth(const MilCall& call, int64_t b, bool channels_first) {
+TensorRef ToDepth(const MilCall& call, int64_t b, Channels channels) {
   const TensorRef x = call.Tensor("x");
   RequireImage(x);
   const Shape& s = x->shape();
   const int64_t n = s.dim(0), c = s.dim(1);
   const int64_t h = DivideBy(s.dim(2), b), w = DivideBy(s.dim(3), b);
   const Shape parts{n, c, h, b, w, b}, result{n, c * b * b, h, w};
-  return channels_first
+  return channels == Channels::kFirst
              ? Rearranged(call.lo(), x, parts, {0, 1, 3, 5, 2, 4}, result)
              : Rearranged(call.lo(), x, parts, {0, 3, 5, 1, 2, 4}, result);
 }
 
 MilResult PixelShuffle(const MilCall& call) {
-  return ToSpace(call, call.Int("upscale_factor"), true);
+  return ToSpace(call, SideOf(call, "upscale_factor"), Channels::kFirst);
 }
 MilResult DepthToSpace(const MilCall& call) {
-  return ToSpace(call, call.Int("block_size"), false);
+  return ToSpace(call, SideOf(call, "block_size"), Channels::kLast);
 }
 MilResult PixelUnshuffle(const MilCall& call) {
-  return ToDepth(call, call.Int("downscale_factor"), true);
+  return ToDepth(call, SideOf(call, "downscale_factor"), Channels::kFirst);
 }
 MilResult SpaceToDepth(const MilCall& call) {
-  return ToDepth(call, call.Int("block_size"), false);
+  return ToDepth(call, SideOf(call, "block_size"), Channels::kLast);
 }
 
 // [top, bottom, left, right], whatever it is nested in.
@@ -86,6 +94,9 @@ std::vector<int64_t> BlockOf(const MilCall& call) {
   if (block.size() != 2) {
     Fail(ErrorKind::kInput, "'block_shape' has {} numbers; expected 2",
          block.size());
+  }
+  for (int64_t side : block) {
+    if (side < 1) Fail(ErrorKind::kInput, "'block_shape' has a {}", side);
   }
   return block;
 }

@@ -1,5 +1,6 @@
 #include "coreml/mil_call.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "base/error.h"
@@ -34,8 +35,10 @@ const Value& MilCall::Get(std::string_view name) const {
 TensorRef MilCall::Tensor(std::string_view name) const {
   const Value& value = Get(name);
   if (!value.is_tensor()) {
-    Fail(ErrorKind::kInput, "input '{}' is a {}; expected a tensor", name,
-         value.is_text ? "text" : "list");
+    Fail(ErrorKind::kInput, "input '{}' is {}; expected a tensor", name,
+         value.is_text   ? "a text"
+         : value.is_list ? "a list"
+                         : "without a value");
   }
   return value.tensor;
 }
@@ -62,6 +65,7 @@ std::vector<TensorRef> MilCall::Tensors(std::string_view name) const {
       add(*value);
     }
   }
+  if (tensors.empty()) Fail(ErrorKind::kInput, "input '{}' is empty", name);
   return tensors;
 }
 
@@ -80,7 +84,12 @@ std::vector<int64_t> MilCall::Ints(std::string_view name,
 }
 
 int64_t MilCall::Int(std::string_view name) const {
-  return static_cast<int64_t>(Number(name));
+  const std::vector<int64_t> ints = ReadInts(host_, Tensor(name));
+  if (ints.size() != 1) {
+    Fail(ErrorKind::kInput, "input '{}' has {} elements; expected one", name,
+         ints.size());
+  }
+  return ints[0];
 }
 
 int64_t MilCall::Int(std::string_view name, int64_t otherwise) const {
@@ -122,7 +131,12 @@ std::vector<int> MilCall::Axes(std::string_view name, int rank) const {
   std::vector<int> axes(Has(name) ? 0 : rank);
   std::iota(axes.begin(), axes.end(), 0);
   if (!Has(name)) return axes;
-  for (int64_t axis : Ints(name)) axes.push_back(AxisOf(axis, rank));
+  for (int64_t axis : Ints(name)) {
+    axes.push_back(AxisOf(axis, rank));
+    if (std::count(axes.begin(), axes.end(), axes.back()) > 1) {
+      Fail(ErrorKind::kInput, "axis {} stands twice in input '{}'", axis, name);
+    }
+  }
   return axes;
 }
 

@@ -50,7 +50,7 @@ class MilCall {
 
   // An axis of a tensor of this rank; a negative one counts from the end.
   int Axis(std::string_view name, int rank, int64_t otherwise) const;
-  // Axes in the order given; all of them where the input is absent.
+  // Different axes, in the order given; all where the input is absent.
   std::vector<int> Axes(std::string_view name, int rank) const;
 
  private:

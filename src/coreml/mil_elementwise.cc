@@ -173,7 +173,6 @@ MilResult Select(const MilCall& call) {
 TensorRef PerChannel(const MilCall& call, std::string_view name,
                      const TensorRef& x) {
   const TensorRef v = call.Tensor(name);
-  if (v->rank() == 0) return v;
   return AlongAxis(call.lo(), v, call.Axis("axis", x->rank(), 0), x->rank());
 }
 

@@ -1,5 +1,5 @@
 // Operations that select and write by index. Indices may be negative: they
-// count from the end of their axis, as the kernels know.
+// count from the end of their axis.
 #include <algorithm>
 #include <numeric>
 #include <optional>
@@ -7,70 +7,66 @@
 #include "base/error.h"
 #include "coreml/compose.h"
 #include "coreml/mil_ops.h"
+#include "ops/indexing.h"
 
 namespace tl::coreml {
 namespace {
 
-// For indices that are computed with.
-TensorRef FromFront(Lowering& lo, const TensorRef& index, int64_t length) {
-  const TensorRef ints = Cast(lo, index, DType::I32);
-  return Pick(lo, WithInt(lo, OpId::Less, ints, 0),
-              WithInt(lo, OpId::Add, ints, length), ints);
+IndexItem At(TensorRef index) {
+  IndexItem item;
+  item.kind = IndexItem::Kind::kTensor;
+  item.tensor = std::move(index);
+  return item;
 }
 
-Shape Joined(std::initializer_list<std::span<const Dim>> parts) {
-  Shape shape;
-  for (std::span<const Dim> part : parts) {
-    for (Dim dim : part) shape.Append(dim);
+// For each of the first `batch_dims` axes of x its own index, along that axis of
+// indices of rank `rank`: together they pair every batch with itself.
+std::vector<IndexItem> BatchItems(const MilCall& call, const TensorRef& x,
+                                  const TensorRef& indices, int batch_dims,
+                                  int rank) {
+  std::vector<IndexItem> items;
+  for (int i = 0; i < batch_dims; ++i) {
+    const Dim size = x->shape()[i];
+    if (size.value() != indices->shape()[i].value()) {
+      Fail(ErrorKind::kInput, "{} batch axes of shapes {} and {}", batch_dims,
+           x->shape().ToString(), indices->shape().ToString());
+    }
+    Shape shape;
+    for (int axis = 0; axis < rank; ++axis) {
+      shape.Append(axis == i ? size : Dim(1));
+    }
+    items.push_back(At(Reshape(
+        call.lo(), Iota(call.lo(), size, DType::I32), shape)));
   }
-  return shape;
+  return items;
 }
 
-int64_t Product(std::span<const Dim> dims) {
-  int64_t product = 1;
-  for (Dim dim : dims) product *= dim.value();
-  return product;
-}
-
-// index[b, ..] + b * length: positions in the batches laid end to end.
-TensorRef InBatches(const MilCall& call, const TensorRef& index,
-                    int batch_dims, int64_t length) {
-  const std::span<const Dim> dims = index->shape().dims();
-  const int64_t batches = Product(dims.first(batch_dims));
-  std::vector<int64_t> offsets(static_cast<size_t>(batches));
-  for (int64_t b = 0; b < batches; ++b) offsets[b] = b * length;
-  Shape shape = Shape(dims.first(batch_dims));
-  for (int i = batch_dims; i < index->rank(); ++i) shape.Append(1);
-  return Binary(call.lo(), OpId::Add, index,
-                Ints(call.host(), offsets, shape));
+int BatchDims(const MilCall& call, int64_t most) {
+  const int64_t batch_dims = call.Int("batch_dims", 0);
+  if (batch_dims < 0 || batch_dims > most) {
+    Fail(ErrorKind::kInput, "'batch_dims' is {}; expected 0 to {}", batch_dims,
+         most);
+  }
+  return static_cast<int>(batch_dims);
 }
 
 MilResult Gather(const MilCall& call) {
   Builder& lo = call.lo();
-  const TensorRef x = call.Tensor("x"), indices = call.Tensor("indices");
+  const TensorRef x = call.Tensor("x");
+  const TensorRef indices = Cast(lo, call.Tensor("indices"), DType::I32);
   const int axis = call.Axis("axis", x->rank(), 0);
-  const int batch_dims = static_cast<int>(call.Int("batch_dims", 0));
+  const int batch_dims = BatchDims(call, std::min(axis, indices->rank()));
   if (batch_dims == 0) return IndexSelect(lo, x, axis, indices);
-  if (batch_dims < 0 || batch_dims > axis || batch_dims > indices->rank()) {
-    Fail(ErrorKind::kInput, "{} batch axes with axis {} and indices of shape {}",
-         batch_dims, axis, indices->shape().ToString());
-  }
-  // [batch.., between.., length, rest..]: the axis moved behind the batches,
-  // these laid end to end, and the result's axes put back in order.
+  // The axis moved behind the batches, taken there, and what lay between put
+  // back in front of what was picked.
   std::vector<int> order(x->rank());
   std::iota(order.begin(), order.end(), 0);
   std::rotate(order.begin() + batch_dims, order.begin() + axis,
               order.begin() + axis + 1);
-  const TensorRef moved = Permute(lo, x, order);
-  const std::span<const Dim> dims = moved->shape().dims();
-  const int64_t length = x->shape().dim(axis);
-  const Dim rows = Product(dims.first(batch_dims)) * length;
-  const TensorRef flat = Reshape(
-      lo, moved, Joined({std::span(&rows, 1), dims.subspan(batch_dims + 1)}));
-  const TensorRef index =
-      InBatches(call, FromFront(lo, indices, length), batch_dims, length);
-  const TensorRef taken = IndexSelect(lo, flat, 0, index);
-  // taken: [batch.., picked.., between.., rest..]
+  std::vector<IndexItem> items =
+      BatchItems(call, x, indices, batch_dims, indices->rank());
+  items.push_back(At(indices));
+  const TensorRef taken = Index(lo, Permute(lo, x, order), items);
   const int picked = indices->rank() - batch_dims, between = axis - batch_dims;
   std::vector<int> back(taken->rank());
   std::iota(back.begin(), back.end(), 0);
@@ -87,52 +83,36 @@ MilResult GatherAlongAxis(const MilCall& call) {
                        Argument::Of(call.Tensor("indices"))});
 }
 
-// indices[.., K] name places in the first K axes of a tensor of this shape (or
-// those behind the batches): as positions in these axes laid end to end.
-TensorRef Positions(const MilCall& call, const TensorRef& indices,
-                    std::span<const Dim> dims) {
-  Builder& lo = call.lo();
+// indices[.., K] name places in K axes, of which there are `most`: one index for
+// each of these axes.
+std::vector<IndexItem> Columns(Lowering& lo, const TensorRef& indices,
+                               int most) {
   const int last = indices->rank() - 1;
-  const int64_t k = indices->rank() > 0 ? indices->shape().dim(last) : 0;
-  if (k < 1 || k > static_cast<int64_t>(dims.size())) {
+  const int64_t k = last < 0 ? 0 : indices->shape().dim(last);
+  if (k < 1 || k > most) {
     Fail(ErrorKind::kInput, "indices of shape {} into {} axes",
-         indices->shape().ToString(), dims.size());
+         indices->shape().ToString(), most);
   }
-  TensorRef position;
+  std::vector<IndexItem> items;
   for (int64_t i = 0; i < k; ++i) {
-    const TensorRef column =
-        WithoutAxes(lo, Slice(lo, indices, last, i, 1), {last});
-    const TensorRef index = FromFront(lo, column, dims[i].value());
-    position = position ? Binary(lo, OpId::Add,
-                                 WithInt(lo, OpId::Mul, position,
-                                         dims[i].value()),
-                                 index)
-                        : index;
+    items.push_back(
+        At(WithoutAxes(lo, Slice(lo, indices, last, i, 1), {last})));
   }
-  return position;
+  return items;
 }
 
 MilResult GatherNd(const MilCall& call) {
   Builder& lo = call.lo();
-  const TensorRef x = call.Tensor("x"), indices = call.Tensor("indices");
-  const int batch_dims = static_cast<int>(call.Int("batch_dims", 0));
-  const std::span<const Dim> dims = x->shape().dims();
-  if (batch_dims < 0 || batch_dims >= x->rank() ||
-      batch_dims >= indices->rank()) {
-    Fail(ErrorKind::kInput, "{} batch axes of shapes {} and {}", batch_dims,
-         x->shape().ToString(), indices->shape().ToString());
+  const TensorRef x = call.Tensor("x");
+  const TensorRef indices = Cast(lo, call.Tensor("indices"), DType::I32);
+  const int batch_dims =
+      BatchDims(call, std::min(x->rank(), indices->rank()) - 1);
+  std::vector<IndexItem> items =
+      BatchItems(call, x, indices, batch_dims, indices->rank() - 1);
+  for (IndexItem& item : Columns(lo, indices, x->rank() - batch_dims)) {
+    items.push_back(std::move(item));
   }
-  TensorRef position = Positions(call, indices, dims.subspan(batch_dims));
-  const size_t k =
-      static_cast<size_t>(indices->shape().dim(indices->rank() - 1));
-  const std::span<const Dim> taken = dims.subspan(batch_dims, k);
-  if (batch_dims > 0) {
-    position = InBatches(call, position, batch_dims, Product(taken));
-  }
-  const Dim rows = Product(dims.first(batch_dims + k));
-  const TensorRef flat = Reshape(
-      lo, x, Joined({std::span(&rows, 1), dims.subspan(batch_dims + k)}));
-  return IndexSelect(lo, flat, 0, position);
+  return Index(lo, x, items);
 }
 
 // What a mode makes of the element that is there and the update.
@@ -195,21 +175,25 @@ MilResult ScatterAlongAxis(const MilCall& call) {
                        Argument::Of(call.Tensor("updates"))});
 }
 
+// The places as positions in the indexed axes laid end to end: read from a table
+// of these, which checks them.
 MilResult ScatterNd(const MilCall& call) {
   Builder& lo = call.lo();
-  const TensorRef x = call.Tensor("data"), indices = call.Tensor("indices");
+  const TensorRef x = call.Tensor("data");
+  const TensorRef indices = Cast(lo, call.Tensor("indices"), DType::I32);
+  const std::vector<IndexItem> items = Columns(lo, indices, x->rank());
   const std::span<const Dim> dims = x->shape().dims();
-  const TensorRef position = Positions(call, indices, dims);
-  const size_t k =
-      static_cast<size_t>(indices->shape().dim(indices->rank() - 1));
-  const Dim rows = Product(dims.first(k));
-  const Dim columns = Product(dims.subspan(k));
-  const Dim count = position->shape().size();
-  const TensorRef updates =
-      Reshape(lo, call.Tensor("updates"), Shape{count, columns});
-  const TensorRef written =
-      ScatterSlices(call, Reshape(lo, x, Shape{rows, columns}), 0,
-                    Reshape(lo, position, Shape{count}), updates);
+  const Shape indexed(dims.first(items.size())),
+      slice(dims.subspan(items.size()));
+  const int64_t rows = indexed.size(), columns = slice.size();
+  const TensorRef table =
+      Reshape(lo, Iota(lo, rows, DType::I32), indexed);
+  const TensorRef places = Index(lo, table, items);
+  const int64_t count = places->shape().size();
+  const TensorRef written = ScatterSlices(
+      call, Reshape(lo, x, Shape{rows, columns}), 0,
+      Reshape(lo, places, Shape{count}),
+      Reshape(lo, call.Tensor("updates"), Shape{count, columns}));
   return Reshape(lo, written, x->shape());
 }
 
@@ -237,6 +221,7 @@ MilResult OneHot(const MilCall& call) {
   Builder& lo = call.lo();
   const TensorRef index = call.Tensor("indices");
   const int64_t size = call.Int("one_hot_vector_size");
+  if (size < 0) Fail(ErrorKind::kInput, "a one-hot vector of {}", size);
   const int axis = call.Axis("axis", index->rank() + 1, -1);
   const auto value = [&](std::string_view name, double otherwise) {
     return call.Has(name) ? call.Tensor(name)

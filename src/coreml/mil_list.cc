@@ -91,6 +91,9 @@ MilResult Classify(const MilCall& call) {
   const Value& classes = call.Get("classes");
   const std::vector<double> numbers =
       ReadNumbers(call.host(), probabilities);
+  if (!classes.is_list && !classes.is_tensor()) {
+    Fail(ErrorKind::kInput, "input 'classes' is neither texts nor ints");
+  }
   const size_t count = classes.is_list ? classes.items.size()
                                        : classes.tensor->shape().size();
   if (numbers.empty() || count != numbers.size()) {

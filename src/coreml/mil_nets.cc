@@ -37,30 +37,50 @@ MilResult Einsum(const MilCall& call) {
                        Argument::List(std::move(tensors))});
 }
 
-// [batch.., heads, seq, dim]: softmax(q k^T / sqrt(dim) + mask) v; a mask of
-// flags keeps where it is set.
+// [.., seq, dim] as [.., seq, 1 head, dim].
+TensorRef AsOneHead(Lowering& lo, const TensorRef& x) {
+  return Unsqueeze(lo, x, x->rank() - 1);
+}
+
+// A mask of numbers is added to the scores.
+TensorRef AttentionWithBias(Lowering& lo, const TensorRef& q,
+                            const TensorRef& k, const TensorRef& v,
+                            const TensorRef& bias, double scale) {
+  const TensorRef product =
+      ExactProduct(lo, q, SwapAxes(lo, k, k->rank() - 2, k->rank() - 1));
+  const TensorRef scores =
+      Binary(lo, OpId::Add, With(lo, OpId::Mul, product, scale), bias);
+  const TensorRef weights = Unary(lo, OpId::Softmax, scores);
+  return MatrixProduct(lo, Cast(lo, weights, v->dtype()), v);
+}
+
+// softmax(q k^T / sqrt(dim)) v over [.., seq, dim]; a mask of flags keeps where
+// it is set.
 MilResult ScaledDotProductAttention(const MilCall& call) {
   Builder& lo = call.lo();
   const TensorRef q = call.Tensor("query"), k = call.Tensor("key"),
                   v = call.Tensor("value");
   const TensorRef mask = call.OptionalTensor("attn_mask");
-  if (q->rank() < 2 || k->rank() < 2) {
-    Fail(ErrorKind::kInput, "attention over shapes {} and {}",
-         q->shape().ToString(), k->shape().ToString());
+  const bool fits = q->rank() >= 2 && k->rank() == q->rank() &&
+                    v->rank() == q->rank() && (!mask || mask->rank() >= 2);
+  if (!fits) {
+    Fail(ErrorKind::kInput, "attention over shapes {}, {} and {}",
+         q->shape().ToString(), k->shape().ToString(), v->shape().ToString());
   }
   const double scale =
       1 / std::sqrt(double(q->shape().dim(q->rank() - 1)));
-  const TensorRef product =
-      ExactProduct(lo, q, SwapAxes(lo, k, k->rank() - 2, k->rank() - 1));
-  TensorRef scores = With(lo, OpId::Mul, product, scale);
-  if (mask && mask->dtype() == DType::I32) {
-    constexpr double kLowest = -3.4028234663852886e38;
-    scores = Pick(lo, mask, scores, lo.Number(kLowest, DType::F32));
-  } else if (mask) {
-    scores = Binary(lo, OpId::Add, scores, mask);
+  if (mask && mask->dtype() != DType::I32) {
+    return AttentionWithBias(lo, q, k, v, mask, scale);
   }
-  const TensorRef weights = Unary(lo, OpId::Softmax, scores);
-  return MatrixProduct(lo, Cast(lo, weights, v->dtype()), v);
+  const TensorRef y = CallFunction(
+      lo, "attention",
+      {Argument::Of(AsOneHead(lo, q)), Argument::Of(AsOneHead(lo, k)),
+       Argument::Of(AsOneHead(lo, v)),
+       mask ? Argument::Of(Unsqueeze(lo, mask, mask->rank() - 2))
+            : Argument::None(),
+       Argument::Bool(false), Argument::Float(scale), Argument::Int(0),
+       Argument::Float(0)});
+  return WithoutAxes(lo, y, {y->rank() - 2});
 }
 
 MilResult BatchNorm(const MilCall& call) {

@@ -1,4 +1,4 @@
-// The operations of MIL programs, in tables by subject: the name that a program
+// The operations of MIL programs (mil_ops.cc finds one by name), in tables by subject: the name that a program
 // uses, and the function that builds it. A new operation is one row and one
 // function in the file of its subject. `const`, `constexpr_*`, `cond` and
 // `while_loop` are the program's own: mil_program.cc.

@@ -1,10 +1,7 @@
 #include "coreml/mil_program.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "coreml/mil_ops.h"
 
 namespace tl::coreml {
 namespace {
@@ -22,21 +19,6 @@ bool Holds(Host& host, const std::vector<Value>& condition) {
 }
 
 }  // namespace
-
-MilFunction FindMilFunction(std::string_view type) {
-  static const auto& functions = *[] {
-    auto* made = new std::unordered_map<std::string_view, MilFunction>;
-    for (std::span<const MilOp> ops :
-         {ElementwiseOps(), ActivationOps(), NetOps(), WindowOps(), ResizeOps(),
-          ReduceOps(), ShapeOps(), BlockOps(), IndexOps(), RecurrentOps(),
-          ListOps()}) {
-      for (const MilOp& op : ops) made->emplace(op.name, op.function);
-    }
-    return made;
-  }();
-  const auto found = functions.find(type);
-  return found == functions.end() ? nullptr : found->second;
-}
 
 MilProgram::MilProgram(const CoreMl& coreml, const Model& model,
                        const spec::Program& program, std::string_view function,

@@ -80,11 +80,6 @@ MilResult Squeeze(const MilCall& call) {
   return WithoutAxes(call.lo(), x, axes);
 }
 
-TensorRef Filled(Builder& lo, const TensorRef& value, DType dtype,
-                 const Shape& shape) {
-  return BroadcastTo(lo, Cast(lo, value, dtype), shape);
-}
-
 // A float value gives floats of the program's type.
 TensorRef FilledWith(const MilCall& call, const Shape& shape) {
   const TensorRef value = call.Has("value")
@@ -92,11 +87,11 @@ TensorRef FilledWith(const MilCall& call, const Shape& shape) {
                               : call.lo().Number(0, DType::F32);
   const DType dtype =
       value->dtype() == DType::I32 ? DType::I32 : call.host().dtype();
-  return Filled(call.lo(), value, dtype, shape);
+  return BroadcastTo(call.lo(), Cast(call.lo(), value, dtype), shape);
 }
 
 MilResult Fill(const MilCall& call) {
-  return FilledWith(call, Shape::Of(call.Ints("shape")));
+  return FilledWith(call, ShapeOf(call.Ints("shape")));
 }
 
 MilResult FillLike(const MilCall& call) {
@@ -158,22 +153,22 @@ MilResult Range1d(const MilCall& call) {
 
 // 0 keeps the size of the axis, -1 is what is left.
 Shape ShapeFor(const TensorRef& x, std::vector<int64_t> sizes) {
-  int64_t known = 1, inferred = -1;
+  Dim known = 1;
+  size_t inferred = sizes.size();
   for (size_t i = 0; i < sizes.size(); ++i) {
-    if (sizes[i] == 0 && i < size_t(x->rank())) sizes[i] = x->shape().dim(i);
-    if (sizes[i] == -1) {
-      inferred = static_cast<int64_t>(i);
-    } else {
-      known *= sizes[i];
+    if (sizes[i] == 0 && i < size_t(x->rank())) {
+      sizes[i] = x->shape().dim(static_cast<int>(i));
+    }
+    if (sizes[i] == -1 && inferred == sizes.size()) {
+      inferred = i;
+    } else if (sizes[i] >= 0) {
+      known = known * Dim(sizes[i]);
     }
   }
-  if (inferred >= 0 && known > 0) sizes[inferred] = x->shape().size() / known;
-  for (int64_t size : sizes) {
-    if (size >= 0) continue;
-    Fail(ErrorKind::kInput, "{} cannot take the shape [{}]",
-         x->shape().ToString(), fmt::join(sizes, ", "));
+  if (inferred < sizes.size() && known.value() > 0) {
+    sizes[inferred] = x->shape().size() / known.value();
   }
-  return Shape::Of(sizes);
+  return ShapeOf(sizes);
 }
 
 MilResult ReshapeTo(const MilCall& call) {
@@ -213,7 +208,7 @@ MilResult Reverse(const MilCall& call) {
   return x;
 }
 
-MilResult ShapeOf(const MilCall& call) {
+MilResult SizesOf(const MilCall& call) {
   std::vector<int64_t> sizes;
   for (Dim dim : call.Tensor("x")->shape()) sizes.push_back(dim.value());
   return IntVector(call.host(), sizes);
@@ -249,19 +244,19 @@ MilResult Split(const MilCall& call) {
 }
 
 MilResult Tile(const MilCall& call) {
+  std::vector<Argument> repeats;
+  for (int64_t count : call.Ints("reps")) {
+    repeats.push_back(Argument::Int(count));
+  }
   return CallFunction(
       call.lo(), "repeat",
-      {Argument::Of(call.Tensor("x")),
-       Argument::List({IntList(call.Ints("reps"))})});
+      {Argument::Of(call.Tensor("x")), Argument::List(std::move(repeats))});
 }
 
 MilResult Transpose(const MilCall& call) {
   const TensorRef x = call.Tensor("x");
   const std::vector<int> axes = call.Axes("perm", x->rank());
-  std::vector<int> sorted = axes;
-  std::sort(sorted.begin(), sorted.end());
-  const bool each = std::unique(sorted.begin(), sorted.end()) == sorted.end();
-  if (!each || static_cast<int>(axes.size()) != x->rank()) {
+  if (static_cast<int>(axes.size()) != x->rank()) {
     Fail(ErrorKind::kInput, "perm [{}] does not order the axes of {}",
          fmt::join(axes, ", "), x->shape().ToString());
   }
@@ -280,7 +275,7 @@ constexpr MilOp kOps[] = {
     {"reshape", ReshapeTo},
     {"reshape_like", ReshapeLike},
     {"reverse", Reverse},
-    {"shape", ShapeOf},
+    {"shape", SizesOf},
     {"split", Split},
     {"squeeze", Squeeze},
     {"stack", Stack},

@@ -66,22 +66,12 @@ MilResult ConvTranspose(const MilCall& call) {
   const TensorRef x = call.Tensor("x"), w = call.Tensor("weight");
   Window window = WindowOf(call, KernelOf(w));
   CropLike(window, PadTypeOf(call));
-  std::vector<int64_t> extra(window.kernel.size(), 0);
-  const std::vector<int64_t> wanted = call.Ints("output_shape", {});
-  for (size_t i = 0; !wanted.empty() && i < extra.size(); ++i) {
-    const size_t axes = extra.size();
-    if (wanted.size() < axes || x->rank() < static_cast<int>(axes)) {
-      Fail(ErrorKind::kInput, "an output of shape [{}] for {} axes",
-           fmt::join(wanted, ", "), axes);
-    }
-    const int64_t size = x->shape().dim(x->rank() - static_cast<int>(axes - i));
-    const int64_t reach = (size - 1) * window.stride[i] +
-                          (window.kernel[i] - 1) * window.dilation[i] + 1 -
-                          window.pad_before[i] - window.pad_after[i];
-    extra[i] = wanted[wanted.size() - axes + i] - reach;
+  std::vector<int64_t> more;
+  if (call.Has("output_shape")) {
+    more = OutputPadding(window, x->shape(), call.Ints("output_shape"));
   }
   return ConvolutionTransposed(call.lo(), x, w, call.OptionalTensor("bias"),
-                               window, call.Int("groups", 1), extra);
+                               window, call.Int("groups", 1), more);
 }
 
 Window PoolWindow(const MilCall& call, const TensorRef& x) {

@@ -132,7 +132,7 @@ TensorRef Network::Mapped(const Feature& input, const TensorRef& x) const {
 TensorRef Network::AsDescribed(const Feature& output,
                                const TensorRef& x) const {
   if (output.kind != Feature::Kind::kArray || output.shape.empty()) return x;
-  const Shape shape = Shape::Of(output.shape);
+  const Shape shape = ShapeOf(output.shape);
   return shape.size() == x->shape().size()
              ? Reshape(host_.builder(), x, shape)
              : x;
@@ -156,14 +156,12 @@ void Network::AddLabels(
   } else {
     labels = Value(Labels(host_, network_.int64_class_labels()));
   }
-  const std::vector<MilInput> inputs = {
-      {"probabilities", {}}, {"classes", {}}};
   const Value probabilities(found->second);
-  std::vector<MilInput> named = inputs;
-  named[0].values.push_back(&probabilities);
-  named[1].values.push_back(&labels);
+  const MilInput inputs[] = {{"probabilities", {&probabilities}},
+                             {"classes", {&labels}}};
+  constexpr size_t kResults = 2;
   MilResult both =
-      FindMilFunction("classify")(MilCall(host_, named, size_t{2}));
+      FindMilFunction("classify")(MilCall(host_, inputs, kResults));
   results.emplace_back(description_.predicted_feature_name(),
                        std::move(both.values[0]));
   results.emplace_back(description_.predicted_probabilities_name(),

@@ -1,9 +1,9 @@
 #include "coreml/value.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
+#include "base/error.h"
 #include "base/half.h"
 
 namespace tl::coreml {
@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t kSmallest = std::numeric_limits<int32_t>::min();
 constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
+constexpr double kLimit = 0x1p62;
 
 }  // namespace
 
@@ -28,6 +29,14 @@ TensorRef Ints(Host& host, const std::vector<int64_t>& values,
 
 TensorRef IntVector(Host& host, const std::vector<int64_t>& values) {
   return Ints(host, values, Shape{static_cast<int64_t>(values.size())});
+}
+
+Shape ShapeOf(std::span<const int64_t> sizes) {
+  for (int64_t size : sizes) {
+    if (size >= 0) continue;
+    Fail(ErrorKind::kInput, "a shape of [{}]", fmt::join(sizes, ", "));
+  }
+  return Shape::Of(sizes);
 }
 
 std::vector<double> ReadNumbers(Host& host, const TensorRef& ref) {
@@ -53,7 +62,12 @@ std::vector<double> ReadNumbers(Host& host, const TensorRef& ref) {
 std::vector<int64_t> ReadInts(Host& host, const TensorRef& tensor) {
   std::vector<int64_t> ints;
   for (double number : ReadNumbers(host, tensor)) {
-    ints.push_back(static_cast<int64_t>(number));
+    // Of NaN, 0: no condition below holds.
+    const double inside = number > kLimit    ? kLimit
+                          : number < -kLimit ? -kLimit
+                          : number == number ? number
+                                             : 0;
+    ints.push_back(static_cast<int64_t>(inside));
   }
   return ints;
 }

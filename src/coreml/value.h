@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,7 +52,10 @@ TensorRef Ints(Host& host, const std::vector<int64_t>& values,
                const Shape& shape);
 TensorRef IntVector(Host& host, const std::vector<int64_t>& values);
 
-// The elements of a tensor, read now.
+// Sizes that a program computes or a file states. Fails if one is negative.
+Shape ShapeOf(std::span<const int64_t> sizes);
+
+// The elements of a tensor, read now. Floats are cut toward 0, and saturate.
 std::vector<int64_t> ReadInts(Host& host, const TensorRef& tensor);
 std::vector<double> ReadNumbers(Host& host, const TensorRef& tensor);
 

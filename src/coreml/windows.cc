@@ -32,6 +32,7 @@ int64_t SizeAt(const Window& window, const Shape& x, int axis) {
 
 void PadLike(Window& window, PadType type, const Shape& x) {
   if (type == PadType::kGiven) return;
+  WindowInts("a window", 0, window);  // refuses a stride of 0, and the like
   for (int axis = 0; axis < window.axes(); ++axis) {
     const int64_t size = SizeAt(window, x, axis);
     const int64_t stride = window.stride[axis];
@@ -43,6 +44,7 @@ void PadLike(Window& window, PadType type, const Shape& x) {
 
 void CropLike(Window& window, PadType type) {
   if (type == PadType::kGiven) return;
+  WindowInts("a window", 0, window);
   for (int axis = 0; axis < window.axes(); ++axis) {
     const int64_t excess = Span(window, axis) - window.stride[axis];
     Share(window, axis, std::max<int64_t>(excess, 0), type);
@@ -50,19 +52,29 @@ void CropLike(Window& window, PadType type) {
 }
 
 void CountUp(Window& window, const Shape& x) {
-  window.overhang.assign(static_cast<size_t>(window.axes()), 0);
+  const std::vector<int64_t> ints = WindowInts("pooling", 0, window);
+  window.overhang.clear();
   for (int axis = 0; axis < window.axes(); ++axis) {
-    const int64_t size = SizeAt(window, x, axis);
-    const int64_t before = window.pad_before[axis];
-    const int64_t stride = window.stride[axis];
-    const int64_t padded = before + size + window.pad_after[axis];
-    const int64_t rest = padded - Span(window, axis);
-    if (rest < 0 || rest % stride == 0) continue;
-    const int64_t start = (rest / stride + 1) * stride;
-    if (start < before + size) {
-      window.overhang[axis] = start + Span(window, axis) - padded;
-    }
+    window.overhang.push_back(
+        OverhangOf(WindowAxisOf(ints, axis), SizeAt(window, x, axis)));
   }
+}
+
+std::vector<int64_t> OutputPadding(const Window& window, const Shape& x,
+                                   std::span<const int64_t> wanted) {
+  const size_t axes = static_cast<size_t>(window.axes());
+  if (wanted.size() < axes) {
+    Fail(ErrorKind::kInput, "an output of shape [{}] for {} axes",
+         fmt::join(wanted, ", "), axes);
+  }
+  std::vector<int64_t> more;
+  for (int axis = 0; axis < window.axes(); ++axis) {
+    const int64_t reach =
+        (SizeAt(window, x, axis) - 1) * window.stride[axis] +
+        Span(window, axis) - window.pad_before[axis] - window.pad_after[axis];
+    more.push_back(wanted[wanted.size() - axes + axis] - reach);
+  }
+  return more;
 }
 
 TensorRef L2PoolOf(Lowering& lo, const TensorRef& x, const Window& window) {

@@ -21,8 +21,12 @@ void PadLike(Window& window, PadType type, const Shape& x);
 // stride times as large as x.
 void CropLike(Window& window, PadType type);
 // Lets the last window reach beyond the padding, so that the places are counted
-// up and not down; it must begin before the padding at the end does.
+// up and not down.
 void CountUp(Window& window, const Shape& x);
+// What a transposed convolution over x adds at its end so that its last axes
+// have the sizes that `wanted` ends with.
+std::vector<int64_t> OutputPadding(const Window& window, const Shape& x,
+                                   std::span<const int64_t> wanted);
 
 // The root of the sum of squares in each window.
 TensorRef L2PoolOf(Lowering& lo, const TensorRef& x, const Window& window);
