@@ -295,6 +295,12 @@ int64_t WriteTensor(const OutputTensor& tensor, ReplaceFile& out,
     }
     return vanished;
   }
+  if (tensor.source.deferred) {
+    // Computed for this alone, so that a model larger than memory streams.
+    OutputTensor fetched = tensor;
+    fetched.source = tensor.source.Fetched();
+    return WriteTensor(fetched, out, progress);
+  }
   if (tensor.verbatim()) {
     CopyStored(tensor, out, progress);
     return 0;

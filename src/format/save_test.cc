@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <random>
 #include <thread>
 
@@ -180,6 +181,28 @@ TEST_F(SaveTest, RefusesANameThatPromisesAnotherFormat) {
     EXPECT_EQ(FailureOf([&] { SaveModel(Model(), Path(name)); }),
               Path(name) +
                   ": the ending says what to write: .safetensors or .gguf");
+  }
+}
+
+TEST_F(SaveTest, BytesComputedToBeWrittenAreLetGo) {
+  std::weak_ptr<std::byte> made;
+  TensorEntry entry;
+  entry.name = "w";
+  entry.dtype = DType::F32;
+  entry.shape = {2};
+  entry.elements = 2;
+  entry.bytes = 8;
+  entry.deferred = std::make_shared<DeferredBytes>([&] {
+    const auto bytes = AllocateHost(8);
+    std::memset(bytes.get(), 0, 8);
+    made = bytes;
+    return bytes;
+  });
+  Model model;
+  model.Add(entry);
+  for (const char* type : {"", "f16"}) {
+    SaveModel(model, Path("m.safetensors"), {.type = type});
+    EXPECT_TRUE(made.expired());
   }
 }
 
