@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "tensor/decode.h"
 
 namespace tl::coreml {
 namespace {
@@ -80,14 +81,11 @@ TensorRef FloatTensor(Host& host, const std::vector<double>& values,
   return host.builder().Leaf(std::move(tensor));
 }
 
-std::vector<double> HalvesIn(const std::string& bytes) {
-  std::vector<double> values(bytes.size() / 2);
-  for (size_t i = 0; i < values.size(); ++i) {
-    uint16_t half;
-    std::memcpy(&half, bytes.data() + 2 * i, 2);
-    values[i] = HalfToFloat(half);
-  }
-  return values;
+std::vector<double> FloatsIn(std::span<const std::byte> bytes, DType dtype) {
+  std::vector<float> values(bytes.size() / size_t(ElementBytes(dtype)));
+  Decode(dtype, bytes.first(values.size() * size_t(ElementBytes(dtype))),
+         values);
+  return {values.begin(), values.end()};
 }
 
 Value Texts(const spec::TensorValue::Strings& strings, const Shape& shape) {
@@ -124,20 +122,14 @@ Value TensorLiteral(Host& host, const spec::TensorValue& value,
       return Texts(value.strings(), shape);
     case spec::TensorValue::kBytes: {
       const std::string& bytes = value.bytes().values();
-      if (type.data_type() == spec::FLOAT16) {
-        return FloatTensor(host, HalvesIn(bytes), shape);
-      }
-      return IntTensor(
-          host,
-          IntegersIn(std::as_bytes(std::span(bytes)), type.data_type()), shape);
+      return NumbersIn(host, std::as_bytes(std::span(bytes)), type);
     }
     case spec::TensorValue::VALUE_NOT_SET:
       break;
   }
   // An empty list is not written at all.
-  return type.data_type() >= spec::FLOAT16 && type.data_type() <= spec::BFLOAT16
-             ? FloatTensor(host, {}, shape)
-             : IntTensor(host, {}, shape);
+  return IsFloat(type.data_type()) ? FloatTensor(host, {}, shape)
+                                   : IntTensor(host, {}, shape);
 }
 
 template <class Items>
@@ -162,9 +154,17 @@ Shape ShapeOf(const spec::TensorType& type) {
   return shape;
 }
 
-TensorRef IntsOf(Host& host, std::span<const std::byte> bytes,
-                 spec::DataType type, const Shape& shape) {
-  return IntTensor(host, IntegersIn(bytes, type), shape);
+TensorRef NumbersIn(Host& host, std::span<const std::byte> bytes,
+                    const spec::TensorType& type) {
+  const Shape shape = ShapeOf(type);
+  switch (type.data_type()) {
+    case spec::FLOAT16:
+      return FloatTensor(host, FloatsIn(bytes, DType::F16), shape);
+    case spec::FLOAT32:
+      return FloatTensor(host, FloatsIn(bytes, DType::F32), shape);
+    default:
+      return IntTensor(host, IntegersIn(bytes, type.data_type()), shape);
+  }
 }
 
 Value LiteralOf(Host& host, const spec::Value& value) {

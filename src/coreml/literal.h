@@ -13,9 +13,13 @@ namespace tl::coreml {
 // no operation computes with.
 Value LiteralOf(Host& host, const spec::Value& value);
 
-// Ints stored in a blob file: bytes of `type` for a tensor of this shape.
-TensorRef IntsOf(Host& host, std::span<const std::byte> bytes,
-                 spec::DataType type, const Shape& shape);
+// Numbers stored in a blob file, as bytes of this type.
+TensorRef NumbersIn(Host& host, std::span<const std::byte> bytes,
+                    const spec::TensorType& type);
+
+inline bool IsFloat(spec::DataType type) {
+  return type >= spec::FLOAT16 && type <= spec::BFLOAT16;
+}
 
 // Of a type with known sizes only.
 Shape ShapeOf(const spec::TensorType& type);

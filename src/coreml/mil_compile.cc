@@ -198,13 +198,9 @@ class MilCompiler {
     const bool has_value = found != source.attributes().end();
     Value value;
     if (!weight.empty()) {
-      const spec::DataType type =
-          source.outputs(0).type().tensor_type().data_type();
-      const bool is_float =
-          type >= spec::FLOAT16 && type <= spec::BFLOAT16;
-      if (is_float || !has_value) return false;
-      value = Value(IntsOf(host_, model_.Get(weight).stored(), type,
-                           ShapeOf(source.outputs(0).type().tensor_type())));
+      const spec::TensorType& type = source.outputs(0).type().tensor_type();
+      if (IsFloat(type.data_type()) || !has_value) return false;
+      value = Value(NumbersIn(host_, model_.Get(weight).stored(), type));
     } else if (has_value && found->second.has_immediate_value()) {
       value = LiteralOf(host_, found->second);
     }
@@ -212,13 +208,20 @@ class MilCompiler {
     return true;
   }
 
+  // A value that stands where a name could.
+  Value Bound(const spec::Value& value) {
+    return value.has_blob_file_value()
+               ? Value(NumbersIn(host_, coreml_.BlobOf(value),
+                                 value.type().tensor_type()))
+               : LiteralOf(host_, value);
+  }
+
   void AddInputs(MilOperation& operation, const spec::Operation& source) {
     for (const auto& [name, argument] : source.inputs()) {
       std::vector<int> slots;
       for (const spec::Argument::Binding& binding : argument.arguments()) {
-        slots.push_back(binding.has_value()
-                            ? NewSlot(LiteralOf(host_, binding.value()))
-                            : Resolve(binding.name()));
+        slots.push_back(binding.has_value() ? NewSlot(Bound(binding.value()))
+                                            : Resolve(binding.name()));
       }
       operation.inputs.emplace_back(name, std::move(slots));
     }

@@ -2,6 +2,8 @@
 // computed. What right ones compute is tests/coreml_predict_test.py.
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <fstream>
 #include <memory>
 
 #include "base/error.h"
@@ -35,7 +37,8 @@ class TestHost final : public Host {
 
 // The shape of y, or the error, of a program with these operations over an x of
 // shape [2, 4, 6, 6] and a v of shape [3].
-std::string Built(const std::string& operations) {
+std::string Built(const std::string& operations,
+                  const std::string& folder = "") {
   const std::string text = "program(1.0) { func main<ios16>("
       "tensor<fp16, [2, 4, 6, 6]> x, tensor<fp16, [3]> v) {" +
       operations + "} -> (y); }";
@@ -52,7 +55,7 @@ std::string Built(const std::string& operations) {
       for (int64_t size : sizes) array.add_shape(size);
     }
     spec.mutable_description()->add_output()->set_name("y");
-    const Model model = CoreMlLoader("m", std::move(spec), nullptr, "").Load();
+    const Model model = CoreMlLoader("m", std::move(spec), nullptr, folder).Load();
     TestHost host;
     const auto predictor = Predictor::Open(model, host);
     const auto zeros = [&](Shape shape) {
@@ -163,6 +166,28 @@ TEST(MilProgram, RefusesValuesOfTheWrongKind) {
             "input 'classes' is neither texts nor ints");
   EXPECT_EQ(Built(Op("cast(x = v, dtype = string(\"complex\"))")),
             "a cast to 'complex' is not known");
+}
+
+TEST(MilProgram, AValueMayStandInABlobFileWithoutAName) {
+  const std::string folder = ::testing::TempDir();
+  std::string file(128, '\0');
+  const auto put = [&](size_t at, uint64_t value, size_t bytes) {
+    std::memcpy(file.data() + at, &value, bytes);
+  };
+  put(4, 2, 4);             // the version
+  put(64, 0xDEADBEEF, 4);   // a blob's record
+  put(68, 14, 4);           // int32
+  put(72, 8, 8);            // bytes
+  put(80, 128, 8);          // where they are
+  for (uint32_t size : {12u, 24u}) {
+    file.append(reinterpret_cast<const char*>(&size), sizeof(size));
+  }
+  std::ofstream(folder + "/shape.bin", std::ios::binary) << file;
+  EXPECT_EQ(Built(Op("reshape(x = x, shape = tensor<int32, [2]>(BLOBFILE(path = "
+                     "string(\"@model_path/shape.bin\"), offset = "
+                     "uint64(64))))"),
+                  folder),
+            "[12, 24]");
 }
 
 TEST(MilProgram, ValuesOfAnyKindAreCutToInts) {

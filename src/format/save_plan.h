@@ -31,7 +31,7 @@ NameLayout LayoutByName(std::string_view name);
 struct SaveOptions {
   // A type of format/file_type.h; "" keeps the types that are stored, but for
   // packed ones in SafeTensors, which become F16.
-  std::string type;
+  std::string type = {};
   NameLayout layout = NameLayout::kUsual;
 };
 
