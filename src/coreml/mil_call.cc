@@ -7,6 +7,18 @@
 
 namespace tl::coreml {
 
+void FailMissing(std::string_view first, const std::string& kind,
+                 std::set<std::string> kinds) {
+  kinds.erase(kind);
+  std::string others;
+  if (!kinds.empty()) {
+    const bool one = kinds.size() == 1;
+    others = fmt::format(", nor {} {} other kind{}: {}", one ? "does" : "do",
+                         kinds.size(), one ? "" : "s", fmt::join(kinds, ", "));
+  }
+  Fail(ErrorKind::kInput, "predict: {} does not run here{}", first, others);
+}
+
 int AxisOf(int64_t axis, int rank) {
   const int64_t positive = axis < 0 ? axis + rank : axis;
   if (positive < 0 || positive >= rank) {

@@ -4,7 +4,9 @@
 // Source: coremltools, converters/mil/mil/ops/defs (inputs and defaults).
 #pragma once
 
+#include <set>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -76,6 +78,12 @@ using MilFunction = MilResult (*)(const MilCall&);
 
 // By the operation's type in the program; null for one that is not there.
 MilFunction FindMilFunction(std::string_view type);
+
+// For models with operations or layers that do not run here: `first` describes
+// the one that is met first and `kind` is its kind, one of `kinds`, all that are
+// missing.
+[[noreturn]] void FailMissing(std::string_view first, const std::string& kind,
+                              std::set<std::string> kinds);
 
 // `axis` of a tensor of this rank, counted from the front. Fails out of range.
 int AxisOf(int64_t axis, int rank);

@@ -44,19 +44,12 @@ void RequireAllThere(const spec::Block& block) {
   std::vector<const spec::Operation*> missing;
   FindMissing(block, missing);
   if (missing.empty()) return;
-  std::set<std::string_view> others;
+  std::set<std::string> kinds;
   for (const spec::Operation* operation : missing) {
-    others.insert(PlainType(operation->type()));
+    kinds.emplace(PlainType(operation->type()));
   }
-  others.erase(PlainType(missing[0]->type()));
-  Fail(ErrorKind::kInput, "predict: {} does not run here{}",
-       Describe(*missing[0]),
-       others.empty()
-           ? std::string()
-           : fmt::format(", nor {} {} other kind{}: {}",
-                         others.size() == 1 ? "does" : "do", others.size(),
-                         others.size() == 1 ? "" : "s",
-                         fmt::join(others, ", ")));
+  FailMissing(Describe(*missing[0]),
+              std::string(PlainType(missing[0]->type())), std::move(kinds));
 }
 
 const spec::Function& FunctionNamed(const spec::Program& program,

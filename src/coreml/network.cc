@@ -25,19 +25,40 @@ std::vector<LayerFunction> FunctionsOf(const spec::NeuralNetwork& network) {
     if (!first) first = &layer;
     missing.insert(CoreMlLayerKind(layer));
   }
-  if (!first) return functions;
-  missing.erase(CoreMlLayerKind(*first));
-  Fail(ErrorKind::kInput, "predict: {} does not run here{}", Describe(*first),
-       missing.empty()
-           ? std::string()
-           : fmt::format(", nor {} {} other kind{}: {}",
-                         missing.size() == 1 ? "does" : "do", missing.size(),
-                         missing.size() == 1 ? "" : "s",
-                         fmt::join(missing, ", ")));
+  if (first) FailMissing(Describe(*first), CoreMlLayerKind(*first), missing);
+  return functions;
 }
 
-TensorRef Labels(Host& host, const spec::Int64Vector& labels) {
-  return IntVector(host, {labels.vector().begin(), labels.vector().end()});
+TensorRef FloatLeaf(Builder& lo, const auto& numbers, const Shape& shape) {
+  Tensor tensor = MakeTensor(DType::F32, shape);
+  if (tensor.size() != static_cast<int64_t>(numbers.size())) {
+    Fail(ErrorKind::kInput, "{} numbers for shape {}", numbers.size(),
+         shape.ToString());
+  }
+  std::copy(numbers.begin(), numbers.end(), tensor.as<float>());
+  return lo.Leaf(std::move(tensor));
+}
+
+// One for each channel of the image.
+std::vector<float> BiasOf(const spec::ImageScaler& scaler,
+                          const std::string& color) {
+  if (color == "grayscale") return {scaler.gray_bias()};
+  std::vector<float> bias = {scaler.red_bias(), scaler.green_bias(),
+                             scaler.blue_bias()};
+  if (color == "bgr") std::reverse(bias.begin(), bias.end());
+  return bias;
+}
+
+Value LabelsOf(Host& host, const spec::NeuralNetwork& network) {
+  if (!network.has_string_class_labels()) {
+    const auto& labels = network.int64_class_labels().vector();
+    return IntVector(host, {labels.begin(), labels.end()});
+  }
+  std::vector<Value> texts;
+  for (const std::string& text : network.string_class_labels().vector()) {
+    texts.push_back(Value::Text(text));
+  }
+  return Value::List(std::move(texts));
 }
 
 }  // namespace
@@ -82,27 +103,18 @@ TensorRef Network::Preprocessed(const Feature& input,
     if (!first && step.feature_name() != input.name) continue;
     if (step.has_mean_image()) {
       const auto& mean = step.mean_image().mean_image();
-      Tensor tensor = MakeTensor(DType::F32, Shape{mean.size()});
-      std::copy(mean.begin(), mean.end(), tensor.as<float>());
-      const TensorRef leaf = lo.Leaf(std::move(tensor));
-      y = Cast(lo, Binary(lo, OpId::Sub, y, Reshape(lo, leaf, y->shape())),
+      y = Cast(lo, Binary(lo, OpId::Sub, y, FloatLeaf(lo, mean, y->shape())),
                host_.dtype());
     } else if (step.has_scaler()) {
       const spec::ImageScaler& scaler = step.scaler();
-      std::vector<float> bias = {scaler.gray_bias()};
-      if (input.color != "grayscale") {
-        bias = {scaler.red_bias(), scaler.green_bias(), scaler.blue_bias()};
-        if (input.color == "bgr") std::reverse(bias.begin(), bias.end());
-      }
-      Tensor tensor = MakeTensor(
-          DType::F32, Shape{static_cast<int64_t>(bias.size()), 1, 1});
-      std::copy(bias.begin(), bias.end(), tensor.as<float>());
+      const std::vector<float> bias = BiasOf(scaler, input.color);
+      const Shape channels{static_cast<int64_t>(bias.size()), 1, 1};
       // A scale that is not written is 0, which means 1.
       const double scale =
           scaler.channel_scale() == 0 ? 1 : scaler.channel_scale();
       y = Cast(lo,
                Binary(lo, OpId::Add, With(lo, OpId::Mul, y, scale),
-                      lo.Leaf(std::move(tensor))),
+                      FloatLeaf(lo, bias, channels)),
                host_.dtype());
     }
   }
@@ -138,24 +150,14 @@ TensorRef Network::AsDescribed(const Feature& output,
              : x;
 }
 
-void Network::AddLabels(
-    const std::unordered_map<std::string, TensorRef>& values,
-    std::vector<std::pair<std::string, Value>>& results) const {
+// The label and the probabilities by label.
+void Network::AddLabels(const Values& values, Results& results) const {
   const auto found = values.find(ProbabilityName());
   if (found == values.end()) {
     Fail(ErrorKind::kInput, "no layer makes the probabilities {}",
          QuoteName(ProbabilityName()));
   }
-  Value labels;
-  if (network_.has_string_class_labels()) {
-    std::vector<Value> texts;
-    for (const std::string& text : network_.string_class_labels().vector()) {
-      texts.push_back(Value::Text(text));
-    }
-    labels = Value::List(std::move(texts));
-  } else {
-    labels = Value(Labels(host_, network_.int64_class_labels()));
-  }
+  const Value labels = LabelsOf(host_, network_);
   const Value probabilities(found->second);
   const MilInput inputs[] = {{"probabilities", {&probabilities}},
                              {"classes", {&labels}}};
@@ -168,9 +170,30 @@ void Network::AddLabels(
                        std::move(both.values[1]));
 }
 
-std::vector<std::pair<std::string, Value>> Network::Run(
-    std::vector<TensorRef> inputs) {
-  std::unordered_map<std::string, TensorRef> values;
+void Network::RunLayer(int i, Values& values) const {
+  const spec::Layer& layer = network_.layers(i);
+  std::vector<TensorRef> given;
+  for (const std::string& name : layer.input()) {
+    const auto found = values.find(name);
+    if (found == values.end()) {
+      Fail(ErrorKind::kInput, "{} is used before it is made", QuoteName(name));
+    }
+    given.push_back(found->second);
+  }
+  MilResult made = functions_[i](
+      LayerCall(host_, coreml_, layer, std::move(given), rank5_));
+  if (made.values.size() < size_t(layer.output_size())) {
+    Fail(ErrorKind::kInput, "{} results are wanted; there are {}",
+         layer.output_size(), made.values.size());
+  }
+  for (int k = 0; k < layer.output_size(); ++k) {
+    values[layer.output(k)] = made.values[k].tensor;
+  }
+  for (const std::string& name : released_[i]) values.erase(name);
+}
+
+Network::Results Network::Run(std::vector<TensorRef> inputs) {
+  Values values;
   for (size_t i = 0; i < inputs.size(); ++i) {
     values[inputs_[i].name] =
         Mapped(inputs_[i], Preprocessed(inputs_[i], inputs[i]));
@@ -178,39 +201,17 @@ std::vector<std::pair<std::string, Value>> Network::Run(
   inputs.clear();
   for (int i = 0; i < network_.layers_size(); ++i) {
     PollInterrupt();
-    const spec::Layer& layer = network_.layers(i);
-    WithNote(
-        [&] {
-          std::vector<TensorRef> given;
-          for (const std::string& name : layer.input()) {
-            const auto found = values.find(name);
-            if (found == values.end()) {
-              Fail(ErrorKind::kInput, "{} is used before it is made",
-                   QuoteName(name));
-            }
-            given.push_back(found->second);
-          }
-          MilResult made = functions_[i](
-              LayerCall(host_, coreml_, layer, std::move(given), rank5_));
-          if (made.values.size() < size_t(layer.output_size())) {
-            Fail(ErrorKind::kInput, "{} results are wanted; there are {}",
-                 layer.output_size(), made.values.size());
-          }
-          for (int k = 0; k < layer.output_size(); ++k) {
-            values[layer.output(k)] = made.values[k].tensor;
-          }
-        },
-        [&] { return "at " + Describe(layer); });
-    for (const std::string& name : released_[i]) values.erase(name);
+    WithNote([&] { RunLayer(i, values); },
+             [&] { return "at " + Describe(network_.layers(i)); });
   }
-  std::vector<std::pair<std::string, Value>> results;
+  Results results;
+  if (!description_.predicted_feature_name().empty()) {
+    AddLabels(values, results);
+  }
   for (const Feature& output : outputs_) {
     const auto found = values.find(output.name);
     if (found == values.end()) continue;
     results.emplace_back(output.name, AsDescribed(output, found->second));
-  }
-  if (!description_.predicted_feature_name().empty()) {
-    AddLabels(values, results);
   }
   return results;
 }

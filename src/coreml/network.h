@@ -20,15 +20,20 @@ class Network {
   Network(const CoreMl& coreml, const spec::NeuralNetwork& network,
           const spec::Model& member, Host& host);
 
-  // One tensor for each input of the model, in their order; the outputs by name.
-  std::vector<std::pair<std::string, Value>> Run(std::vector<TensorRef> inputs);
+  using Results = std::vector<std::pair<std::string, Value>>;
+
+  // One tensor for each input of the model, in their order; the outputs by name,
+  // the first of a name being the one that is meant.
+  Results Run(std::vector<TensorRef> inputs);
 
  private:
+  using Values = std::unordered_map<std::string, TensorRef>;
+
   TensorRef Preprocessed(const Feature& input, const TensorRef& x) const;
   TensorRef Mapped(const Feature& input, const TensorRef& x) const;
   TensorRef AsDescribed(const Feature& output, const TensorRef& x) const;
-  void AddLabels(const std::unordered_map<std::string, TensorRef>& values,
-                 std::vector<std::pair<std::string, Value>>& results) const;
+  void RunLayer(int i, Values& values) const;
+  void AddLabels(const Values& values, Results& results) const;
   std::string ProbabilityName() const;
 
   const CoreMl& coreml_;
