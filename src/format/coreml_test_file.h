@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -11,6 +12,9 @@
 #include <vector>
 
 #include "format/coreml.pb.h"
+#include "format/load.h"
+#include "format/test_files.h"
+#include "tensor/decode.h"
 
 namespace tl {
 
@@ -178,5 +182,51 @@ inline coreml::spec::InnerProduct& AddInnerProduct(coreml::spec::Model& model,
   layer.mutable_inner_product()->set_input_channels(inputs);
   return *layer.mutable_inner_product();
 }
+
+// Models in a folder of their own.
+class CoreMlTest : public TempFolderTest {
+ protected:
+  // A package around these two files, opened.
+  Model Package(const coreml::spec::Model& model, const std::string& weights = "") {
+    std::filesystem::create_directories(Path("p/Data/m/weights"));
+    Make("p/Manifest.json", R"({"fileFormatVersion": "1.0.0",
+        "itemInfoEntries": {"A": {"path": "m/model.mlmodel"}},
+        "rootModelIdentifier": "A"})");
+    Make("p/Data/m/model.mlmodel", model.SerializeAsString());
+    if (!weights.empty()) Make("p/Data/m/weights/weight.bin", weights);
+    return LoadModel(Path("p"));
+  }
+  Model File(const coreml::spec::Model& model) {
+    return LoadModel(Make("m.mlmodel", model.SerializeAsString()));
+  }
+  std::string Refusal(const coreml::spec::Model& model,
+                      const std::string& weights = "") {
+    return FailureOf([&] { Package(model, weights); });
+  }
+  std::string FileRefusal(const coreml::spec::Model& model) {
+    return FailureOf([&] { File(model); });
+  }
+  std::string Label(const std::string& tensor) const {
+    return folder_ + "/p: tensor '" + tensor + "': ";
+  }
+  std::string FileLabel(const std::string& tensor) const {
+    return folder_ + "/m.mlmodel: tensor '" + tensor + "': ";
+  }
+};
+
+inline std::vector<float> Values(const Model& model, const std::string& name) {
+  const TensorEntry& entry = model.Get(name);
+  std::vector<float> values(entry.elements);
+  Decode(*entry.dtype, entry.stored(), values);
+  return values;
+}
+
+inline std::vector<std::string> Names(const Model& model) {
+  std::vector<std::string> names;
+  for (const TensorEntry& entry : model.tensors()) names.push_back(entry.name);
+  return names;
+}
+
+// ---- layers
 
 }  // namespace tl
