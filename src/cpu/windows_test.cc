@@ -31,7 +31,7 @@ Window WindowOf(Dims kernel, Dims stride, Dims dilation, Dims before,
 
 // Each an awkward shape: a kernel larger than x, a stride larger than the
 // kernel, dilation, uneven padding, one pixel, no image, widths around a
-// vector's, one and three axes.
+// vector's, rows so long that they are cut, one and three axes.
 std::vector<Case> Cases() {
   const Window three = WindowOf({3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1});
   return {
@@ -43,6 +43,9 @@ std::vector<Case> Cases() {
       {{2, 3, 9, 16}, WindowOf({2, 2}, {3, 4}, {1, 1}, {0, 0}, {0, 0}), 5},
       {{1, 2, 9, 20}, WindowOf({3, 2}, {1, 2}, {2, 5}, {2, 0}, {0, 3}), 3},
       {{0, 2, 4, 4}, three, 3},
+      {{2, 5, 6, 50}, PlainWindow(Dims{1, 1}), 9},
+      {{1, 2, 5, 7}, WindowOf({1, 1}, {2, 2}, {1, 1}, {0, 0}, {0, 0}), 40},
+      {{1, 3, 1300}, WindowOf({3}, {2}, {1}, {1}, {1}), 5},
       {{3, 5, 40}, WindowOf({4}, {2}, {3}, {5}, {4}), 7},
       {{1, 2, 3, 4, 5},
        WindowOf({2, 3, 2}, {1, 2, 1}, {1, 1, 2}, {1, 0, 1}, {0, 1, 1}), 4, 2},
