@@ -4,8 +4,8 @@
 
 `base` stands on the distribution's PyTorch and NumPy and adds the pinned
 packages of requirements-base.txt; `full` is a current PyTorch from PyPI with what
-requirements-full.txt names, `coreml` the one that coremltools was tested with. An environment is made once for each content of its
-requirements.
+requirements-full.txt names, `coreml` the one that coremltools was tested with. An
+environment is made once for each content of its requirements.
 """
 
 import hashlib
