@@ -43,8 +43,9 @@ std::string Built(const std::string& operations,
       "tensor<fp16, [2, 4, 6, 6]> x, tensor<fp16, [3]> v) {" +
       operations + "} -> (y); }";
   try {
-    spec::Model spec;
-    *spec.mutable_ml_program() = ParseMilText("m", text);
+    auto messages = std::make_shared<CoreMlMessages>("m", text.size());
+    ReadMilText("m", text, *messages);
+    spec::Model& spec = messages->model();
     for (const auto& [name, sizes] :
          {std::pair("x", std::vector<int64_t>{2, 4, 6, 6}), {"v", {3}}}) {
       spec::Feature& input = *spec.mutable_description()->add_input();
@@ -55,7 +56,9 @@ std::string Built(const std::string& operations,
       for (int64_t size : sizes) array.add_shape(size);
     }
     spec.mutable_description()->add_output()->set_name("y");
-    const Model model = CoreMlLoader("m", std::move(spec), nullptr, folder).Load();
+    const Model model = CoreMlLoader("m", CoreMlMessages::ModelOf(messages),
+                                    nullptr, folder)
+                            .Load();
     TestHost host;
     const auto predictor = Predictor::Open(model, host);
     const auto zeros = [&](Shape shape) {

@@ -62,7 +62,7 @@ bool IsCoreMl(const MappedFile& file) {
 
 Model LoadCoreMl(std::shared_ptr<const MappedFile> file) {
   const std::string path = file->path();
-  coreml::spec::Model spec = ParseCoreMlSpec(*file);
+  auto spec = ParseCoreMlSpec(*file);
   return CoreMlLoader(path, std::move(spec), std::move(file),
                       std::filesystem::path(path).parent_path())
       .Load();

@@ -33,7 +33,7 @@ class CoreMl final : public ModelProgram {
   // came as text (.mlmodelc) is here as messages too, with the description that
   // its metadata.json gives. Weights of layers are not in it but for small
   // ones.
-  const coreml::spec::Model& spec() const { return spec_; }
+  const coreml::spec::Model& spec() const { return *spec_; }
 
   // The name under which Model has the result of `operation`, which is one of
   // spec()'s: a `const` whose value is in a blob file or is a float tensor of
@@ -61,8 +61,8 @@ class CoreMl final : public ModelProgram {
 
   std::string_view NameAt(const void* message) const;
 
-  coreml::spec::Model spec_;
-  // By address of the operation, weights or value in `spec_`.
+  std::shared_ptr<const coreml::spec::Model> spec_;
+  // By address of the operation, weights or value in `*spec_`.
   std::unordered_map<const void*, std::string> tensors_;
   std::unordered_map<const void*, std::span<const std::byte>> blobs_;
   std::vector<std::shared_ptr<const MappedFile>> files_;

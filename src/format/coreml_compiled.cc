@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "format/compiled_metadata.h"
 #include "format/coreml_loader.h"
+#include "format/coreml_messages.h"
 #include "format/espresso.h"
 #include "format/mil_text.h"
 
@@ -26,10 +27,12 @@ Model LoadProgram(const std::string& path) {
     Fail(ErrorKind::kInput, "{}: {} bytes, at most {} are read", mil,
          text->size(), kMaxProgram);
   }
-  coreml::spec::Model spec;
-  *spec.mutable_ml_program() =
-      ParseMilText(mil, {reinterpret_cast<const char*>(text->bytes().data()),
-                         text->bytes().size()});
+  auto messages = std::make_shared<CoreMlMessages>(mil, text->size());
+  coreml::spec::Model& spec = messages->model();
+  ReadMilText(mil,
+              {reinterpret_cast<const char*>(text->bytes().data()),
+               text->bytes().size()},
+              *messages);
   const std::string metadata = (fs::path(path) / "metadata.json").string();
   std::error_code error;
   if (fs::exists(metadata, error)) {
@@ -37,7 +40,9 @@ Model LoadProgram(const std::string& path) {
   } else {
     DescribeProgram(spec);
   }
-  return CoreMlLoader(path, std::move(spec), std::move(text), path).Load();
+  return CoreMlLoader(path, CoreMlMessages::ModelOf(std::move(messages)),
+                      std::move(text), path)
+      .Load();
 }
 
 }  // namespace

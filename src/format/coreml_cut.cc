@@ -17,8 +17,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "base/error.h"
+#include "format/coreml_messages.h"
 
 namespace tl {
 namespace {
@@ -149,6 +152,28 @@ bool IsOtherKind(Message message, uint32_t field) {
          field != coreml::spec::Model::kMlProgramFieldNumber;
 }
 
+// A text for protobuf's parser, which gets no more of it once what was parsed
+// so far holds too many messages.
+class Pieces final : public google::protobuf::io::ZeroCopyInputStream {
+ public:
+  Pieces(std::string_view text, const CoreMlMessages& messages)
+      : array_(text.data(), static_cast<int>(text.size()), kPiece),
+        messages_(messages) {}
+
+  bool Next(const void** data, int* size) override {
+    return !messages_.TooMany() && array_.Next(data, size);
+  }
+  void BackUp(int count) override { array_.BackUp(count); }
+  bool Skip(int count) override { return array_.Skip(count); }
+  int64_t ByteCount() const override { return array_.ByteCount(); }
+
+ private:
+  static constexpr int kPiece = 16 << 10;  // becomes 2 MB at the worst
+
+  google::protobuf::io::ArrayInputStream array_;
+  const CoreMlMessages& messages_;
+};
+
 class Cutter {
  public:
   explicit Cutter(const MappedFile& file)
@@ -261,22 +286,26 @@ class Cutter {
 
 }  // namespace
 
-coreml::spec::Model ParseCoreMlSpec(const MappedFile& file) {
+std::shared_ptr<coreml::spec::Model> ParseCoreMlSpec(const MappedFile& file) {
   if (file.size() > INT_MAX) {
     Fail(ErrorKind::kInput,
          "{}: {} bytes, at most {} can be in one CoreML model file",
          file.path(), file.size(), INT_MAX);
   }
   const std::string text = Cutter(file).Cut(Message::kModel, 0);
-  coreml::spec::Model model;
+  auto messages =
+      std::make_shared<CoreMlMessages>(file.path(), file.size());
+  Pieces pieces(text, *messages);
   const google::protobuf::LogSilencer silencer;  // the message is ours
-  if (!model.ParseFromString(text)) {
+  const bool parsed = messages->model().ParseFromZeroCopyStream(&pieces);
+  messages->CheckNotTooMany();
+  if (!parsed) {
     Fail(ErrorKind::kInput,
          "{}: is damaged: a text is not UTF-8, a message does not end where it "
          "should, or messages are nested more than 100 deep",
          file.path());
   }
-  return model;
+  return CoreMlMessages::ModelOf(std::move(messages));
 }
 
 }  // namespace tl

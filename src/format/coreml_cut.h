@@ -5,12 +5,15 @@
 // coreml_network.proto). Opening a model of 100 MB then reads some KB of it.
 #pragma once
 
+#include <memory>
+
 #include "base/file.h"
 #include "format/coreml.pb.h"
 
 namespace tl {
 
-// Fails when the file is not a well-formed model message.
-coreml::spec::Model ParseCoreMlSpec(const MappedFile& file);
+// Fails when the file is not a well-formed model message, and when it has more
+// messages than fit (format/coreml_messages.h).
+std::shared_ptr<coreml::spec::Model> ParseCoreMlSpec(const MappedFile& file);
 
 }  // namespace tl

@@ -99,7 +99,7 @@ std::string RootOf(const std::string& package) {
 Model LoadPackage(const std::string& path) {
   auto file = MappedFile::Open(RootOf(path));
   const fs::path folder = fs::path(file->path()).parent_path();
-  coreml::spec::Model spec = ParseCoreMlSpec(*file);
+  auto spec = ParseCoreMlSpec(*file);
   return CoreMlLoader(path, std::move(spec), std::move(file), folder).Load();
 }
 

@@ -138,6 +138,47 @@ TEST_F(HostileCoreMlTest, ACompiledProgramThatIsDamaged) {
   TurnEveryBit("c/model.mil", text, "c");
 }
 
+class TooManyMessagesTest : public HostileCoreMlTest {
+ protected:
+  // What is said of a model at `model` whose messages are in `file`.
+  static void ExpectRefused(const std::string& model, const std::string& file) {
+    const uintmax_t size = std::filesystem::file_size(file);
+    EXPECT_EQ(FailureOf([&] { LoadModel(model); }),
+              fmt::format("{}: its {} bytes hold messages that need more than "
+                          "{} bytes of memory; real models need less than half "
+                          "of that",
+                          file, size, (16 << 20) + 32 * size));
+  }
+};
+
+TEST_F(TooManyMessagesTest, OperationsOfTwoBytes) {
+  TestProgram program;
+  for (int i = 0; i < 500'000; ++i) program.block->add_operations();
+  const std::string path = Make("m.mlmodel", program.model.SerializeAsString());
+  ExpectRefused(path, path);
+}
+
+TEST_F(TooManyMessagesTest, LayersOfTwoBytes) {
+  spec::Model model = TestNetwork();
+  for (int i = 0; i < 1'000'000; ++i) {
+    model.mutable_neural_network()->add_layers();
+  }
+  const std::string path = Make("m.mlmodel", model.SerializeAsString());
+  ExpectRefused(path, path);
+}
+
+// Each value of a list has a type of its own.
+TEST_F(TooManyMessagesTest, ATextWithValuesOfALongType) {
+  std::string text =
+      "program(1.0)\n{ func main<ios16>() { int32 y = f(x = list<tuple<int32";
+  for (int i = 0; i < 50; ++i) text += ", int32";
+  text += ">, 9>([()";
+  for (int i = 0; i < 20'000; ++i) text += ",()";
+  std::filesystem::create_directories(Path("c"));
+  Make("c/model.mil", text);
+  ExpectRefused(Path("c"), Path("c/model.mil"));
+}
+
 TEST_F(HostileCoreMlTest, LengthsBeyondTheFile) {
   spec::Model model = TestNetwork();
   model.clear_neural_network();

@@ -72,7 +72,8 @@ TensorEntry EntryOf(std::string name, const MilNumbers& numbers) {
 
 }  // namespace
 
-CoreMlLoader::CoreMlLoader(std::string path, spec::Model model,
+CoreMlLoader::CoreMlLoader(std::string path,
+                           std::shared_ptr<const spec::Model> model,
                            std::shared_ptr<const MappedFile> file,
                            std::string folder)
     : file_(std::move(file)),
@@ -82,7 +83,7 @@ CoreMlLoader::CoreMlLoader(std::string path, spec::Model model,
 }
 
 Model CoreMlLoader::Load() {
-  const spec::Model& model = program_->spec_;
+  const spec::Model& model = program_->spec();
   if (model.kind_case() == spec::Model::KIND_NOT_SET) {
     if (model.other_kind() == 0) {
       Fail(ErrorKind::kInput,

@@ -22,7 +22,8 @@ class CoreMlLoader {
  public:
   // `path` is the model's; `file` the one that `spec` was parsed from, null
   // when it was a text; `folder` where the names of weight files begin.
-  CoreMlLoader(std::string path, coreml::spec::Model spec,
+  CoreMlLoader(std::string path,
+               std::shared_ptr<const coreml::spec::Model> spec,
                std::shared_ptr<const MappedFile> file, std::string folder);
 
   // Fails when the kind of model holds no tensors.

@@ -38,12 +38,14 @@ std::string OpsetOf(std::string_view text) {
 
 class Parser {
  public:
-  Parser(const std::string& path, std::string_view text) : lexer_(path, text) {
+  Parser(const std::string& path, std::string_view text,
+         CoreMlMessages& messages)
+      : lexer_(path, text), messages_(messages) {
     Advance();
   }
 
-  Program Parse() {
-    Program program;
+  void Parse() {
+    Program& program = *messages_.model().mutable_ml_program();
     ExpectName("program");
     Expect("(");
     program.set_version(static_cast<int64_t>(Number()));
@@ -52,7 +54,6 @@ class Parser {
     Expect("{");
     while (!Accept("}")) ReadFunction(program);
     if (token_.kind != MilTokenKind::kEnd) FailExpected("the end");
-    return program;
   }
 
  private:
@@ -70,7 +71,10 @@ class Parser {
     Parser& parser_;
   };
 
-  void Advance() { token_ = std::exchange(next_, lexer_.Next()); }
+  void Advance() {
+    messages_.CheckNotTooMany();
+    token_ = std::exchange(next_, lexer_.Next());
+  }
 
   bool Is(std::string_view mark) const {
     return token_.kind == MilTokenKind::kMark && token_.text == mark;
@@ -134,35 +138,33 @@ class Parser {
 
   // ---- types
 
-  ValueType Type() {
+  void ReadType(ValueType& type) {
     const Deeper deeper(*this);
-    ValueType type;
     const std::string_view name = Name();
     if (name == "tensor") {
       ReadTensorType(*type.mutable_tensor_type());
     } else if (name == "list") {
       Expect("<");
-      *type.mutable_list_type()->mutable_type() = Type();
+      ReadType(*type.mutable_list_type()->mutable_type());
       Expect(",");
       ReadDimension(*type.mutable_list_type()->mutable_length());
       Expect(">");
     } else if (name == "tuple") {
       auto& types = *type.mutable_tuple_type()->mutable_types();
-      ReadList("<", ">", [&] { *types.Add() = Type(); });
+      ReadList("<", ">", [&] { ReadType(*types.Add()); });
     } else if (name == "dict") {
       Expect("<");
-      *type.mutable_dictionary_type()->mutable_key_type() = Type();
+      ReadType(*type.mutable_dictionary_type()->mutable_key_type());
       Expect(",");
-      *type.mutable_dictionary_type()->mutable_value_type() = Type();
+      ReadType(*type.mutable_dictionary_type()->mutable_value_type());
       Expect(">");
     } else if (name == "state") {
       Expect("<");
-      *type.mutable_state_type()->mutable_wrapped_type() = Type();
+      ReadType(*type.mutable_state_type()->mutable_wrapped_type());
       Expect(">");
     } else {
       type.mutable_tensor_type()->set_data_type(ElementType(name));
     }
-    return type;
   }
 
   DataType ElementType(std::string_view name) {
@@ -193,9 +195,8 @@ class Parser {
 
   // ---- values
 
-  Value ReadValue() {
-    Value value;
-    *value.mutable_type() = Type();
+  void ReadValue(Value& value) {
+    ReadType(*value.mutable_type());
     Expect("(");
     if (token_.kind == MilTokenKind::kName && token_.text == "BLOBFILE") {
       ReadBlob(*value.mutable_blob_file_value());
@@ -203,7 +204,6 @@ class Parser {
       ReadLiteral(value.type(), *value.mutable_immediate_value());
     }
     Expect(")");
-    return value;
   }
 
   void ReadBlob(Value::BlobFile& blob) {
@@ -211,7 +211,8 @@ class Parser {
     ReadList("(", ")", [&] {
       const std::string_view name = Name();
       Expect("=");
-      const Value value = ReadValue();
+      Value value;
+      ReadValue(value);
       const TensorValue& tensor = value.immediate_value().tensor();
       if (name == "path" && tensor.strings().values_size() == 1) {
         blob.set_file_name(tensor.strings().values(0));
@@ -223,11 +224,9 @@ class Parser {
     });
   }
 
-  Value Typed(const ValueType& type) {
-    Value value;
+  void ReadTyped(const ValueType& type, Value& value) {
     *value.mutable_type() = type;
     ReadLiteral(type, *value.mutable_immediate_value());
-    return value;
   }
 
   void ReadLiteral(const ValueType& type, Value::Immediate& literal) {
@@ -242,7 +241,7 @@ class Parser {
       case ValueType::kListType: {
         auto& values = *literal.mutable_list()->mutable_values();
         const auto read = [&] {
-          *values.Add() = Typed(type.list_type().type());
+          ReadTyped(type.list_type().type(), *values.Add());
         };
         if (Is("(")) return ReadList("(", ")", read);
         return ReadList("[", "]", read);
@@ -264,15 +263,15 @@ class Parser {
     int count = 0;
     ReadList("(", ")", [&] {
       if (count == type.types_size()) FailExpected("')'");
-      *tuple.add_values() = Typed(type.types(count++));
+      ReadTyped(type.types(count++), *tuple.add_values());
     });
   }
 
   void ReadPair(const DictionaryType& type, DictionaryValue::Pair& pair) {
     Expect("{");
-    *pair.mutable_key() = Typed(type.key_type());
+    ReadTyped(type.key_type(), *pair.mutable_key());
     Expect(",");
-    *pair.mutable_value() = Typed(type.value_type());
+    ReadTyped(type.value_type(), *pair.mutable_value());
     Expect("}");
   }
 
@@ -307,7 +306,7 @@ class Parser {
     ReadList("[", "]", [&] {
       const std::string name(Name());
       Expect("=");
-      attributes[name] = ReadValue();
+      ReadValue(attributes[name]);
     });
   }
 
@@ -330,7 +329,7 @@ class Parser {
   }
 
   void ReadNamed(NamedValueType& named) {
-    *named.mutable_type() = Type();
+    ReadType(*named.mutable_type());
     named.set_name(std::string(Name()));
   }
 
@@ -378,7 +377,7 @@ class Parser {
     const bool value = next_.kind == MilTokenKind::kMark &&
                        (next_.text == "<" || next_.text == "(");
     if (value) {
-      *binding.mutable_value() = ReadValue();
+      ReadValue(*binding.mutable_value());
     } else {
       binding.set_name(std::string(Name()));
     }
@@ -397,6 +396,7 @@ class Parser {
   }
 
   MilLexer lexer_;
+  CoreMlMessages& messages_;
   // Two tokens, so that a value can be told from a name.
   MilToken next_ = lexer_.Next();
   MilToken token_;
@@ -405,8 +405,9 @@ class Parser {
 
 }  // namespace
 
-Program ParseMilText(const std::string& path, std::string_view text) {
-  return Parser(path, text).Parse();
+void ReadMilText(const std::string& path, std::string_view text,
+                 CoreMlMessages& messages) {
+  Parser(path, text, messages).Parse();
 }
 
 }  // namespace tl

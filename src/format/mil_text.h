@@ -17,12 +17,13 @@
 #include <string>
 #include <string_view>
 
-#include "format/coreml.pb.h"
+#include "format/coreml_messages.h"
 
 namespace tl {
 
-// `path` is for messages, which begin "PATH:LINE: ".
-coreml::spec::Program ParseMilText(const std::string& path,
-                                   std::string_view text);
+// Into the program of `messages`. `path` is for errors, which begin
+// "PATH:LINE: ".
+void ReadMilText(const std::string& path, std::string_view text,
+                 CoreMlMessages& messages);
 
 }  // namespace tl

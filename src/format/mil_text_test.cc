@@ -9,9 +9,14 @@ namespace {
 
 namespace spec = coreml::spec;
 
+spec::Program Parsed(const std::string& text) {
+  CoreMlMessages messages("m.mil", static_cast<int64_t>(text.size()));
+  ReadMilText("m.mil", text, messages);
+  return messages.model().ml_program();
+}
+
 spec::Block BlockOf(const std::string& operations) {
-  const spec::Program program = ParseMilText(
-      "m.mil",
+  const spec::Program program = Parsed(
       "program(1.0)\n{\n func main<ios16>(tensor<fp16, [1, ?]> x) {\n" +
           operations + "\n } -> (y);\n}\n");
   return program.functions().at("main").block_specializations().at("CoreML6");
@@ -22,7 +27,7 @@ const spec::TensorValue& NumbersOf(const spec::Operation& operation) {
 }
 
 std::string RefusalOf(const std::string& text) {
-  return FailureOf([&] { ParseMilText("m.mil", text); });
+  return FailureOf([&] { Parsed(text); });
 }
 
 std::string ValueRefusal(const std::string& value) {
@@ -30,7 +35,7 @@ std::string ValueRefusal(const std::string& value) {
 }
 
 TEST(MilText, ReadsAProgram) {
-  const spec::Program program = ParseMilText("m.mil", R"(
+  const spec::Program program = Parsed(R"(
 program(1.3)
 [buildInfo = dict<string, string>({{"a", "b\"c"}, {"d", "e"}})]
 {
