@@ -188,6 +188,13 @@ FileFormat FormatByName(const std::string& path) {
   for (const Ending& ending : kEndings) {
     if (path.ends_with(ending.text)) return ending.format;
   }
+  for (const std::string_view ending : {".mlpackage", ".mlmodelc", ".mlmodel"}) {
+    if (!path.ends_with(ending)) continue;
+    Fail(ErrorKind::kInput,
+         "{}: CoreML models are read here and not written; the ending says what "
+         "to write: .safetensors or .gguf",
+         path);
+  }
   Fail(ErrorKind::kInput,
        "{}: the ending says what to write: .safetensors or .gguf", path);
 }

@@ -177,10 +177,19 @@ TEST_F(SaveTest, RefusesNamesThatCannotBeReadBack) {
 }
 
 TEST_F(SaveTest, RefusesANameThatPromisesAnotherFormat) {
-  for (const char* name : {"m.pt", "m", "m.mlpackage"}) {
+  for (const char* name : {"m.pt", "m", "mlmodel"}) {
     EXPECT_EQ(FailureOf([&] { SaveModel(Model(), Path(name)); }),
               Path(name) +
                   ": the ending says what to write: .safetensors or .gguf");
+  }
+}
+
+TEST_F(SaveTest, RefusesToWriteCoreMl) {
+  for (const char* name : {"m.mlpackage", "m.mlmodel", "m.mlmodelc"}) {
+    EXPECT_EQ(FailureOf([&] { SaveModel(Model(), Path(name)); }),
+              Path(name) +
+                  ": CoreML models are read here and not written; the ending "
+                  "says what to write: .safetensors or .gguf");
   }
 }
 

@@ -222,6 +222,9 @@ class Models(Scratch):
         for arguments, text in (
                 (["a.safetensors", "a.onnx"],
                  "a.onnx: the ending says what to write: .safetensors or .gguf"),
+                (["a.safetensors", "a.mlpackage"],
+                 "a.mlpackage: CoreML models are read here and not written; the "
+                 "ending says what to write: .safetensors or .gguf"),
                 (["a.safetensors", "a.gguf", "--type", "q9"],
                  "there is no type 'q9'; known are f32, f16, bf16"),
                 (["a.safetensors", "a.gguf", "--layout", "onnx"], "--layout"),
