@@ -90,6 +90,18 @@ void Add(const Activation& activation, List& list) {
   }
 }
 
+// Of the gates of a recurrent layer, in the order of the file.
+template <class Activations>
+void AddActivations(const Activations& activations, const std::string& prefix,
+                    List& list) {
+  int i = 0;
+  for (const Activation& activation : activations) {
+    list.set_prefix(fmt::format("{}activation{}.", prefix, i++));
+    Add(activation, list);
+  }
+  list.set_prefix("");
+}
+
 void Add(const SimpleRecurrent& layer, List& list) {
   const int64_t inputs = Size(layer.input_vector_size());
   const int64_t outputs = Size(layer.output_vector_size());
@@ -97,6 +109,8 @@ void Add(const SimpleRecurrent& layer, List& list) {
   list.Add("recursion_matrix", layer.recursion_matrix(),
            Shape{outputs, outputs});
   list.Add("bias_vector", layer.bias_vector(), Shape{outputs});
+  list.set_prefix("activation.");
+  Add(layer.activation(), list);
 }
 
 void Add(const Gru& layer, List& list) {
@@ -118,6 +132,7 @@ void Add(const Gru& layer, List& list) {
   list.Add("update_gate_bias_vector", layer.update_gate_bias_vector(), bias);
   list.Add("reset_gate_bias_vector", layer.reset_gate_bias_vector(), bias);
   list.Add("output_gate_bias_vector", layer.output_gate_bias_vector(), bias);
+  AddActivations(layer.activations(), "", list);
 }
 
 void Add(const LstmWeights& w, int64_t inputs, int64_t outputs, List& list) {
@@ -153,6 +168,8 @@ void Add(const BidirectionalLstm& layer, List& list) {
     Add(layer.weight_params(i), Size(layer.input_vector_size()),
         Size(layer.output_vector_size()), list);
   }
+  AddActivations(layer.activations_forward_lstm(), "forward.", list);
+  AddActivations(layer.activations_backward_lstm(), "backward.", list);
 }
 
 void Add(const BatchedMatmul& layer, List& list) {
@@ -219,6 +236,7 @@ std::vector<LayerWeights> WeightsOf(const Layer& layer) {
     const Lstm& p = layer.uni_directional_lstm();
     Add(p.weight_params(), Size(p.input_vector_size()),
         Size(p.output_vector_size()), list);
+    AddActivations(p.activations(), "", list);
   } else if (layer.has_bi_directional_lstm()) {
     Add(layer.bi_directional_lstm(), list);
   } else if (layer.has_custom()) {

@@ -110,6 +110,38 @@ TEST_F(CoreMlTest, FloatsThatWereWrittenOneByOneAreGathered) {
   EXPECT_EQ(Values(loaded, "fc.weights"), (Floats{1, 2, 3, 4}));
 }
 
+TEST_F(CoreMlTest, ActivationsOfRecurrentLayersHaveTheirNumbers) {
+  spec::Model model = TestNetwork();
+  spec::NeuralNetwork& network = *model.mutable_neural_network();
+  const auto numbers = [](spec::Activation& activation, float alpha) {
+    activation.mutable_prelu()->mutable_alpha()->add_float_value(alpha);
+  };
+  spec::Layer& rnn = *network.add_layers();
+  rnn.set_name("rnn");
+  numbers(*rnn.mutable_simple_recurrent()->mutable_activation(), 1);
+  spec::Layer& gru = *network.add_layers();
+  gru.set_name("gru");
+  gru.mutable_gru()->add_activations()->mutable_tanh();
+  numbers(*gru.mutable_gru()->add_activations(), 2);
+  spec::Layer& lstm = *network.add_layers();
+  lstm.set_name("lstm");
+  numbers(*lstm.mutable_uni_directional_lstm()->add_activations(), 3);
+  spec::Layer& both = *network.add_layers();
+  both.set_name("both");
+  spec::BidirectionalLstm& params = *both.mutable_bi_directional_lstm();
+  numbers(*params.add_activations_forward_lstm(), 4);
+  numbers(*params.add_activations_backward_lstm(), 5);
+  const Model loaded = File(model);
+  EXPECT_EQ(Names(loaded),
+            (std::vector<std::string>{
+                "rnn.activation.alpha", "gru.activation1.alpha",
+                "lstm.activation0.alpha", "both.forward.activation0.alpha",
+                "both.backward.activation0.alpha"}));
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(Values(loaded, Names(loaded)[i]), (Floats{float(i + 1)}));
+  }
+}
+
 TEST_F(CoreMlTest, NamesAreMadeUnique) {
   spec::Model model = TestNetwork();
   for (int i = 0; i < 3; ++i) {
