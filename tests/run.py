@@ -126,6 +126,7 @@ def program_suites(folder, environment):
     yield script("references_test.py", python, TL=tl)
     yield script("coreml_weights_test.py", python, TL=tl)
     yield script("coreml_predict_test.py", python, TL=tl)
+    yield script("coreml_operations_test.py", python, TL=tl)
     yield from interop(python, tl)
 
 

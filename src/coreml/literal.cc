@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/half.h"
 #include "tensor/decode.h"
 
 namespace tl::coreml {
@@ -70,15 +69,7 @@ TensorRef FloatTensor(Host& host, const std::vector<double>& values,
                       const Shape& shape) {
   RequireCount(values.size(), shape);
   if (shape.rank() == 0) return host.builder().Number(values[0], DType::F32);
-  Tensor tensor = MakeTensor(host.dtype(), shape);
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (host.dtype() == DType::F32) {
-      tensor.as<float>()[i] = static_cast<float>(values[i]);
-    } else {
-      tensor.as<uint16_t>()[i] = DoubleToHalf(values[i]);
-    }
-  }
-  return host.builder().Leaf(std::move(tensor));
+  return Numbers(host, values, shape, host.dtype());
 }
 
 std::vector<double> FloatsIn(std::span<const std::byte> bytes, DType dtype) {

@@ -40,8 +40,15 @@ struct MilBlock {
   std::vector<int> released;  // once the outputs are read
 };
 
+// A tensor that the function keeps from one run to the next.
+struct MilState {
+  int slot;
+  TensorRef value;  // zeros before the first run
+};
+
 struct MilFunctionBody {
   std::vector<std::string> inputs, outputs;
+  std::vector<MilState> states;
   MilBlock block;
   // The program's constants in their slots, nothing in the others.
   std::vector<Value> slots;

@@ -50,6 +50,7 @@ TensorRef MilCall::Tensor(std::string_view name) const {
     Fail(ErrorKind::kInput, "input '{}' is {}; expected a tensor", name,
          value.is_text   ? "a text"
          : value.is_list ? "a list"
+         : value.state   ? "a state"
                          : "without a value");
   }
   return value.tensor;

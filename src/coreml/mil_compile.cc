@@ -8,6 +8,7 @@
 #include "coreml/mil_block.h"
 #include "coreml/mil_ops.h"
 #include "format/mil_constant.h"
+#include "ops/build.h"
 
 namespace tl::coreml {
 namespace {
@@ -98,6 +99,10 @@ class MilCompiler {
     MilFunctionBody body;
     scopes_.emplace_back();
     for (const spec::NamedValueType& input : function.inputs()) {
+      if (input.type().has_state_type()) {
+        body.states.push_back({Define(input.name()), ZeroState(input)});
+        continue;
+      }
       body.inputs.push_back(input.name());
       body.block.inputs.push_back(Define(input.name()));
     }
@@ -108,6 +113,20 @@ class MilCompiler {
   }
 
  private:
+  TensorRef ZeroState(const spec::NamedValueType& input) {
+    const spec::ValueType& kept = input.type().state_type().wrapped_type();
+    if (!kept.has_tensor_type()) {
+      Fail(ErrorKind::kInput, "state {} does not hold a tensor",
+           QuoteName(input.name()));
+    }
+    const spec::TensorType& type = kept.tensor_type();
+    Builder& lo = host_.builder();
+    const DType dtype =
+        IsFloat(type.data_type()) ? host_.dtype() : DType::I32;
+    return BroadcastTo(lo, Cast(lo, lo.Number(0, DType::F32), dtype),
+                       ShapeOf(type));
+  }
+
   int NewSlot(Value value = {}) {
     constant_.push_back(value.is_tensor() || value.is_text || value.is_list);
     slots_.push_back(std::move(value));

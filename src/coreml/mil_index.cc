@@ -1,4 +1,4 @@
-// Operations that select and write by index. Indices may be negative: they
+// Operations that select by index, and slices. Indices may be negative: they
 // count from the end of their axis.
 #include <algorithm>
 #include <numeric>
@@ -6,18 +6,11 @@
 
 #include "base/error.h"
 #include "coreml/compose.h"
+#include "coreml/mil_places.h"
 #include "coreml/mil_ops.h"
-#include "ops/indexing.h"
 
 namespace tl::coreml {
 namespace {
-
-IndexItem At(TensorRef index) {
-  IndexItem item;
-  item.kind = IndexItem::Kind::kTensor;
-  item.tensor = std::move(index);
-  return item;
-}
 
 // For each of the first `batch_dims` axes of x its own index, along that axis of
 // indices of rank `rank`: together they pair every batch with itself.
@@ -83,24 +76,6 @@ MilResult GatherAlongAxis(const MilCall& call) {
                        Argument::Of(call.Tensor("indices"))});
 }
 
-// indices[.., K] name places in K axes, of which there are `most`: one index for
-// each of these axes.
-std::vector<IndexItem> Columns(Lowering& lo, const TensorRef& indices,
-                               int most) {
-  const int last = indices->rank() - 1;
-  const int64_t k = last < 0 ? 0 : indices->shape().dim(last);
-  if (k < 1 || k > most) {
-    Fail(ErrorKind::kInput, "indices of shape {} into {} axes",
-         indices->shape().ToString(), most);
-  }
-  std::vector<IndexItem> items;
-  for (int64_t i = 0; i < k; ++i) {
-    items.push_back(
-        At(WithoutAxes(lo, Slice(lo, indices, last, i, 1), {last})));
-  }
-  return items;
-}
-
 MilResult GatherNd(const MilCall& call) {
   Builder& lo = call.lo();
   const TensorRef x = call.Tensor("x");
@@ -109,92 +84,10 @@ MilResult GatherNd(const MilCall& call) {
       BatchDims(call, std::min(x->rank(), indices->rank()) - 1);
   std::vector<IndexItem> items =
       BatchItems(call, x, indices, batch_dims, indices->rank() - 1);
-  for (IndexItem& item : Columns(lo, indices, x->rank() - batch_dims)) {
+  for (IndexItem& item : IndexColumns(lo, indices, x->rank() - batch_dims)) {
     items.push_back(std::move(item));
   }
   return Index(lo, x, items);
-}
-
-// What a mode makes of the element that is there and the update.
-std::optional<OpId> ModeOf(const MilCall& call) {
-  const std::string_view mode = call.Text("mode", "add");
-  if (mode == "update") return std::nullopt;
-  if (mode == "add") return OpId::Add;
-  if (mode == "sub") return OpId::Sub;
-  if (mode == "mul") return OpId::Mul;
-  if (mode == "div") return OpId::Div;
-  if (mode == "max") return OpId::Maximum;
-  if (mode == "min") return OpId::Minimum;
-  Fail(ErrorKind::kInput, "mode '{}' is not known", mode);
-}
-
-// Whole slices along an axis, at a vector of indices. A mode that computes
-// reads each slice once, so that an index may not stand there twice.
-TensorRef ScatterSlices(const MilCall& call, const TensorRef& x, int axis,
-                        const TensorRef& index, TensorRef updates) {
-  Builder& lo = call.lo();
-  if (const std::optional<OpId> mode = ModeOf(call)) {
-    std::vector<int64_t> places = ReadInts(call.host(), index);
-    for (int64_t& place : places) {
-      if (place < 0) place += x->shape().dim(axis);
-    }
-    std::sort(places.begin(), places.end());
-    const auto twice = std::adjacent_find(places.begin(), places.end());
-    if (twice != places.end()) {
-      Fail(ErrorKind::kInput,
-           "index {} stands twice; mode '{}' runs here for indices that differ",
-           *twice, call.Text("mode", "add"));
-    }
-    updates = Binary(lo, *mode, IndexSelect(lo, x, axis, index), updates);
-  }
-  return CallFunction(lo, "scatter",
-                      {Argument::Of(x), Argument::Int(axis),
-                       Argument::Of(index), Argument::Of(updates)});
-}
-
-MilResult Scatter(const MilCall& call) {
-  const TensorRef x = call.Tensor("data"), index = call.Tensor("indices");
-  if (index->rank() != 1) {
-    Fail(ErrorKind::kInput, "indices of shape {}; expected a vector",
-         index->shape().ToString());
-  }
-  return ScatterSlices(call, x, call.Axis("axis", x->rank(), 0), index,
-                       call.Tensor("updates"));
-}
-
-MilResult ScatterAlongAxis(const MilCall& call) {
-  if (ModeOf(call)) {
-    Fail(ErrorKind::kInput, "mode '{}' does not run here; only 'update' does",
-         call.Text("mode", "add"));
-  }
-  const TensorRef x = call.Tensor("data");
-  return CallFunction(call.lo(), "scatter",
-                      {Argument::Of(x),
-                       Argument::Int(call.Axis("axis", x->rank(), 0)),
-                       Argument::Of(call.Tensor("indices")),
-                       Argument::Of(call.Tensor("updates"))});
-}
-
-// The places as positions in the indexed axes laid end to end: read from a table
-// of these, which checks them.
-MilResult ScatterNd(const MilCall& call) {
-  Builder& lo = call.lo();
-  const TensorRef x = call.Tensor("data");
-  const TensorRef indices = Cast(lo, call.Tensor("indices"), DType::I32);
-  const std::vector<IndexItem> items = Columns(lo, indices, x->rank());
-  const std::span<const Dim> dims = x->shape().dims();
-  const Shape indexed(dims.first(items.size())),
-      slice(dims.subspan(items.size()));
-  const int64_t rows = indexed.size(), columns = slice.size();
-  const TensorRef table =
-      Reshape(lo, Iota(lo, rows, DType::I32), indexed);
-  const TensorRef places = Index(lo, table, items);
-  const int64_t count = places->shape().size();
-  const TensorRef written = ScatterSlices(
-      call, Reshape(lo, x, Shape{rows, columns}), 0,
-      Reshape(lo, places, Shape{count}),
-      Reshape(lo, call.Tensor("updates"), Shape{count, columns}));
-  return Reshape(lo, written, x->shape());
 }
 
 // Indices of the elements that are not 0, [count, rank]: read now, since the
@@ -240,6 +133,44 @@ MilResult OneHot(const MilCall& call) {
   std::iota(order.begin(), order.end(), 0);
   std::rotate(order.begin() + axis, order.end() - 1, order.end());
   return Permute(lo, hot, order);
+}
+
+// The first lengths[i] elements of sequence i backwards, the rest as they are.
+MilResult ReverseSequence(const MilCall& call) {
+  Builder& lo = call.lo();
+  const TensorRef x = call.Tensor("x");
+  const int sequence = call.Axis("seq_axis", x->rank(), 0);
+  const int batch = call.Axis("batch_axis", x->rank(), 0);
+  const int64_t count = x->shape().dim(batch);
+  const int64_t longest = x->shape().dim(sequence);
+  const std::vector<int64_t> lengths = call.Ints("lengths");
+  if (sequence == batch || static_cast<int64_t>(lengths.size()) != count) {
+    Fail(ErrorKind::kInput,
+         "{} lengths for shape {} with sequences along axis {} and batches "
+         "along axis {}",
+         lengths.size(), x->shape().ToString(), sequence, batch);
+  }
+  std::vector<int64_t> places;
+  for (const int64_t length : lengths) {
+    if (length < 0 || length > longest) {
+      Fail(ErrorKind::kInput, "a sequence of {} in an axis of {}", length,
+           longest);
+    }
+    for (int64_t i = 0; i < longest; ++i) {
+      places.push_back(i < length ? length - 1 - i : i);
+    }
+  }
+  TensorRef index = Ints(call.host(), places, Shape{count, longest});
+  if (sequence < batch) index = SwapAxes(lo, index, 0, 1);
+  Shape spread;
+  for (int axis = 0; axis < x->rank(); ++axis) {
+    const bool kept = axis == sequence || axis == batch;
+    spread.Append(kept ? x->shape()[axis] : Dim(1));
+  }
+  index = BroadcastTo(lo, Reshape(lo, index, spread), x->shape());
+  return CallFunction(lo, "gather",
+                      {Argument::Of(x), Argument::Int(sequence),
+                       Argument::Of(index)});
 }
 
 std::vector<int64_t> Mask(const MilCall& call, std::string_view name,
@@ -361,9 +292,7 @@ constexpr MilOp kOps[] = {
     {"gather_nd", GatherNd},
     {"non_zero", NonZero},
     {"one_hot", OneHot},
-    {"scatter", Scatter},
-    {"scatter_along_axis", ScatterAlongAxis},
-    {"scatter_nd", ScatterNd},
+    {"reverse_sequence", ReverseSequence},
     {"slice_by_index", SliceByIndex},
     {"slice_by_size", SliceBySize},
     {"slice_update", SliceUpdate},

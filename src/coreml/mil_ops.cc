@@ -10,7 +10,8 @@ MilFunction FindMilFunction(std::string_view type) {
     for (std::span<const MilOp> ops :
          {ElementwiseOps(), ActivationOps(), NetOps(), WindowOps(), ResizeOps(),
           ReduceOps(), ShapeOps(), BlockOps(), IndexOps(), RecurrentOps(),
-          ListOps()}) {
+          ListOps(), ScatterOps(), SampleOps(), BoxOps(), RandomOps(),
+          StateOps()}) {
       for (const MilOp& op : ops) made->emplace(op.name, op.function);
     }
     return made;

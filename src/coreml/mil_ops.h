@@ -1,7 +1,7 @@
-// The operations of MIL programs (mil_ops.cc finds one by name), in tables by subject: the name that a program
-// uses, and the function that builds it. A new operation is one row and one
-// function in the file of its subject. `const`, `constexpr_*`, `cond` and
-// `while_loop` are the program's own: mil_program.cc.
+// The operations of MIL programs (mil_ops.cc finds one by name), in tables by
+// subject: the name that a program uses, and the function that builds it. A new
+// operation is one row and one function in the file of its subject. `const`,
+// `constexpr_*`, `cond` and `while_loop` are the program's own: mil_program.cc.
 #pragma once
 
 #include <span>
@@ -27,6 +27,11 @@ std::span<const MilOp> BlockOps();        // mil_blocks.cc
 std::span<const MilOp> IndexOps();        // mil_index.cc
 std::span<const MilOp> RecurrentOps();    // mil_recurrent.cc
 std::span<const MilOp> ListOps();         // mil_list.cc
+std::span<const MilOp> ScatterOps();      // mil_scatter.cc
+std::span<const MilOp> SampleOps();       // mil_sample.cc
+std::span<const MilOp> BoxOps();          // mil_boxes.cc
+std::span<const MilOp> RandomOps();       // mil_random.cc
+std::span<const MilOp> StateOps();        // mil_state.cc
 
 // One operand, x; two, x and y.
 template <OpId op>

@@ -27,8 +27,18 @@ MilProgram::MilProgram(const CoreMl& coreml, const Model& model,
 
 std::vector<Value> MilProgram::Run(const std::vector<Value>& inputs) {
   slots_ = body_.slots;  // also after a run that failed half-way
+  std::vector<Value> states;
+  for (const MilState& state : body_.states) {
+    states.push_back(Value::State(state.value));
+    slots_[state.slot] = states.back();
+  }
   std::vector<Value> outputs = RunBlock(body_.block, inputs);
   slots_.clear();
+  for (size_t i = 0; i < states.size(); ++i) {
+    body_.states[i].value = *states[i].state;
+  }
+  // A state that nobody reads is not to grow from run to run.
+  if (!states.empty()) host_.MayRun();
   return outputs;
 }
 

@@ -23,7 +23,8 @@ class MilProgram {
   const std::vector<std::string>& inputs() const { return body_.inputs; }
   const std::vector<std::string>& outputs() const { return body_.outputs; }
 
-  // One value for each input, and one for each output, in their order.
+  // One value for each input, and one for each output, in their order. States
+  // are zeros in the first run, then what the last one that came to its end left.
   std::vector<Value> Run(const std::vector<Value>& inputs);
 
  private:

@@ -86,11 +86,13 @@ std::string Op(const std::string& call) {
 }
 
 TEST(MilProgram, RefusesWhatDoesNotRunBeforeAnythingIsComputed) {
-  EXPECT_EQ(Built("tensor<fp16, [3]> a = affine(x = x)[name = string(\"a\")];"
-                  "tensor<fp16, [3]> b = read_state(x = x)[name = string(\"b\")];" +
+  EXPECT_EQ(Built("tensor<fp16, [3]> a = conv_quantized(x = x)"
+                  "[name = string(\"a\")];"
+                  "tensor<fp16, [3]> b = custom_gate(x = x)"
+                  "[name = string(\"b\")];" +
                   Op("relu(x = b)")),
-            "predict: operation 'affine' that makes 'a' does not run here, nor "
-            "does 1 other kind: read_state");
+            "predict: operation 'conv_quantized' that makes 'a' does not run "
+            "here, nor does 1 other kind: custom_gate");
   EXPECT_EQ(Built(Op("relu(x = z)")), "'z' is used before it is made");
   EXPECT_EQ(Built(Op("relu(q = x)")), "input 'x' is missing");
 }
@@ -150,13 +152,126 @@ TEST(MilProgram, RefusesPlacesThatAreNotThere) {
             "'batch_dims' is 2; expected 0 to 0");
   EXPECT_EQ(Built(Op("gather_nd(x = v, indices = " + Ints("0, 1", 2) + ")")),
             "indices of shape [2] into 1 axes");
-  EXPECT_EQ(Built(Op("scatter(data = v, indices = " + Ints("1, -2", 2) +
-                     ", updates = " + "tensor<fp16, [2]>([1, 2])" +
-                     ", mode = string(\"add\"))")),
-            "index 1 stands twice; mode 'add' runs here for indices that "
-            "differ");
   EXPECT_EQ(Built(Op("split(x = v, num_splits = " + Int("2") + ")")),
             "axis 0 of shape [3] does not divide into 2");
+}
+
+// Over constants, which are there before anything is computed.
+TEST(MilProgram, RefusesUpdatesThatDoNotFit) {
+  const std::string data = "data = tensor<fp16, [2, 3]>([0, 0, 0, 0, 0, 0])";
+  const auto scatter = [&](const std::string& op, const std::string& indices,
+                           const std::string& updates,
+                           const std::string& mode = "add") {
+    return Built(Op(op + "(" + data + ", indices = " + indices +
+                    ", updates = tensor<fp16, " + updates +
+                    "]), mode = string(\"" + mode + "\"))"));
+  };
+  const std::string one = "[1, 3]>([0, 0, 0", two = "[2, 3]>([0, 0, 0, 0, 0, 0";
+  EXPECT_EQ(scatter("scatter", Ints("1, -1", 2), two), "[2, 3]");
+  EXPECT_EQ(scatter("scatter", Ints("1, 2", 2), two),
+            "index 2 is out of range for 2 elements");
+  EXPECT_EQ(scatter("scatter", Ints("0, -3", 2), two),
+            "index -3 is out of range for 2 elements");
+  EXPECT_EQ(scatter("scatter", Ints("1", 1), two),
+            "updates of shape [2, 3]; expected [1, 3]");
+  EXPECT_EQ(scatter("scatter", Ints("1", 1), one, "xor"),
+            "mode 'xor' is not known");
+  EXPECT_EQ(scatter("scatter_along_axis", Ints("1", 1), "[1]>([0"),
+            "indices of shape [1] along axis 0 of shape [2, 3]");
+  EXPECT_EQ(scatter("scatter_nd", Ints("1, 2", 2), "[3]>([0, 0, 0"),
+            "updates of shape [3]; expected []");
+  EXPECT_EQ(Built(Op("reverse_sequence(x = x, lengths = " + Ints("3, 7", 2) +
+                     ", seq_axis = " + Int("2") + ")")),
+            "a sequence of 7 in an axis of 6");
+  EXPECT_EQ(Built(Op("reverse_sequence(x = x, lengths = " + Ints("3", 1) +
+                     ", seq_axis = " + Int("2") + ")")),
+            "1 lengths for shape [2, 4, 6, 6] with sequences along axis 2 and "
+            "batches along axis 0");
+}
+
+TEST(MilProgram, RefusesPointsAndBoxesThatDoNotFit) {
+  const std::string ways =
+      ", padding_mode = string(\"constant\"), coordinates_mode = "
+      "string(\"normalized_minus_one_to_one\"), align_corners = bool(true)";
+  const std::string bilinear = ", sampling_mode = string(\"bilinear\")" + ways;
+  EXPECT_EQ(Built(Op("resample(x = x, coordinates = x" + bilinear + ")")),
+            "coordinates of shape [2, 4, 6, 6] for images of shape "
+            "[2, 4, 6, 6]; expected [2, height, width, 2]");
+  EXPECT_EQ(
+      Built("tensor<fp16, [2, 4, 6, 2]> c = slice_by_size(x = x, begin = " +
+            Ints("0, 0, 0, 0", 4) + ", size = " + Ints("2, 4, 6, 2", 4) +
+            ")[name = string(\"c\")];" +
+            Op("resample(x = x, coordinates = c" + bilinear + ")")),
+      "[2, 4, 4, 6]");
+  EXPECT_EQ(
+      Built("tensor<fp16, [2, 4, 6, 2]> c = slice_by_size(x = x, begin = " +
+            Ints("0, 0, 0, 0", 4) + ", size = " + Ints("2, 4, 6, 2", 4) +
+            ")[name = string(\"c\")];" +
+            Op("resample(x = x, coordinates = c, sampling_mode = "
+               "string(\"cubic\")" +
+               ways + ")")),
+      "'sampling_mode' is 'cubic'; known are nearest, bilinear");
+  EXPECT_EQ(
+      Built(Op("affine(x = x, transform_matrix = v, output_height = " +
+               Int("2") + ", output_width = " + Int("2") + bilinear + ")")),
+      "a matrix of shape [3] for images of shape [2, 4, 6, 6]; expected "
+      "[1, 6] or [2, 6]");
+  EXPECT_EQ(Built(Op("crop_resize(x = x, boxes = v)")),
+            "boxes of shape [3]; expected [n, 4]");
+  EXPECT_EQ(Built(Op("crop_resize(x = x, boxes = "
+                     "tensor<fp32, [1, 4]>([0, 0, 1, 1]), box_indices = " +
+                     Ints("2", 1) + ")")),
+            "box 0 lies in image 2 of 2");
+  EXPECT_EQ(Built(Op("crop_resize(x = x, roi = tensor<fp32, [1, 1, 5, 1, 1]>"
+                     "([nan, 0, 0, 1, 1]), target_height = " +
+                     Int("3") + ")")),
+            "box 0 lies in image -1 of 2");
+  EXPECT_EQ(Built(Op("crop_resize(x = x, roi = tensor<fp32, [1, 1, 4, 1, 1]>"
+                     "([0, nan, inf, 1]), target_height = " +
+                     Int("3") + ")")),
+            "[1, 2, 4, 3, 1]");
+  EXPECT_EQ(Built(Op("resize(x = x, shape = " + Ints("3, 0", 2) +
+                     ", resized_dims = " + Int("2") + ")")),
+            "[2, 4, 3, 6]");
+  EXPECT_EQ(Built(Op("resize(x = x, shape = " + Ints("3, 0", 2) +
+                     ", resized_dims = " + Int("3") + ")")),
+            "3 resized axes and 2 sizes for shape [2, 4, 6, 6]");
+  EXPECT_EQ(Built(Op("resize(x = x, shape = " + Ints("1, 1, 1, 1", 4) +
+                     ", resized_dims = " + Int("4") + ")")),
+            "4 axes are resized; at most 3 are here");
+}
+
+TEST(MilProgram, RefusesSuppressionThatMakesNoSense) {
+  const auto suppress = [](const std::string& boxes, const std::string& most) {
+    return Built(Op("non_maximum_suppression(boxes = tensor<fp32, " + boxes +
+                    ", scores = tensor<fp32, [1, 2, 1]>([1, 2]), "
+                    "iou_threshold = fp32(0.5), score_threshold = fp32(0), "
+                    "max_boxes = " +
+                    Int(most) + ")"));
+  };
+  const std::string two = "[1, 2, 4]>([0, 0, 0, 0, 1, 1, 1, 1])";
+  EXPECT_EQ(suppress(two, "3"), "[1, 3, 4]");
+  EXPECT_EQ(suppress(two, "0"),
+            "at most 0 boxes are selected; expected 1 to 16777216");
+  EXPECT_EQ(suppress("[1, 1, 4]>([0, 0, 1, 1])", "3"),
+            "boxes of shape [1, 1, 4] with scores of shape [1, 2, 1]");
+}
+
+TEST(MilProgram, RefusesRandomNumbersOfNoDistribution) {
+  const std::string shape = "shape = " + Ints("4, 2", 2);
+  EXPECT_EQ(Built(Op("random_uniform(" + shape + ")")), "[4, 2]");
+  EXPECT_EQ(Built(Op("random_uniform(" + shape + ", low = fp32(2))")),
+            "random numbers from 2 to 1");
+  EXPECT_EQ(Built(Op("random_bernoulli(" + shape + ", prob = fp32(1.5))")),
+            "a probability of 1.5");
+  EXPECT_EQ(Built(Op("random_normal(shape = " + Ints("-1", 1) + ")")),
+            "a shape of [-1]");
+  EXPECT_EQ(Built(Op("random_categorical(x = v, size = " + Int("0") + ")")),
+            "0 draws from classes of shape [3]");
+}
+
+TEST(MilProgram, RefusesStatesThatAreNone) {
+  EXPECT_EQ(Built(Op("read_state(input = x)")), "input 'input' is not a state");
 }
 
 TEST(MilProgram, RefusesValuesOfTheWrongKind) {

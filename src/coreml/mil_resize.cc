@@ -72,19 +72,68 @@ MilResult UpsampleBilinear(const MilCall& call) {
                  Resampling::kLinear);
 }
 
-Sampling SamplingNamed(std::string_view name) {
-  if (name == "STRICT_ALIGN_CORNERS") return Sampling::kStrictAlignCorners;
-  if (name == "ALIGN_CORNERS") return Sampling::kAlignCorners;
-  if (name == "DEFAULT") return Sampling::kDefault;
-  if (name == "OFFSET_CORNERS") return Sampling::kOffsetCorners;
-  if (name == "UNALIGN_CORNERS") return Sampling::kUnalignCorners;
-  Fail(ErrorKind::kInput, "sampling_mode '{}' is not known", name);
-}
-
 MilResult ResizeBilinear(const MilCall& call) {
   return Resized(call, Target(call),
                  SamplingNamed(call.Text("sampling_mode", "DEFAULT")),
                  Resampling::kLinear);
+}
+
+// The sizes of the last axes of x that `shape` says for them; 0 keeps one.
+std::vector<int64_t> ResizedSizes(const MilCall& call, const TensorRef& x) {
+  const std::vector<int64_t> shape = call.Ints("shape");
+  const int64_t axes = call.Int("resized_dims");
+  const int64_t sizes = static_cast<int64_t>(shape.size());
+  if (axes < 0 || axes > sizes || sizes > x->rank()) {
+    Fail(ErrorKind::kInput, "{} resized axes and {} sizes for shape {}", axes,
+         sizes, x->shape().ToString());
+  }
+  if (axes > 3) {
+    Fail(ErrorKind::kInput, "{} axes are resized; at most 3 are here", axes);
+  }
+  std::vector<int64_t> resized(shape.end() - axes, shape.end());
+  for (int64_t i = 0; i < axes; ++i) {
+    if (resized[i] == 0) {
+      resized[i] = x->shape().dim(x->rank() - static_cast<int>(axes - i));
+    }
+    if (resized[i] < 1) {
+      Fail(ErrorKind::kInput, "an axis is resized to {}", resized[i]);
+    }
+  }
+  return resized;
+}
+
+// Nearest neighbours are those at or before the point by default, as for
+// resize_nearest_neighbor, and the closest ones with the other samplings.
+MilResult ResizeAxes(const MilCall& call) {
+  Builder& lo = call.lo();
+  const TensorRef x = call.Tensor("x");
+  const std::vector<int64_t> sizes = ResizedSizes(call, x);
+  if (sizes.empty()) return x;
+  const std::string_view mode = call.Text("interpolation_mode", "LINEAR");
+  if (mode != "LINEAR" && mode != "NEAREST_NEIGHBOR") {
+    Fail(ErrorKind::kInput, "interpolation_mode '{}' is not known", mode);
+  }
+  const bool nearest = mode == "NEAREST_NEIGHBOR";
+  const Sampling sampling =
+      SamplingNamed(call.Text("sampling_mode", "DEFAULT"));
+  const int first = x->rank() - static_cast<int>(sizes.size());
+  Dim others = 1;
+  for (int axis = 0; axis < first; ++axis) others = others * x->shape()[axis];
+  Shape flat{others, 1}, result = x->shape();
+  std::vector<ResampledAxis> axes;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const int axis = first + static_cast<int>(i);
+    flat.Append(x->shape()[axis]);
+    result[axis] = sizes[i];
+    axes.push_back(SampledAxis(x->shape().dim(axis), sizes[i], sampling));
+    if (nearest && sampling != Sampling::kDefault) axes.back().shift_in += 0.5;
+  }
+  // Ints, too, are interpolated as floats.
+  const DType dtype = x->dtype() == DType::I32 ? DType::F32 : x->dtype();
+  const TensorRef resized =
+      Interpolate(lo, Reshape(lo, Cast(lo, x, dtype), flat), axes,
+                  nearest ? Resampling::kNearest : Resampling::kLinear);
+  return Cast(lo, Reshape(lo, resized, result), x->dtype());
 }
 
 MilResult Crop(const MilCall& call) {
@@ -106,6 +155,7 @@ MilResult Crop(const MilCall& call) {
 
 constexpr MilOp kOps[] = {
     {"crop", Crop},
+    {"resize", ResizeAxes},
     {"resize_bilinear", ResizeBilinear},
     {"resize_nearest_neighbor", ResizeNearestNeighbor},
     {"upsample_bilinear", UpsampleBilinear},

@@ -110,11 +110,25 @@ MilResult Flatten2d(const MilCall& call) {
   return Reshape(call.lo(), x, Shape{rows, columns});
 }
 
-PadMode ModeOf(std::string_view mode) {
-  if (mode == "symmetric") {
-    Fail(ErrorKind::kInput, "padding of mode 'symmetric' does not run here");
+// b a | a b c | c b: each axis read forth and back, as often as it takes.
+TensorRef PadSymmetric(const MilCall& call, TensorRef x,
+                       std::span<const int64_t> before,
+                       std::span<const int64_t> after) {
+  for (int axis = 0; axis < x->rank(); ++axis) {
+    const int64_t size = x->shape().dim(axis);
+    if (before[axis] == 0 && after[axis] == 0) continue;
+    if (before[axis] < 0 || after[axis] < 0 || size == 0) {
+      Fail(ErrorKind::kInput, "padding of {} and {} at axis {} of shape {}",
+           before[axis], after[axis], axis, x->shape().ToString());
+    }
+    std::vector<int64_t> index;
+    for (int64_t i = -before[axis]; i < size + after[axis]; ++i) {
+      const int64_t turn = (i % (2 * size) + 2 * size) % (2 * size);
+      index.push_back(turn < size ? turn : 2 * size - 1 - turn);
+    }
+    x = IndexSelect(call.lo(), x, axis, IntVector(call.host(), index));
   }
-  return PadModeOf(mode);
+  return x;
 }
 
 // Amounts before and after each of the last axes.
@@ -132,7 +146,9 @@ MilResult PadOf(const MilCall& call) {
     before[first + i] = pad[2 * i];
     after[first + i] = pad[2 * i + 1];
   }
-  return Pad(call.lo(), x, before, after, ModeOf(call.Text("mode", "constant")),
+  const std::string_view mode = call.Text("mode", "constant");
+  if (mode == "symmetric") return PadSymmetric(call, x, before, after);
+  return Pad(call.lo(), x, before, after, PadModeOf(mode),
              call.lo().Number(call.Number("constant_val", 0), DType::F32));
 }
 

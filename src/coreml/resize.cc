@@ -7,6 +7,15 @@
 
 namespace tl::coreml {
 
+Sampling SamplingNamed(std::string_view name) {
+  if (name == "STRICT_ALIGN_CORNERS") return Sampling::kStrictAlignCorners;
+  if (name == "ALIGN_CORNERS") return Sampling::kAlignCorners;
+  if (name == "DEFAULT") return Sampling::kDefault;
+  if (name == "OFFSET_CORNERS") return Sampling::kOffsetCorners;
+  if (name == "UNALIGN_CORNERS") return Sampling::kUnalignCorners;
+  Fail(ErrorKind::kInput, "sampling_mode '{}' is not known", name);
+}
+
 ResampledAxis SampledAxis(int64_t from, int64_t to, Sampling sampling) {
   const double size = static_cast<double>(from);
   switch (sampling) {

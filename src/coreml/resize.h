@@ -2,6 +2,8 @@
 // and NeuralNetwork layers.
 #pragma once
 
+#include <string_view>
+
 #include "ops/interpolate.h"
 
 namespace tl::coreml {
@@ -14,6 +16,9 @@ enum class Sampling {
   kOffsetCorners,       // areas, from the middle of the first
   kUnalignCorners,      // areas: half-pixel centres
 };
+
+// "STRICT_ALIGN_CORNERS", …; fails on a name that is not known.
+Sampling SamplingNamed(std::string_view name);
 
 ResampledAxis SampledAxis(int64_t from, int64_t to, Sampling sampling);
 

@@ -13,6 +13,12 @@ constexpr int64_t kSmallest = std::numeric_limits<int32_t>::min();
 constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
 constexpr double kLimit = 0x1p62;
 
+int32_t WholeNumber(double value) {
+  if (value != value) return 0;
+  return static_cast<int32_t>(
+      std::clamp(value, double(kSmallest), double(kLargest)));
+}
+
 }  // namespace
 
 // Ints of a program saturate: "to the end" is often 2^63 - 1.
@@ -29,6 +35,25 @@ TensorRef Ints(Host& host, const std::vector<int64_t>& values,
 
 TensorRef IntVector(Host& host, const std::vector<int64_t>& values) {
   return Ints(host, values, Shape{static_cast<int64_t>(values.size())});
+}
+
+TensorRef Numbers(Host& host, const std::vector<double>& values,
+                  const Shape& shape, DType dtype) {
+  Tensor tensor = MakeTensor(dtype, shape);
+  TL_CHECK(static_cast<int64_t>(values.size()) == tensor.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    switch (dtype) {
+      case DType::I32:
+        tensor.as<int32_t>()[i] = WholeNumber(values[i]);
+        break;
+      case DType::F32:
+        tensor.as<float>()[i] = static_cast<float>(values[i]);
+        break;
+      default:
+        tensor.as<uint16_t>()[i] = DoubleToHalf(values[i]);
+    }
+  }
+  return host.builder().Leaf(std::move(tensor));
 }
 
 Shape ShapeOf(std::span<const int64_t> sizes) {

@@ -1,9 +1,11 @@
 // What a name of a CoreML program stands for while it runs: a lazy tensor, a
-// text, or a list of values. Numbers and flags are tensors too (I32, or a float
-// of rank 0): where the host needs to know one, it is read from the graph.
+// text, a list of values, or a state. Numbers and flags are tensors too (I32, or
+// a float of rank 0): where the host needs to know one, it is read from the
+// graph.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,11 +39,19 @@ struct Value {
     return value;
   }
 
+  // A tensor that a program may replace, wherever it has the state.
+  static Value State(TensorRef tensor) {
+    Value value;
+    value.state = std::make_shared<TensorRef>(std::move(tensor));
+    return value;
+  }
+
   bool is_tensor() const { return static_cast<bool>(tensor); }
 
   TensorRef tensor;
   std::string text;
   std::vector<Value> items;
+  std::shared_ptr<TensorRef> state;
   bool is_text = false;
   bool is_list = false;
   bool is_labelled = false;
@@ -51,6 +61,11 @@ struct Value {
 TensorRef Ints(Host& host, const std::vector<int64_t>& values,
                const Shape& shape);
 TensorRef IntVector(Host& host, const std::vector<int64_t>& values);
+
+// The same of any type that is computed with, each number rounded once; ints
+// are cut and saturate, NaN is 0.
+TensorRef Numbers(Host& host, const std::vector<double>& values,
+                  const Shape& shape, DType dtype);
 
 // Sizes that a program computes or a file states. Fails if one is negative.
 Shape ShapeOf(std::span<const int64_t> sizes);

@@ -7,7 +7,8 @@
 namespace tl {
 namespace {
 
-// Bytes of messages for each byte of a file. Those of real programs take 6 to 13.
+// Bytes of messages for each byte of a file. Those of real programs take 6
+// to 13.
 constexpr int64_t kBytesPerByte = 32;
 // And for a small file, where the arena's first blocks count.
 constexpr int64_t kAtLeast = 16 << 20;

@@ -97,6 +97,14 @@ TensorRef Iota(Lowering& lo, Dim count, DType dtype, double start,
                   {{count.code(), int64_t(dtype)}, {start, step}});
 }
 
+TensorRef RandomTensor(Lowering& lo, OpId op, uint64_t seed, const Shape& shape,
+                       DType dtype) {
+  Attributes attributes{{int64_t(dtype)},
+                        {double(uint32_t(seed)), double(seed >> 32)}};
+  for (Dim dim : shape) attributes.ints.push_back(dim.code());
+  return lo.Apply(op, {}, std::move(attributes));
+}
+
 TensorRef Reduce(Lowering& lo, OpId op, const TensorRef& x,
                  std::vector<int> axes, Attributes attributes) {
   if (axes.empty()) return x;

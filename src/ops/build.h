@@ -23,6 +23,9 @@ TensorRef Concat(Lowering& lo, std::vector<TensorRef> tensors, int axis);
 // start, start + step, ...; I32, F16 or F32.
 TensorRef Iota(Lowering& lo, Dim count, DType dtype, double start = 0,
                double step = 1);
+// OpId::Rand or OpId::Randn: the same numbers for the same seed.
+TensorRef RandomTensor(Lowering& lo, OpId op, uint64_t seed, const Shape& shape,
+                       DType dtype);
 // A reduction over any set of axes. `dtype`: of the result, where given.
 TensorRef Reduce(Lowering& lo, OpId op, const TensorRef& x,
                  std::vector<int> axes, Attributes attributes = {});

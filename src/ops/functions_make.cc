@@ -35,10 +35,8 @@ Argument PlainNumber(const Call& call, size_t i) {
 FunctionResult Random(const Call& call, OpId op) {
   const uint64_t seed =
       call.has(1) ? call.Int(1) : call.lowering().NextSeed();
-  Attributes attributes{{int64_t(call.Type(2, DType::F16))},
-                        {double(uint32_t(seed)), double(seed >> 32)}};
-  for (Dim dim : ShapeOf(call, 0)) attributes.ints.push_back(dim.code());
-  return call.lowering().Apply(op, {}, std::move(attributes));
+  return RandomTensor(call.lowering(), op, seed, ShapeOf(call, 0),
+                      call.Type(2, DType::F16));
 }
 
 // ones where row - column compares with `diagonal`, over the last two axes.

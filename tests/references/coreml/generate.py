@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the CoreML models of zoo.py, what they are asked, and what PyTorch answers:
+"""Writes the CoreML models of zoo.py and operations.py, what they are asked, and what
+PyTorch and NumPy answer:
 
     $(tests/python_env.py coreml) tests/references/coreml/generate.py
 
@@ -31,6 +32,7 @@ import numpy as np
 from safetensors.numpy import save_file
 import torch
 
+import operations
 import zoo
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -214,7 +216,7 @@ def decompressed(model):
 
 
 def plain(tensor):
-    array = tensor.numpy()
+    array = np.asarray(tensor)
     whole = array.dtype.kind in "iub"
     return np.ascontiguousarray(array.astype(np.int32 if whole else np.float32))
 
@@ -243,6 +245,13 @@ def write(folder, only=None):
         outputs |= {f"{name}.{key}": plain(x) for key, x in answers.items()}
         if row["compress"] and is_program:
             weights |= {f"{name}.{key}": x for key, x in decompressed(model).items()}
+    for name, program in operations.PROGRAMS.items():
+        if only and name not in only:
+            continue
+        save(program.convert(), folder / f"{name}.mlpackage")
+        inputs |= {f"{name}.{key}": plain(x) for key, x in program.inputs.items()}
+        outputs |= {f"{name}.{key}": plain(y)
+                    for key, y in program.expected().items()}
     save_file(inputs, folder / "inputs.safetensors")
     save_file(outputs, folder / "outputs.safetensors")
     save_file(weights, folder / "weights.safetensors")
