@@ -95,10 +95,10 @@ RecurrentResult RunLstm(Lowering& lo, const TensorRef& x,
     const TensorRef forget =
         p.coupled ? From(lo, OpId::Sub, 1, in)
                   : p.gate(lo, peep(Gate(lo, all, 1, n), 1, result.cell));
-    TensorRef block = p.cell_input(lo, Gate(lo, all, 3, n));
-    if (p.clip > 0) block = ClampTo(lo, block, -p.clip, p.clip);
+    const TensorRef block = p.cell_input(lo, Gate(lo, all, 3, n));
     result.cell = Binary(lo, OpId::Add, Binary(lo, OpId::Mul, forget, result.cell),
                          Binary(lo, OpId::Mul, in, block));
+    if (p.clip > 0) result.cell = ClampTo(lo, result.cell, -p.clip, p.clip);
     const TensorRef out =
         p.gate(lo, peep(Gate(lo, all, 2, n), 2, result.cell));
     result.hidden = Cast(

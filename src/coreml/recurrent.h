@@ -36,7 +36,7 @@ struct LstmProblem {
   TensorRef hidden, cell;
   Direction direction = Direction::kForward;
   Activation gate, cell_input, output;
-  double clip = 0;  // of the cell's input, 0: none
+  double clip = 0;  // of the cell; 0: none
   bool coupled = false;  // the forget gate is 1 - the input gate
 };
 RecurrentResult RunLstm(Lowering& lo, const TensorRef& x,
