@@ -138,12 +138,50 @@ bool Within(const Feature& feature, const std::vector<int64_t>& shape) {
   return true;
 }
 
+// Whether this is a network with the older array mapping.
+bool SeesRank5(const spec::Model& model) {
+  const auto five = [](const spec::NeuralNetwork& network) {
+    return network.array_input_shape_mapping() == spec::RANK5_ARRAY_MAPPING;
+  };
+  switch (model.kind_case()) {
+    case spec::Model::kNeuralNetwork:
+      return five(model.neural_network());
+    case spec::Model::kNeuralNetworkClassifier:
+      return five(model.neural_network_classifier());
+    case spec::Model::kNeuralNetworkRegressor:
+      return five(model.neural_network_regressor());
+    default:
+      return false;
+  }
+}
+
+// [sequence, batch, channels] or all five axes, where [channels] or [channels,
+// height, width] is described: as five axes. Null for any other x.
+TensorRef AsSequence(Builder& lo, const Feature& feature, const TensorRef& x) {
+  Shape shape = x->shape();
+  if (!feature.sequences || (shape.rank() != 3 && shape.rank() != 5)) return {};
+  while (shape.rank() < 5) shape.Append(1);
+  const std::vector<int64_t> sizes = Sizes(shape);
+  const bool vectors = feature.shape.size() == 1;
+  if (vectors && (sizes[3] != 1 || sizes[4] != 1)) return {};
+  const auto channels = sizes.begin() + 2;
+  const auto end = vectors ? channels + 1 : sizes.end();
+  return Within(feature, {channels, end}) ? Reshape(lo, x, shape) : TensorRef();
+}
+
 }  // namespace
 
 std::vector<Feature> InputsOf(const spec::Model& model) {
   const spec::FunctionDescription* function = DefaultFunction(model);
-  return function ? FeaturesOf(function->input())
-                  : FeaturesOf(model.description().input());
+  std::vector<Feature> features =
+      function ? FeaturesOf(function->input())
+               : FeaturesOf(model.description().input());
+  for (Feature& feature : features) {
+    const size_t rank = feature.shape.size();
+    feature.sequences = SeesRank5(model) && feature.kind == Kind::kArray &&
+                        (rank == 1 || rank == 3);
+  }
+  return features;
 }
 
 std::vector<Feature> OutputsOf(const spec::Model& model) {
@@ -164,9 +202,12 @@ TensorRef AsInput(Host& host, const Feature& feature, const TensorRef& given) {
     x = Reshape(lo, x, ShapeOf(std::vector<int64_t>(rank, 1)));
   }
   if (!Within(feature, Sizes(x->shape()))) {
-    Fail(ErrorKind::kProgram,
-         "predict: input '{}' has shape {}; the model takes {}", feature.name,
-         given->shape().ToString(), feature.type);
+    x = AsSequence(lo, feature, x);
+    if (!x) {
+      Fail(ErrorKind::kProgram,
+           "predict: input '{}' has shape {}; the model takes {}", feature.name,
+           given->shape().ToString(), feature.type);
+    }
   }
   if (feature.takes_ints) {
     if (x->dtype() != DType::I32) {

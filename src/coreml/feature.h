@@ -33,6 +33,9 @@ struct Feature {
   // At most one of the two: every allowed shape, or bounds for each axis.
   std::vector<std::vector<int64_t>> shapes;
   std::vector<SizeBounds> bounds;
+  // Whether an array may come with a sequence and a batch in front: of networks
+  // that see [sequence, batch, channels, height, width].
+  bool sequences = false;
   std::string color;  // of an image: "rgb", "bgr", "grayscale"
   // What an optional array is filled with.
   std::optional<double> otherwise;

@@ -57,7 +57,9 @@ LayerFunction FindLayerFunction(spec::Layer::KindCase kind) {
   static const auto& functions = *[] {
     auto* made = new std::unordered_map<int, LayerFunction>;
     for (std::span<const LayerOp> layers :
-         {NetLayers(), ElementwiseLayers(), ShapeLayers(), RecurrentLayers()}) {
+         {NetLayers(), NormLayers(), WindowLayers(), ImageLayers(),
+          ElementwiseLayers(), ReduceLayers(), ShapeLayers(), ConstantLayers(),
+          IndexLayers(), RecurrentLayers()}) {
       for (const LayerOp& op : layers) made->emplace(op.kind, op.function);
     }
     return made;

@@ -14,6 +14,12 @@
 
 namespace tl::coreml {
 
+// A list of a message.
+template <class List>
+std::vector<int64_t> ListOf(const List& list) {
+  return {list.begin(), list.end()};
+}
+
 class LayerCall {
  public:
   LayerCall(Host& host, const CoreMl& coreml, const spec::Layer& layer,
@@ -62,8 +68,7 @@ class LayerCall {
   Input Number(std::string_view name, double value) const;
   template <class List>
   Input Ints(std::string_view name, const List& values) const {
-    return {name, IntVector(host_, std::vector<int64_t>(values.begin(),
-                                                        values.end()))};
+    return {name, IntVector(host_, ListOf(values))};
   }
 
  private:
@@ -85,8 +90,14 @@ struct LayerOp {
 };
 
 std::span<const LayerOp> NetLayers();          // layers_nets.cc
+std::span<const LayerOp> NormLayers();         // layers_norms.cc
+std::span<const LayerOp> WindowLayers();       // layers_windows.cc
+std::span<const LayerOp> ImageLayers();        // layers_images.cc
 std::span<const LayerOp> ElementwiseLayers();  // layers_elementwise.cc
+std::span<const LayerOp> ReduceLayers();       // layers_reduce.cc
 std::span<const LayerOp> ShapeLayers();        // layers_shape.cc
+std::span<const LayerOp> ConstantLayers();     // layers_constants.cc
+std::span<const LayerOp> IndexLayers();        // layers_index.cc
 std::span<const LayerOp> RecurrentLayers();    // layers_recurrent.cc
 
 // An activation function as a layer or a recurrent layer has it.

@@ -1,6 +1,4 @@
-// Activations, arithmetic, comparisons and reductions.
-#include <numeric>
-
+// Activations, arithmetic and comparisons.
 #include "base/error.h"
 #include "coreml/compose.h"
 #include "coreml/layer_call.h"
@@ -10,7 +8,7 @@ namespace {
 
 // A vector over the channels, or a number.
 TensorRef OverChannels(const LayerCall& call, const TensorRef& x,
-                              const spec::WeightParams& weights) {
+                       const spec::WeightParams& weights) {
   const TensorRef v = call.Weight(weights);
   if (!v || x->rank() < 3) {
     Fail(ErrorKind::kInput, "an activation without its weights, or of shape {}",
@@ -35,8 +33,7 @@ TensorRef Activate(const LayerCall& call, const spec::Activation& activation,
     case spec::Activation::kThresholdedRelu:
       return ThresholdedRelu(lo, x, activation.thresholded_relu().alpha());
     case spec::Activation::kPrelu: {
-      const TensorRef slope =
-          OverChannels(call, x, activation.prelu().alpha());
+      const TensorRef slope = OverChannels(call, x, activation.prelu().alpha());
       return Pick(lo, With(lo, OpId::Greater, x, 0), x,
                   Binary(lo, OpId::Mul, x, slope));
     }
@@ -118,7 +115,8 @@ MilResult UnaryLayer(const LayerCall& call) {
   return InFloat32(lo, call.x(), [&](const TensorRef& x) {
     const TensorRef y =
         Affine(lo, x, layer.scale() == 0 ? 1 : layer.scale(), layer.shift());
-    const TensorRef guarded = With(lo, OpId::Add, y, layer.epsilon());
+    const TensorRef guarded =
+        With(lo, OpId::Add, y, layer.epsilon() == 0 ? 1e-6 : layer.epsilon());
     switch (layer.type()) {
       case spec::Unary::SQRT:
         return Unary(lo, OpId::Sqrt, y);
@@ -131,7 +129,7 @@ MilResult UnaryLayer(const LayerCall& call) {
       case spec::Unary::EXP:
         return Unary(lo, OpId::Exp, y);
       case spec::Unary::LOG:
-        return Unary(lo, OpId::Log, guarded);
+        return Unary(lo, OpId::Log, With(lo, OpId::Add, y, layer.epsilon()));
       case spec::Unary::ABS:
         return Unary(lo, OpId::Abs, y);
       case spec::Unary::THRESHOLD:
@@ -151,15 +149,14 @@ MilResult GeluLayer(const LayerCall& call) {
   constexpr std::string_view kModes[] = {"EXACT", "TANH_APPROXIMATION",
                                          "SIGMOID_APPROXIMATION"};
   const size_t mode = static_cast<size_t>(call.layer().gelu().mode());
-  return call.Mil("gelu", {{"x", call.x()},
-                           {"mode", kModes[std::min<size_t>(mode, 2)]}});
+  return call.Mil(
+      "gelu", {{"x", call.x()}, {"mode", kModes[std::min<size_t>(mode, 2)]}});
 }
 
 template <OpId op>
 MilResult Comparison(const LayerCall& call, double alpha) {
-  return call.inputs().size() > 1
-             ? Binary(call.lo(), op, call.x(0), call.x(1))
-             : With(call.lo(), op, call.x(), alpha);
+  return call.inputs().size() > 1 ? Binary(call.lo(), op, call.x(0), call.x(1))
+                                  : With(call.lo(), op, call.x(), alpha);
 }
 
 MilResult LessThan(const LayerCall& call) {
@@ -193,43 +190,56 @@ constexpr char kAtan[] = "atan", kAsin[] = "asin", kAcos[] = "acos",
                kSinh[] = "sinh", kCosh[] = "cosh", kAtanh[] = "atanh",
                kExp2[] = "exp2", kFloorDiv[] = "floor_div", kMod[] = "mod";
 
-MilResult ReduceBy(const LayerCall& call, std::string_view name,
-                   const spec::ReduceAxes& layer) {
-  if (layer.reduce_all()) {
-    return call.Mil(name, {{"x", call.x()},
-                           call.Flag("keep_dims", layer.keep_dims())});
-  }
-  return call.Mil(name, {{"x", call.x()},
-                         call.Ints("axes", layer.axes()),
-                         call.Flag("keep_dims", layer.keep_dims())});
+// min(beta, x where it is positive, else alpha * x)
+MilResult ClampedReluLayer(const LayerCall& call) {
+  const spec::ClampedRelu& layer = call.layer().clamped_relu();
+  return With(call.lo(), OpId::Minimum,
+              LeakyRelu(call.lo(), call.x(), layer.alpha()), layer.beta());
 }
 
-MilResult ReduceMax(const LayerCall& call) {
-  return ReduceBy(call, "reduce_max", call.layer().reduce_max());
+// What is not 0 is true.
+MilResult LogicalXor(const LayerCall& call) {
+  const auto holds = [&](size_t i) {
+    return With(call.lo(), OpId::NotEqual, call.x(i), 0);
+  };
+  return Binary(call.lo(), OpId::NotEqual, holds(0), holds(1));
 }
-MilResult ReduceMin(const LayerCall& call) {
-  return ReduceBy(call, "reduce_min", call.layer().reduce_min());
+
+// sign(x) log(|x| + sqrt(x^2 + 1))
+MilResult Asinh(const LayerCall& call) {
+  Builder& lo = call.lo();
+  return InFloat32(lo, call.x(), [&](const TensorRef& x) {
+    const TensorRef size = Unary(lo, OpId::Abs, x);
+    const TensorRef root = Unary(
+        lo, OpId::Sqrt, With(lo, OpId::Add, Unary(lo, OpId::Square, x), 1));
+    return Binary(lo, OpId::Mul, Unary(lo, OpId::Sign, x),
+                  Unary(lo, OpId::Log, Binary(lo, OpId::Add, size, root)));
+  });
 }
-MilResult ReduceSum(const LayerCall& call) {
-  return ReduceBy(call, "reduce_sum", call.layer().reduce_sum());
-}
-MilResult ReduceMean(const LayerCall& call) {
-  return ReduceBy(call, "reduce_mean", call.layer().reduce_mean());
-}
-MilResult ReduceProd(const LayerCall& call) {
-  return ReduceBy(call, "reduce_prod", call.layer().reduce_prod());
+
+// log(x + sqrt(x^2 - 1))
+MilResult Acosh(const LayerCall& call) {
+  Builder& lo = call.lo();
+  return InFloat32(lo, call.x(), [&](const TensorRef& x) {
+    const TensorRef root = Unary(
+        lo, OpId::Sqrt, With(lo, OpId::Sub, Unary(lo, OpId::Square, x), 1));
+    return Unary(lo, OpId::Log, Binary(lo, OpId::Add, x, root));
+  });
 }
 
 constexpr LayerOp kLayers[] = {
     {Kind::kAcos, AsMil<kAcos>},
+    {Kind::kAcosh, Acosh},
     {Kind::kActivation, ActivationLayer},
     {Kind::kAdd, AddLayer},
     {Kind::kAddBroadcastable, Two<OpId::Add>},
     {Kind::kAsin, AsMil<kAsin>},
+    {Kind::kAsinh, Asinh},
     {Kind::kAtan, AsMil<kAtan>},
     {Kind::kAtanh, AsMil<kAtanh>},
     {Kind::kAverage, AverageLayer},
     {Kind::kCeil, One<OpId::Ceil>},
+    {Kind::kClampedRelu, ClampedReluLayer},
     {Kind::kClip, ClipLayer},
     {Kind::kCopy, One<OpId::Identity>},
     {Kind::kCos, One<OpId::Cos>},
@@ -248,6 +258,7 @@ constexpr LayerOp kLayers[] = {
     {Kind::kLogicalAnd, Two<OpId::LogicalAnd>},
     {Kind::kLogicalNot, One<OpId::LogicalNot>},
     {Kind::kLogicalOr, Two<OpId::LogicalOr>},
+    {Kind::kLogicalXor, LogicalXor},
     {Kind::kMax, All<OpId::Maximum>},
     {Kind::kMaxBroadcastable, All<OpId::Maximum>},
     {Kind::kMin, All<OpId::Minimum>},
@@ -257,11 +268,6 @@ constexpr LayerOp kLayers[] = {
     {Kind::kMultiplyBroadcastable, Two<OpId::Mul>},
     {Kind::kNotEqual, NotEqual},
     {Kind::kPowBroadcastable, Two<OpId::Pow>},
-    {Kind::kReduceMax, ReduceMax},
-    {Kind::kReduceMean, ReduceMean},
-    {Kind::kReduceMin, ReduceMin},
-    {Kind::kReduceProd, ReduceProd},
-    {Kind::kReduceSum, ReduceSum},
     {Kind::kRound, One<OpId::Round>},
     {Kind::kSign, One<OpId::Sign>},
     {Kind::kSin, One<OpId::Sin>},

@@ -1,7 +1,7 @@
 #include "coreml/network.h"
 
 #include <algorithm>
-#include <set>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -9,25 +9,6 @@
 
 namespace tl::coreml {
 namespace {
-
-std::string Describe(const spec::Layer& layer) {
-  return fmt::format("layer {} ({})", QuoteName(layer.name()),
-                     CoreMlLayerKind(layer));
-}
-
-std::vector<LayerFunction> FunctionsOf(const spec::NeuralNetwork& network) {
-  std::vector<LayerFunction> functions;
-  const spec::Layer* first = nullptr;
-  std::set<std::string> missing;
-  for (const spec::Layer& layer : network.layers()) {
-    functions.push_back(FindLayerFunction(layer.kind_case()));
-    if (functions.back()) continue;
-    if (!first) first = &layer;
-    missing.insert(CoreMlLayerKind(layer));
-  }
-  if (first) FailMissing(Describe(*first), CoreMlLayerKind(*first), missing);
-  return functions;
-}
 
 TensorRef FloatLeaf(Builder& lo, const auto& numbers, const Shape& shape) {
   Tensor tensor = MakeTensor(DType::F32, shape);
@@ -61,6 +42,22 @@ Value LabelsOf(Host& host, const spec::NeuralNetwork& network) {
   return Value::List(std::move(texts));
 }
 
+double OneNumber(Host& host, const TensorRef& x) {
+  const std::vector<double> numbers = ReadNumbers(host, x);
+  if (numbers.size() != 1) {
+    Fail(ErrorKind::kInput, "a condition of {} values; expected one",
+         numbers.size());
+  }
+  return numbers[0];
+}
+
+// What is nearer to 0 than this is false.
+constexpr double kFalse = 1e-6;
+
+bool Holds(Host& host, const TensorRef& condition) {
+  return std::fabs(OneNumber(host, condition)) > kFalse;
+}
+
 }  // namespace
 
 Network::Network(const CoreMl& coreml, const spec::NeuralNetwork& network,
@@ -72,15 +69,12 @@ Network::Network(const CoreMl& coreml, const spec::NeuralNetwork& network,
       inputs_(InputsOf(member)),
       outputs_(OutputsOf(member)),
       rank5_(network.array_input_shape_mapping() == spec::RANK5_ARRAY_MAPPING),
-      functions_(FunctionsOf(network)),
-      released_(functions_.size()) {
+      layers_(CompileLayers(network, Kept())) {}
+
+std::set<std::string> Network::Kept() const {
   std::set<std::string> kept = {ProbabilityName()};
   for (const Feature& output : outputs_) kept.insert(output.name);
-  for (int i = network.layers_size() - 1; i >= 0; --i) {
-    for (const std::string& name : network.layers(i).input()) {
-      if (kept.insert(name).second) released_[i].push_back(name);
-    }
-  }
+  return kept;
 }
 
 // The layer output that a classifier's labels belong to.
@@ -124,9 +118,9 @@ TensorRef Network::Preprocessed(const Feature& input,
 TensorRef Network::Mapped(const Feature& input, const TensorRef& x) const {
   Builder& lo = host_.builder();
   const bool image = input.kind == Feature::Kind::kImage;
-  const bool five = image ? network_.image_input_shape_mapping() ==
-                                spec::RANK5_IMAGE_MAPPING
-                          : rank5_;
+  const bool five =
+      image ? network_.image_input_shape_mapping() == spec::RANK5_IMAGE_MAPPING
+            : rank5_;
   if (!five || x->rank() >= 5) return x;
   const Shape& s = x->shape();
   switch (x->rank()) {
@@ -145,9 +139,8 @@ TensorRef Network::AsDescribed(const Feature& output,
                                const TensorRef& x) const {
   if (output.kind != Feature::Kind::kArray || output.shape.empty()) return x;
   const Shape shape = ShapeOf(output.shape);
-  return shape.size() == x->shape().size()
-             ? Reshape(host_.builder(), x, shape)
-             : x;
+  return shape.size() == x->shape().size() ? Reshape(host_.builder(), x, shape)
+                                           : x;
 }
 
 // The label and the probabilities by label.
@@ -170,8 +163,8 @@ void Network::AddLabels(const Values& values, Results& results) const {
                        std::move(both.values[1]));
 }
 
-void Network::RunLayer(int i, Values& values) const {
-  const spec::Layer& layer = network_.layers(i);
+std::vector<TensorRef> Network::InputsOfLayer(const spec::Layer& layer,
+                                              const Values& values) const {
   std::vector<TensorRef> given;
   for (const std::string& name : layer.input()) {
     const auto found = values.find(name);
@@ -180,8 +173,13 @@ void Network::RunLayer(int i, Values& values) const {
     }
     given.push_back(found->second);
   }
-  MilResult made = functions_[i](
-      LayerCall(host_, coreml_, layer, std::move(given), rank5_));
+  return given;
+}
+
+void Network::RunLayer(const LayerStep& step, Values& values) const {
+  const spec::Layer& layer = *step.layer;
+  MilResult made = step.function(
+      LayerCall(host_, coreml_, layer, InputsOfLayer(layer, values), rank5_));
   if (made.values.size() < size_t(layer.output_size())) {
     Fail(ErrorKind::kInput, "{} results are wanted; there are {}",
          layer.output_size(), made.values.size());
@@ -189,7 +187,65 @@ void Network::RunLayer(int i, Values& values) const {
   for (int k = 0; k < layer.output_size(); ++k) {
     values[layer.output(k)] = made.values[k].tensor;
   }
-  for (const std::string& name : released_[i]) values.erase(name);
+}
+
+Network::Flow Network::RunBranch(const LayerStep& step, Values& values) const {
+  const std::vector<TensorRef> given = InputsOfLayer(*step.layer, values);
+  if (given.size() != 1) {
+    Fail(ErrorKind::kInput, "a branch with {} inputs; expected one",
+         given.size());
+  }
+  return RunBlock(step.blocks[Holds(host_, given[0]) ? 0 : 1], values);
+}
+
+void Network::RunLoop(const LayerStep& step, Values& values) const {
+  const spec::Loop& loop = step.layer->loop();
+  const std::vector<TensorRef> given = InputsOfLayer(*step.layer, values);
+  const bool counted = loop.max_loop_iterations() > 0 || !given.empty();
+  const double most = given.empty() ? double(loop.max_loop_iterations())
+                                    : OneNumber(host_, given[0]);
+  for (double round = 0; !counted || round < most; ++round) {
+    if (!loop.condition_var().empty()) {
+      RunBlock(step.blocks[0], values);
+      const auto found = values.find(loop.condition_var());
+      if (found == values.end()) {
+        Fail(ErrorKind::kInput, "nothing makes the condition {}",
+             QuoteName(loop.condition_var()));
+      }
+      if (!Holds(host_, found->second)) return;
+    }
+    if (RunBlock(step.blocks[1], values) == Flow::kBreak) return;
+    host_.MayRun();
+  }
+}
+
+Network::Flow Network::RunStep(const LayerStep& step, Values& values) const {
+  switch (step.layer->kind_case()) {
+    case spec::Layer::kBranch:
+      return RunBranch(step, values);
+    case spec::Layer::kLoop:
+      RunLoop(step, values);
+      return Flow::kNext;
+    case spec::Layer::kLoopBreak:
+      return Flow::kBreak;
+    case spec::Layer::kLoopContinue:
+      return Flow::kContinue;
+    default:
+      RunLayer(step, values);
+      return Flow::kNext;
+  }
+}
+
+Network::Flow Network::RunBlock(const LayerBlock& block, Values& values) const {
+  for (const LayerStep& step : block.steps) {
+    PollInterrupt();
+    Flow flow = Flow::kNext;
+    WithNote([&] { flow = RunStep(step, values); },
+             [&] { return "at " + Describe(*step.layer); });
+    for (const std::string& name : step.released) values.erase(name);
+    if (flow != Flow::kNext) return flow;
+  }
+  return Flow::kNext;
 }
 
 Network::Results Network::Run(std::vector<TensorRef> inputs) {
@@ -199,11 +255,7 @@ Network::Results Network::Run(std::vector<TensorRef> inputs) {
         Mapped(inputs_[i], Preprocessed(inputs_[i], inputs[i]));
   }
   inputs.clear();
-  for (int i = 0; i < network_.layers_size(); ++i) {
-    PollInterrupt();
-    WithNote([&] { RunLayer(i, values); },
-             [&] { return "at " + Describe(network_.layers(i)); });
-  }
+  RunBlock(layers_, values);
   Results results;
   if (!description_.predicted_feature_name().empty()) {
     AddLabels(values, results);

@@ -1,15 +1,17 @@
-// A NeuralNetwork model ready to run: its layers, one after the other, onto the
-// host's graph. Networks with the older array mapping see every input as
-// [sequence, batch, channel, height, width]; others as it is described.
+// A NeuralNetwork model ready to run: its layers, one after the other and in
+// loops and branches, onto the host's graph. Networks with the older array
+// mapping see every input as [sequence, batch, channel, height, width]; others
+// as it is described.
 #pragma once
 
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "coreml/feature.h"
-#include "coreml/layer_call.h"
+#include "coreml/layer_block.h"
 
 namespace tl::coreml {
 
@@ -32,9 +34,20 @@ class Network {
   TensorRef Preprocessed(const Feature& input, const TensorRef& x) const;
   TensorRef Mapped(const Feature& input, const TensorRef& x) const;
   TensorRef AsDescribed(const Feature& output, const TensorRef& x) const;
-  void RunLayer(int i, Values& values) const;
+
+  // Where control goes after a step.
+  enum class Flow { kNext, kBreak, kContinue };
+  Flow RunBlock(const LayerBlock& block, Values& values) const;
+  Flow RunStep(const LayerStep& step, Values& values) const;
+  Flow RunBranch(const LayerStep& step, Values& values) const;
+  void RunLoop(const LayerStep& step, Values& values) const;
+  void RunLayer(const LayerStep& step, Values& values) const;
+  std::vector<TensorRef> InputsOfLayer(const spec::Layer& layer,
+                                       const Values& values) const;
+
   void AddLabels(const Values& values, Results& results) const;
   std::string ProbabilityName() const;
+  std::set<std::string> Kept() const;
 
   const CoreMl& coreml_;
   const spec::NeuralNetwork& network_;
@@ -42,9 +55,7 @@ class Network {
   Host& host_;
   std::vector<Feature> inputs_, outputs_;
   bool rank5_;
-  std::vector<LayerFunction> functions_;
-  // By layer: the names that nobody reads after it.
-  std::vector<std::vector<std::string>> released_;
+  LayerBlock layers_;
 };
 
 }  // namespace tl::coreml

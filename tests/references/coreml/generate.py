@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the CoreML models of zoo.py and operations.py, what they are asked, and what
-PyTorch and NumPy answer:
+"""Writes the CoreML models of zoo.py, operations.py and networks*.py, what they are
+asked, and what PyTorch and NumPy answer:
 
     $(tests/python_env.py coreml) tests/references/coreml/generate.py
 
@@ -32,6 +32,8 @@ import numpy as np
 from safetensors.numpy import save_file
 import torch
 
+import networks
+import networks_nd
 import operations
 import zoo
 
@@ -245,6 +247,14 @@ def write(folder, only=None):
         outputs |= {f"{name}.{key}": plain(x) for key, x in answers.items()}
         if row["compress"] and is_program:
             weights |= {f"{name}.{key}": x for key, x in decompressed(model).items()}
+    for name, make in (networks.MODELS | networks_nd.MODELS).items():
+        if only and name not in only:
+            continue
+        spec, given, answers = make()
+        (folder / f"{name}.mlmodel").write_bytes(
+            spec.SerializeToString(deterministic=True))
+        inputs |= {f"{name}.{key}": plain(x) for key, x in given.items()}
+        outputs |= {f"{name}.{key}": plain(x) for key, x in answers.items()}
     for name, program in operations.PROGRAMS.items():
         if only and name not in only:
             continue
