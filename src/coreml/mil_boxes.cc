@@ -13,7 +13,7 @@ namespace tl::coreml {
 namespace {
 
 // A program is not to make us fill more places than this with nothing.
-constexpr int64_t kMaxBoxes = 1 << 24;
+constexpr int64_t kMaxBoxes = 1 << 20;
 
 struct Box {
   double left, top, right, bottom, area;

@@ -252,7 +252,7 @@ TEST(MilProgram, RefusesSuppressionThatMakesNoSense) {
   const std::string two = "[1, 2, 4]>([0, 0, 0, 0, 1, 1, 1, 1])";
   EXPECT_EQ(suppress(two, "3"), "[1, 3, 4]");
   EXPECT_EQ(suppress(two, "0"),
-            "at most 0 boxes are selected; expected 1 to 16777216");
+            "at most 0 boxes are selected; expected 1 to 1048576");
   EXPECT_EQ(suppress("[1, 1, 4]>([0, 0, 1, 1])", "3"),
             "boxes of shape [1, 1, 4] with scores of shape [1, 2, 1]");
 }
