@@ -59,7 +59,7 @@ LayerFunction FindLayerFunction(spec::Layer::KindCase kind) {
     for (std::span<const LayerOp> layers :
          {NetLayers(), NormLayers(), WindowLayers(), ImageLayers(),
           ElementwiseLayers(), ReduceLayers(), ShapeLayers(), ConstantLayers(),
-          IndexLayers(), RecurrentLayers()}) {
+          IndexLayers(), RecurrentLayers(), RandomLayers()}) {
       for (const LayerOp& op : layers) made->emplace(op.kind, op.function);
     }
     return made;

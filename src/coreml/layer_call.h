@@ -99,6 +99,7 @@ std::span<const LayerOp> ShapeLayers();        // layers_shape.cc
 std::span<const LayerOp> ConstantLayers();     // layers_constants.cc
 std::span<const LayerOp> IndexLayers();        // layers_index.cc
 std::span<const LayerOp> RecurrentLayers();    // layers_recurrent.cc
+std::span<const LayerOp> RandomLayers();       // layers_random.cc
 
 // An activation function as a layer or a recurrent layer has it.
 TensorRef Activate(const LayerCall& call, const spec::Activation& activation,

@@ -1,4 +1,5 @@
-// Layers that make an image larger or smaller, or move blocks of it.
+// Layers that make an image larger or smaller, move blocks of it, or know of
+// boxes in it.
 #include "coreml/compose.h"
 #include "coreml/layer_images.h"
 #include "coreml/resize.h"
@@ -140,8 +141,63 @@ MilResult ReorganizeLayer(const LayerCall& call) {
   });
 }
 
+std::string_view ModeOf(const spec::BoxCoordinates& boxes) {
+  constexpr std::string_view kModes[] = {
+      "CORNERS_HEIGHT_FIRST", "CORNERS_WIDTH_FIRST", "CENTER_SIZE_HEIGHT_FIRST",
+      "CENTER_SIZE_WIDTH_FIRST"};
+  const int mode = boxes.box_mode();
+  if (mode < 0 || mode >= static_cast<int>(std::size(kModes))) {
+    Fail(ErrorKind::kInput, "boxes of number {}", mode);
+  }
+  return kModes[mode];
+}
+
+// Of [1, images, channels, height, width] the boxes [n, 1, 4 or 5, 1, 1].
+MilResult CropResizeLayer(const LayerCall& call) {
+  const spec::CropResize& layer = call.layer().crop_resize();
+  const TensorRef& x = call.x();
+  if (x->rank() != 5) {
+    Fail(ErrorKind::kInput,
+         "boxes of images of shape {}; expected [1, images, "
+         "channels, height, width]",
+         x->shape().ToString());
+  }
+  const std::vector<int64_t> size = Pair(layer.target_size(), 1);
+  return call.Mil(
+      "crop_resize",
+      {{"x", WithoutAxes(call.lo(), x, {0})},
+       {"roi", call.x(1)},
+       call.Int("target_height", size[0]),
+       call.Int("target_width", size[1]),
+       call.Flag("normalized_coordinates", layer.normalized_coordinates()),
+       call.Number("spatial_scale",
+                   layer.spatial_scale() == 0 ? 1 : layer.spatial_scale()),
+       {"box_coordinate_mode", ModeOf(layer.box_indices_mode())},
+       {"sampling_mode", SamplingOf(layer.mode())}});
+}
+
+// Boxes, scores and, where they are inputs, the three limits.
+MilResult SuppressionLayer(const LayerCall& call) {
+  const spec::NonMaximumSuppression& layer =
+      call.layer().non_maximum_suppression();
+  const auto given = [&](size_t i, LayerCall::Input own) {
+    return i < call.inputs().size() ? LayerCall::Input(own.name, call.x(i))
+                                    : own;
+  };
+  return call.Mil(
+      "non_maximum_suppression",
+      {{"boxes", call.x(0)},
+       {"scores", call.x(1)},
+       given(2, call.Number("iou_threshold", layer.iou_threshold())),
+       given(3, call.Number("score_threshold", layer.score_threshold())),
+       given(4, call.Int("max_boxes", int64_t(layer.max_boxes()))),
+       call.Flag("per_class_suppression", layer.per_class_suppression())});
+}
+
 constexpr LayerOp kLayers[] = {
     {Kind::kCrop, CropLayer},
+    {Kind::kCropResize, CropResizeLayer},
+    {Kind::kNonMaximumSuppression, SuppressionLayer},
     {Kind::kPadding, PaddingLayer},
     {Kind::kReorganizeData, ReorganizeLayer},
     {Kind::kResizeBilinear, ResizeBilinearLayer},

@@ -148,6 +148,15 @@ MilResult ScatterNdLayer(const LayerCall& call) {
                    {"mode", ModeOf(call.layer().scatter_nd().mode())}});
 }
 
+MilResult ReverseSequenceLayer(const LayerCall& call) {
+  const spec::ReverseSequence& layer = call.layer().reverse_seq();
+  return call.Mil("reverse_sequence",
+                  {{"x", call.x()},
+                   {"lengths", call.x(1)},
+                   call.Int("batch_axis", layer.batch_axis()),
+                   call.Int("seq_axis", layer.sequence_axis())});
+}
+
 MilResult OneHotLayer(const LayerCall& call) {
   const spec::OneHot& layer = call.layer().one_hot();
   return call.Mil("one_hot",
@@ -195,6 +204,7 @@ constexpr LayerOp kLayers[] = {
     {Kind::kLowerTriangular, LowerTriangle},
     {Kind::kMatrixBandPart, MatrixBandPartLayer},
     {Kind::kOneHot, OneHotLayer},
+    {Kind::kReverseSeq, ReverseSequenceLayer},
     {Kind::kScatter, ScatterLayer},
     {Kind::kScatterAlongAxis, ScatterAlongAxisLayer},
     {Kind::kScatterNd, ScatterNdLayer},

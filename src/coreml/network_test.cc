@@ -287,6 +287,45 @@ TEST_F(NetworkTest, RefusesCropsToWhatIsNotThere) {
             "[1, 1, 2, 4, 6]");
 }
 
+TEST_F(NetworkTest, DrawsNumbersOfAnyShape) {
+  EXPECT_EQ(One(kExact,
+                [&](spec::Layer& layer) {
+                  layer.mutable_random_normal_like()->set_seed(3);
+                }),
+            "[2, 4, 6]");
+  EXPECT_EQ(One(kExact,
+                [&](spec::Layer& layer) {
+                  layer.mutable_random_uniform_static()->add_output_shape(7);
+                }),
+            "[7]");
+  const auto shaped = [&](const std::function<void(spec::Layer&)>& set) {
+    return Built(kExact, {2, 4, 6}, [&](spec::NeuralNetwork& network) {
+      Add(network, "size").mutable_get_shape();
+      set(Add(network, "y", {"size"}));
+    });
+  };
+  EXPECT_EQ(shaped([&](spec::Layer& layer) {
+              layer.mutable_random_bernoulli_dynamic()->set_prob(0.5);
+            }),
+            "[2, 4, 6]");
+  EXPECT_EQ(shaped([&](spec::Layer& layer) {
+              layer.mutable_random_bernoulli_dynamic()->set_prob(2);
+            }),
+            "a probability of 2");
+  const auto drawn = [&](bool logits) {
+    return One(kExact, [&](spec::Layer& layer) {
+      spec::CategoricalDistribution& classes =
+          *layer.mutable_categorical_distribution();
+      classes.set_num_samples(9);
+      classes.set_is_logits(logits);
+      classes.set_temperature(2);
+    });
+  };
+  EXPECT_EQ(drawn(true), "[2, 4, 9]");
+  EXPECT_EQ(drawn(false),
+            "probabilities with a temperature of 2 do not run here; logits do");
+}
+
 TEST_F(NetworkTest, RefusesNumbersThatAreNoChoice) {
   EXPECT_EQ(One(kOlder,
                 [&](spec::Layer& layer) {

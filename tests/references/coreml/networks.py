@@ -66,6 +66,19 @@ def resized(x, height, width, mode):
     return x
 
 
+def cropped(x, boxes, height, width, mode):
+    """Of x [C, H, W] boxes [top, left, bottom, right]."""
+    def points(start, end, count):
+        if mode != "ROI_ALIGN_MODE":
+            return np.linspace(start, end, count)
+        spacing = max(1, end - start) / count
+        return np.minimum(start + spacing * (np.arange(count) + 0.5), end)
+
+    return np.stack([
+        along(points(left, right, width), along(points(top, bottom, height), x, 1), 2)
+        for top, left, bottom, right in boxes])
+
+
 def blocks(x, size):
     """[C, H, W] with blocks as the first channels."""
     c, h, w = x.shape
@@ -108,6 +121,8 @@ def older():
             v.var(axes, keepdims=True) + eps)
 
     dots = (s * u).sum(2)
+    boxes = np.array([[0.5, 1, 2.5, 4.25], [1, 0.25, 3, 3], [0, 0, 1.5, 5]])
+    wide = np.concatenate([np.zeros((3, 1)), 2 * boxes[:, [1, 0, 3, 2]]], 1)
     modes = ["STRICT_ALIGN_ENDPOINTS_MODE", "ALIGN_ENDPOINTS_MODE", "UPSAMPLE_MODE",
              "ROI_ALIGN_MODE"]
     edges = dict(left=1, right=2, top=3, bottom=0)
@@ -152,12 +167,19 @@ def older():
         (crop_like, x[:, 1:, 1:-2], x[:, 1:4, 3:6]),
         *[(lambda b, y, m=mode: b.add_resize_bilinear(y, "x", y, 7, 4, m),
            resized(x, 7, 4, mode)) for mode in modes],
+        (lambda b, y: b.add_crop_resize(y, ["x", "boxes"], y, 3, 4),
+         cropped(x, boxes, 3, 4, "STRICT_ALIGN_ENDPOINTS_MODE")),
+        (lambda b, y: b.add_crop_resize(
+            y, ["x", "wide"], y, 2, 3, "ROI_ALIGN_MODE", False,
+            "CORNERS_WIDTH_FIRST", 0.5), cropped(x, boxes, 2, 3, "ROI_ALIGN_MODE")),
         (lambda b, y: b.add_lrn(y, "x", y, 0.5, 0.75, 3, 2),
          F.local_response_norm(t(x)[None], 3, 0.5, 0.75, 2).numpy()),
         (lambda b, y: b.add_unary(y, "x", y, "rsqrt", shift=4, scale=1.5),
          1 / np.sqrt(1.5 * x + 4)),
-    ], {"x": x, "s": s, "u": u, "ids": ids.astype(np.float32)},
-        {"x": (8, 4, 6), "s": (6,), "u": (6,), "ids": (1,)})
+    ], {"x": x, "s": s, "u": u, "ids": ids.astype(np.float32),
+        "boxes": boxes[:, None], "wide": wide[:, None]},
+        {"x": (8, 4, 6), "s": (6,), "u": (6,), "ids": (1,), "boxes": (4,),
+         "wide": (5,)})
 
 
 def sigmoid(x):

@@ -71,7 +71,19 @@ def indexed():
     by_point[at] -= u[0, :2, :1] @ np.ones((1, 5))
     small = np.round(x[0])
     hot = np.where(np.arange(4) == whole["rows"][:, None], 2.5, -1)
+    turned = x.copy()
+    turned[0, :3], turned[2] = x[0, 2::-1], x[2, ::-1]
+    # The second box lies on the first, the third apart from them.
+    boxes = np.array([[[2.0, 2, 2, 2], [2.25, 2, 2, 2], [6, 6, 1, 1], [9, 9, 1, 1]]])
+    scores = np.array([[[0.25, 0.5], [0.75, 0.25], [0.5, 0], [0.125, 0]]])
+    best = [1, 2]
+    empty = np.zeros((1, 1, 4))
     return network([
+        (lambda b, y: b.add_reverse_sequence(y, ["x", "lengths"], y, 0, 1), turned),
+        (lambda b, *y: b.add_nms(y[0], ["boxes", "scores"], list(y), 0.5, 0.25, 3),
+         np.concatenate([boxes[:, best], empty], 1),
+         np.concatenate([scores[:, best], empty[:, :, :2]], 1),
+         np.array([[1, 2, -1]]), np.array([2])),
         (lambda b, y: b.add_slice_static(
             y, "x", y, [0, -3, 4], [2, 0, 0], [1, 2, -2], [0, 0, 0], [0, 1, 1],
             [0, 0, 0]), x[0:2, -3::2, 4::-2]),
@@ -103,6 +115,7 @@ def indexed():
     ], {"x": x, "v": v, "u": u, "plane": x[0], "rows": rows, "deep": deep,
         "points": points, "begin": begin, "start": start,
         "u2": u.transpose(0, 2, 1)[:, :, [0, 1, 2, 3, 0]],
+        "lengths": np.array([3.0, 0, 4]), "boxes": boxes, "scores": scores,
         "u3": u[0, :2, :1] @ np.ones((1, 5))})
 
 
