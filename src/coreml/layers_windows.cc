@@ -31,7 +31,7 @@ MilResult Convolve(const LayerCall& call) {
   const TensorRef bias =
       layer.with_bias() ? call.Weight(layer.bias()) : TensorRef();
   const int64_t groups = std::max<int64_t>(1, int64_t(layer.n_groups()));
-  Window window = PlainWindow(Pair(layer.kernel_size(), 3));
+  Window window = WindowOfSize(Pair(layer.kernel_size(), 3));
   window.stride = Pair(layer.stride(), 1);
   window.dilation = Pair(layer.dilation_factor(), 1);
   PadBy(window, layer.valid().padding_amounts());
@@ -69,10 +69,10 @@ MilResult PoolLayer(const LayerCall& call) {
   return OnImages(call, [&](const TensorRef& x) {
     if (layer.global_pooling()) {
       return Pool(call, x, layer,
-                  PlainWindow(std::vector<int64_t>{x->shape().dim(2),
-                                                   x->shape().dim(3)}));
+                  WindowOfSize(std::vector<int64_t>{x->shape().dim(2),
+                                                    x->shape().dim(3)}));
     }
-    Window window = PlainWindow(Pair(layer.kernel_size(), 3));
+    Window window = WindowOfSize(Pair(layer.kernel_size(), 3));
     window.stride = Pair(layer.stride(), 1);
     PadBy(window, layer.valid().padding_amounts());
     if (layer.has_same()) PadLike(window, TypeOf(layer.same()), x->shape());

@@ -30,7 +30,7 @@ std::vector<int64_t> PerAxis(const MilCall& call, std::string_view name,
 // Of this kernel, with the amounts that `pad` gives where pad_type says so.
 Window WindowOf(const MilCall& call, std::vector<int64_t> kernel) {
   const size_t axes = kernel.size();
-  Window window = PlainWindow(kernel);
+  Window window = WindowOfSize(kernel);
   window.stride = PerAxis(call, "strides", window.axes());
   window.dilation = PerAxis(call, "dilations", window.axes());
   if (call.Text("pad_type", "valid") != "custom") return window;

@@ -287,6 +287,33 @@ TEST_F(NetworkTest, RefusesCropsToWhatIsNotThere) {
             "[1, 1, 2, 4, 6]");
 }
 
+TEST_F(NetworkTest, RefusesSizesThatNothingHas) {
+  EXPECT_EQ(One(kOlder,
+                [&](spec::Layer& layer) {
+                  spec::ResizeBilinear& resize =
+                      *layer.mutable_resize_bilinear();
+                  resize.add_target_size(INT64_MAX);
+                  resize.add_target_size(1);
+                }),
+            "a tensor of shape [1, 2, 4611686018427387904, 1] has more than "
+            "2^62 elements");
+  EXPECT_EQ(One(kOlder,
+                [&](spec::Layer& layer) {
+                  spec::Pooling& pool = *layer.mutable_pooling();
+                  pool.mutable_same();
+                  pool.add_kernel_size(uint64_t{1} << 63);
+                  pool.add_kernel_size(2);
+                }),
+            "a window of [-9223372036854775808, 2]");
+  EXPECT_EQ(One(kOlder,
+                [&](spec::Layer& layer) {
+                  spec::Pooling3d& pool = *layer.mutable_pooling_3d();
+                  pool.set_kernel_depth(-1);
+                  pool.set_padding_type(spec::Pooling3d::SAME);
+                }),
+            "a window of [-1, 0, 0]");
+}
+
 TEST_F(NetworkTest, DrawsNumbersOfAnyShape) {
   EXPECT_EQ(One(kExact,
                 [&](spec::Layer& layer) {

@@ -30,6 +30,15 @@ int64_t SizeAt(const Window& window, const Shape& x, int axis) {
 
 }  // namespace
 
+Window WindowOfSize(const std::vector<int64_t>& kernel) {
+  for (const int64_t side : kernel) {
+    if (side < 1) {
+      Fail(ErrorKind::kInput, "a window of [{}]", fmt::join(kernel, ", "));
+    }
+  }
+  return PlainWindow(kernel);
+}
+
 void PadLike(Window& window, PadType type, const Shape& x) {
   if (type == PadType::kGiven) return;
   WindowInts("a window", 0, window);  // refuses a stride of 0, and the like

@@ -15,6 +15,9 @@ enum class PadType {
   kSameLower,  // the odd element at the start
 };
 
+// A window of this size and no more. Fails if a side has no elements, which a
+// file may say.
+Window WindowOfSize(const std::vector<int64_t>& kernel);
 // The amounts for windows over the last axes of x; window.kernel is the kernel.
 void PadLike(Window& window, PadType type, const Shape& x);
 // The amounts that a transposed convolution cuts off its result so that it is

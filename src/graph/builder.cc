@@ -138,12 +138,14 @@ std::vector<Node*> Builder::PendingNodes() const {
 }
 
 void Builder::Remember(Node& node) {
+  // Fails for more elements than can be counted, while nothing is linked yet.
+  const int64_t bytes = OwnBytes(node);
   node.builder_ = this;
   node.next_ = first_;
   if (first_) first_->previous_ = &node;
   first_ = &node;
   ++pending_;
-  pending_bytes_ += OwnBytes(node);
+  pending_bytes_ += bytes;
 }
 
 void Builder::Forget(Node& node) {
