@@ -78,6 +78,8 @@ struct KernelArgs {
   const ElementwiseProgram* program = nullptr;
   DType dtype = DType::F16;  // the op's result type, before an epilogue
   DecodeCounts* counts = nullptr;  // Decode only
+  // What Backend::Prepare made of an operand; null where nothing is kept.
+  const void* prepared = nullptr;
 };
 
 class Backend {
@@ -91,6 +93,16 @@ class Backend {
   virtual std::shared_ptr<std::byte> Allocate(int64_t bytes) = 0;
   virtual void CopyIn(std::byte* to, const std::byte* from, int64_t bytes) = 0;
   virtual void CopyOut(std::byte* to, const std::byte* from, int64_t bytes) = 0;
+
+  // An operand of `op` that the backend would rather have in a layout of its
+  // own, or -1; and that layout, which depends on the operand and on ints alone.
+  // It is made once and kept as long as the operand is: weights of a model, as
+  // opposed to what is computed from them.
+  virtual int PreparedOperand(OpId) const { return -1; }
+  virtual std::shared_ptr<const void> Prepare(
+      OpId, const View& /*operand*/, std::span<const int64_t> /*ints*/) {
+    return nullptr;
+  }
 
   // Elementwise ops come as OpId::Identity with a program.
   virtual void Run(OpId op, const KernelArgs& args) = 0;

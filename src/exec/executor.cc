@@ -200,6 +200,29 @@ Executor::PlanPtr Executor::GetPlan(const Structure& structure) {
   return plans_.front().second;
 }
 
+// The layout that the backend wants of an operand that is a whole leaf.
+const void* Executor::PreparedFor(const Step& step, const Structure& structure,
+                                  std::span<const View> inputs) {
+  const int index = backend_.PreparedOperand(step.op);
+  if (index < 0) return nullptr;
+  const Operand& operand = step.inputs[index];
+  if (operand.source != Operand::Source::kLeaf || !operand.dense() ||
+      !operand.terms.empty()) {
+    return nullptr;
+  }
+  const Node& leaf = *structure.leaves[operand.index];
+  if (operand.size() != leaf.shape().size()) return nullptr;
+  std::vector<int64_t> key = step.ints;
+  key.insert(key.end(), operand.dims.begin(),
+             operand.dims.begin() + operand.rank);
+  Node::Prepared& kept = leaf.prepared;
+  if (!kept.data || kept.op != step.op || kept.key != key) {
+    kept = {step.op, std::move(key),
+            backend_.Prepare(step.op, inputs[index], step.ints)};
+  }
+  return kept.data.get();
+}
+
 void Executor::RunStep(const Plan& plan, const Step& step,
                        const Structure& structure, const KernelArgs& args) {
   const auto start = std::chrono::steady_clock::now();
@@ -236,7 +259,7 @@ void Executor::RunAll(std::span<Node* const> wanted,
           RunStep(*plan, step, structure,
                   {inputs, outputs, step.ints, numbers,
                    step.has_program() ? &step.program : nullptr, step.dtype,
-                   &counts});
+                   &counts, PreparedFor(step, structure, inputs)});
         },
         [&] {
           // Not the operation's name: the program may have said another.

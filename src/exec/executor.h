@@ -49,6 +49,8 @@ class Executor {
 
   void RunAll(std::span<Node* const> wanted, std::span<Node* const> visit);
   PlanPtr GetPlan(const Structure& structure);
+  const void* PreparedFor(const Step& step, const Structure& structure,
+                          std::span<const View> inputs);
   void RunStep(const Plan& plan, const Step& step, const Structure& structure,
                const KernelArgs& args);
 

@@ -1,212 +1,10 @@
-// The planner and the executor against a backend that is slow, obvious and
-// records what it was asked to do.
-#include "exec/executor.h"
-
-#include <gtest/gtest.h>
-
-#include <cmath>
-#include <cstring>
+// The planner and the executor against a backend that records what it does.
+#include "exec/executor_test.h"
 
 #include "base/error.h"
-#include "base/half.h"
-#include "graph/builder.h"
-#include "ops/build.h"
-#include "tensor/packed.h"
 
 namespace tl {
 namespace {
-
-int64_t OffsetOf(const View& view, int64_t linear) {
-  int64_t offset = 0;
-  for (int axis = view.rank - 1; axis >= 0; --axis) {
-    offset += linear % view.dims[axis] * view.strides[axis];
-    linear /= view.dims[axis];
-  }
-  return offset;
-}
-
-double ReadPacked(const View& view, int64_t i) {
-  const PackedType& type = PackedTypeOf(view.dtype);
-  float values[kMaxBlock];
-  DecodeBlock(type, view.data + i / type.block * type.bytes, values);
-  return values[i % type.block];
-}
-
-double Read(const View& view, int64_t linear) {
-  const int64_t i = OffsetOf(view, linear);
-  if (IsPacked(view.dtype)) return ReadPacked(view, i);
-  if (view.dtype == DType::F16) return HalfToFloat(view.as<uint16_t>()[i]);
-  if (view.dtype == DType::F32) return view.as<float>()[i];
-  return view.as<int32_t>()[i];
-}
-
-void Write(const View& view, int64_t linear, double value) {
-  const int64_t i = OffsetOf(view, linear);
-  if (view.dtype == DType::F16) {
-    view.as<uint16_t>()[i] = DoubleToHalf(value);
-  } else if (view.dtype == DType::F32) {
-    view.as<float>()[i] = static_cast<float>(value);
-  } else {
-    view.as<int32_t>()[i] = static_cast<int32_t>(value);
-  }
-}
-
-double Round(double value, DType dtype) {
-  if (dtype == DType::F16) return HalfToFloat(DoubleToHalf(value));
-  return dtype == DType::F32 ? static_cast<float>(value) : std::trunc(value);
-}
-
-double Compute(OpId op, double x, double y) {
-  switch (op) {
-    case OpId::Identity:
-      return x;
-    case OpId::Add:
-      return x + y;
-    case OpId::Mul:
-      return x * y;
-    case OpId::Neg:
-      return -x;
-    default:
-      ADD_FAILURE() << "unexpected op " << Info(op).name;
-      return NAN;
-  }
-}
-
-class SlowBackend final : public Backend {
- public:
-  std::string_view name() const override { return "slow"; }
-  Device device() const override { return Device::kCpu; }
-  std::shared_ptr<std::byte> Allocate(int64_t bytes) override {
-    ++allocations;
-    return AllocateHost(bytes);
-  }
-  void CopyIn(std::byte* to, const std::byte* from, int64_t n) override {
-    std::memcpy(to, from, n);
-  }
-  void CopyOut(std::byte* to, const std::byte* from, int64_t n) override {
-    std::memcpy(to, from, n);
-  }
-  void Wait() override {}
-
-  void Run(OpId op, const KernelArgs& args) override {
-    ran.push_back(op);
-    instructions.push_back(
-        args.program ? static_cast<int>(args.program->instructions.size()) : 0);
-    if (op == OpId::Identity) {
-      for (int64_t i = 0; i < args.outputs[0].size(); ++i) {
-        RunProgram(args, args.inputs, i, {});
-      }
-    } else if (op == OpId::Matmul) {
-      weights.push_back(args.inputs[1].dtype);
-      exact.push_back(args.ints.size() > 1 && args.ints[1] == 1);
-      Matmul(args);
-    } else if (op == OpId::Assign) {
-      Assign(args);
-    } else if (op == OpId::Decode) {
-      for (int64_t i = 0; i < args.outputs[0].size(); ++i) {
-        Write(args.outputs[0], i, Read(args.inputs[0], i));
-      }
-    } else {
-      ADD_FAILURE() << "unexpected kernel " << Info(op).name;
-    }
-  }
-
-  std::vector<OpId> ran;
-  std::vector<int> instructions;
-  std::vector<DType> weights;  // of the products
-  std::vector<bool> exact;
-  int allocations = 0;
-
- private:
-  static void RunProgram(const KernelArgs& args, std::span<const View> operands,
-                         int64_t i, std::vector<double> values) {
-    for (const View& view : operands) values.push_back(Read(view, i));
-    for (const auto& instruction : args.program->instructions) {
-      const double x = values[instruction.operand[0]];
-      const double y = values[instruction.operand[1]];
-      values.push_back(Round(Compute(instruction.op, x, y), instruction.dtype));
-    }
-    for (size_t k = 0; k < args.outputs.size(); ++k) {
-      Write(args.outputs[k], i, values[args.program->outputs[k]]);
-    }
-  }
-
-  static void Matmul(const KernelArgs& args) {
-    const View &x = args.inputs[0], &w = args.inputs[1];
-    const int64_t m = x.dims[0], k = x.dims[1], n = w.dims[1];
-    for (int64_t i = 0; i < m * n; ++i) {
-      double sum = 0;
-      for (int64_t j = 0; j < k; ++j) {
-        sum += Read(x, i / n * k + j) * Read(w, j * n + i % n);
-      }
-      sum = Round(sum, args.dtype);
-      if (args.program) {
-        RunProgram(args, args.inputs.subspan(2), i, {sum});
-      } else {
-        Write(args.outputs[0], i, sum);
-      }
-    }
-  }
-
-  // Rank 1: ints count, step; numbers start.
-  static void Assign(const KernelArgs& args) {
-    const View &x = args.inputs[0], &v = args.inputs[1], &y = args.outputs[0];
-    for (int64_t i = 0; i < y.size(); ++i) Write(y, i, Read(x, i));
-    for (int64_t i = 0; i < args.ints[0]; ++i) {
-      Write(y, int64_t(args.numbers[0]) + i * args.ints[1], Read(v, i));
-    }
-  }
-};
-
-class PlanCounter final : public Observer {
- public:
-  void OnPlan(const Plan&, const Structure&) override { ++plans; }
-  std::string Describe(Location) override { return "here"; }
-  int plans = 0;
-};
-
-class ExecutorTest : public testing::Test {
- protected:
-  NodePtr Make(std::initializer_list<int64_t> dims,
-               std::initializer_list<double> values) {
-    Tensor tensor = MakeTensor(
-        DType::F16, Shape::Of(std::span(dims.begin(), dims.size())));
-    int i = 0;
-    for (double value : values) {
-      tensor.as<uint16_t>()[i++] = DoubleToHalf(value);
-    }
-    return builder_.Leaf(std::move(tensor));
-  }
-
-  std::vector<double> Values(const TensorRef& x) {
-    Node* node = static_cast<Node*>(x.get());
-    if (!node->has_value()) executor_.Run(std::array{node});
-    std::vector<double> values;
-    for (int64_t i = 0; i < node->value().size(); ++i) {
-      const Tensor& t = node->value();
-      values.push_back(t.dtype == DType::F16
-                           ? HalfToFloat(t.as<uint16_t>()[i])
-                           : t.as<float>()[i]);
-    }
-    return values;
-  }
-
-  TensorRef Add(const TensorRef& x, const TensorRef& y) {
-    return Binary(builder_, OpId::Add, x, y);
-  }
-  TensorRef Mul(const TensorRef& x, const TensorRef& y) {
-    return Binary(builder_, OpId::Mul, x, y);
-  }
-  TensorRef Number(double x) { return builder_.Number(x, DType::F32); }
-
-  using Doubles = std::vector<double>;
-  using Ops = std::vector<OpId>;
-
-  Builder builder_;
-  SlowBackend backend_;
-  PlanCounter observer_;
-  Executor executor_{backend_, &observer_};
-};
 
 TEST_F(ExecutorTest, FusesAChainIntoOnePass) {
   const NodePtr a = Make({3}, {1, 2, 3}), b = Make({3}, {4, 5, 6});
@@ -294,88 +92,32 @@ TEST_F(ExecutorTest, AMatmulWithoutEpilogueHasNoProgram) {
   EXPECT_EQ(backend_.instructions, std::vector{0});
 }
 
-// Two rows of 32 weights: all 1, and all -2.
-class PackedWeightsTest : public ExecutorTest {
- protected:
-  PackedWeightsTest() {
-    Tensor stored = MakeTensor(DType::Q8_0, Shape{2, 32});
-    const uint16_t one = DoubleToHalf(1);
-    for (int row = 0; row < 2; ++row) {
-      std::byte* block = stored.data.get() + 34 * row;
-      std::memcpy(block, &one, sizeof(one));
-      std::fill_n(block + 2, 32, std::byte(row == 0 ? 1 : 256 - 2));
-    }
-    w_ = builder_.Lowering::Apply(OpId::Decode, {builder_.Leaf(stored)},
-                                  {{int64_t(DType::F16)}, {}});
-    Tensor x = MakeTensor(DType::F16, Shape{1, 32});
-    std::fill_n(x.as<uint16_t>(), 32, one);
-    x_ = builder_.Leaf(std::move(x));
+TEST_F(ExecutorTest, PreparesAWeightOnceAsLongAsItLives) {
+  backend_.prepared_operand = 1;
+  const NodePtr w = Make({2, 1}, {3, 4});
+  for (int round = 0; round < 2; ++round) {
+    Values(MatrixProduct(builder_, Make({1, 2}, {1, 2}), w));
   }
-
-  TensorRef Product() {
-    return MatrixProduct(builder_, x_, SwapAxes(builder_, w_, 0, 1));
-  }
-
-  TensorRef w_;  // as a model's tensor: held, not computed
-  TensorRef x_;
-};
-
-TEST_F(PackedWeightsTest, GoToTheProductAsTheyAre) {
-  EXPECT_EQ(Values(Product()), (Doubles{32, -64}));
-  EXPECT_EQ(backend_.ran, (Ops{OpId::Matmul}));
-  EXPECT_EQ(backend_.weights, std::vector{DType::Q8_0});
-  EXPECT_FALSE(AsNode(w_)->has_value());
+  Values(MatrixProduct(builder_, Make({1, 2}, {1, 2}), Make({2, 1}, {5, 6})));
+  EXPECT_EQ(backend_.prepared, (std::vector{1, 1, 2}));
 }
 
-TEST_F(PackedWeightsTest, StayPackedForProductsAfterSomebodyReadTheirValues) {
-  EXPECT_EQ(Values(w_)[32], -2);
-  EXPECT_EQ(Values(Product()), (Doubles{32, -64}));
-  EXPECT_EQ(backend_.ran, (Ops{OpId::Decode, OpId::Matmul}));
-  EXPECT_EQ(backend_.weights, std::vector{DType::Q8_0});
+TEST_F(ExecutorTest, PreparesAWeightAgainForAnotherShape) {
+  backend_.prepared_operand = 1;
+  const NodePtr w = Make({2, 2}, {1, 2, 3, 4});
+  Values(MatrixProduct(builder_, Make({1, 2}, {1, 2}), w));
+  Values(MatrixProduct(builder_, Make({1, 4}, {1, 1, 1, 1}),
+                       Reshape(builder_, w, Shape{4, 1})));
+  EXPECT_EQ(backend_.prepared, (std::vector{1, 2}));
 }
 
-TEST_F(PackedWeightsTest, AreSharedByBatches) {
-  const TensorRef x = BroadcastTo(builder_, x_, Shape{3, 1, 32});
-  const TensorRef y =
-      MatrixProduct(builder_, Reshape(builder_, x, Shape{3, 1, 32}),
-                    SwapAxes(builder_, w_, 0, 1));
-  const Attributes& attributes = AsNode(y)->inputs()[1]->attributes();
-  EXPECT_EQ(AsNode(y)->inputs()[1]->dtype(), DType::Q8_0);
-  EXPECT_EQ(attributes.ints, (std::vector<int64_t>{3, 32, 2}));
-}
-
-TEST_F(PackedWeightsTest, AreDecodedForAProductAlongTheirRows) {
-  const TensorRef x = Make({1, 2}, {1, 1});
-  EXPECT_EQ(Values(MatrixProduct(builder_, x, w_))[0], -1);
-  EXPECT_EQ(backend_.ran, (Ops{OpId::Decode, OpId::Matmul}));
-}
-
-TEST_F(PackedWeightsTest, AreMultipliedExactlyWhenTheProgramIs) {
-  Values(Product());
-  builder_.set_exact(true);
-  Values(Product());
-  EXPECT_EQ(backend_.exact, (std::vector{false, true}));
-}
-
-TEST_F(PackedWeightsTest, GoToTheProductAsAStretchOfTheirRows) {
-  const TensorRef row = Slice(builder_, w_, 0, 1, 1);
-  const TensorRef y =
-      MatrixProduct(builder_, x_, SwapAxes(builder_, row, 0, 1));
-  EXPECT_EQ(Values(y), Doubles{-64});
-  EXPECT_EQ(backend_.ran, (Ops{OpId::Matmul}));
-  EXPECT_EQ(backend_.weights, std::vector{DType::Q8_0});
-}
-
-TEST_F(PackedWeightsTest, AreDecodedToFloat32WhereAnExactProductMustDecode) {
-  builder_.set_exact(true);
-  const TensorRef x = Make({1, 2}, {1, 1});
-  EXPECT_EQ(Values(MatrixProduct(builder_, x, w_))[0], -1);
-  EXPECT_EQ(backend_.ran, (Ops{OpId::Decode, OpId::Matmul}));
-  EXPECT_EQ(backend_.weights, std::vector{DType::F32});
-}
-
-TEST_F(PackedWeightsTest, AreNotComputedBecauseTheyAreHeld) {
-  EXPECT_EQ(builder_.pending(), 0);
+TEST_F(ExecutorTest, PreparesNeitherAPartOfAWeightNorAResult) {
+  backend_.prepared_operand = 1;
+  const NodePtr x = Make({1, 2}, {1, 2}), w = Make({2, 2}, {1, 2, 3, 4});
+  Values(MatrixProduct(builder_, x, Slice(builder_, w, 1, 0, 1)));
+  Values(MatrixProduct(builder_, x, SwapAxes(builder_, w, 0, 1)));
+  Values(MatrixProduct(builder_, x, Add(w, w)));
+  EXPECT_EQ(backend_.preparations, 0);
 }
 
 TEST_F(ExecutorTest, DoesNotFuseAcrossAViewOfTheGroupItself) {

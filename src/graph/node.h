@@ -41,6 +41,15 @@ class Node final : public TensorValue {
   // Gives the result and lets go of the inputs.
   void SetValue(Tensor value);
 
+  // What a backend made of a leaf's bytes, to be found at its next use; see
+  // Backend::Prepare.
+  struct Prepared {
+    OpId op;
+    std::vector<int64_t> key;  // attributes, and the shape it was seen in
+    std::shared_ptr<const void> data;
+  };
+  mutable Prepared prepared;
+
   // The planner's number for this node while it works; meaningless otherwise.
   mutable int32_t mark = -1;
 
