@@ -43,6 +43,13 @@ class CpuBackend : public Backend {
   void CopyOut(std::byte* to, const std::byte* from, int64_t bytes) override {
     if (bytes > 0) std::memcpy(to, from, bytes);
   }
+  int PreparedOperand(OpId op) const override {
+    return op == OpId::Convolution ? 1 : -1;
+  }
+  std::shared_ptr<const void> Prepare(OpId, const View& weights,
+                                      std::span<const int64_t> ints) override {
+    return cpu::PrepareConvolution(weights, ints);
+  }
   void Run(OpId op, const KernelArgs& args) override {
     const auto row = static_cast<size_t>(op);
     TL_CHECK(row < std::size(kKernels) && kKernels[row] != nullptr);

@@ -12,6 +12,10 @@ namespace tl::cpu {
 #define TL_KERNEL(id, ...) void id(const KernelArgs& args);
 #include "ops/structured.def"
 
+// The weights of a Convolution in the layout that its kernel reads.
+std::shared_ptr<const void> PrepareConvolution(const View& weights,
+                                               std::span<const int64_t> ints);
+
 // args.program over inputs of any strides into dense outputs.
 void Elementwise(const KernelArgs& args);
 

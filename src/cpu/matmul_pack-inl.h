@@ -58,10 +58,11 @@ HWY_INLINE void StoreBlocks(D d, hn::Vec<D> v, float* to, int64_t stride) {
 }
 
 // Four rows of one vector each become, per 128-bit block, four columns of
-// `to`, whose rows are W apart: a 4x4 transpose that no lane crosses.
-template <int W, class D>
+// `to`, whose rows are `width` apart: a 4x4 transpose that no lane crosses.
+template <class D>
 HWY_INLINE void StoreTransposed4(D d, hn::Vec<D> r0, hn::Vec<D> r1,
-                                 hn::Vec<D> r2, hn::Vec<D> r3, float* to) {
+                                 hn::Vec<D> r2, hn::Vec<D> r3, float* to,
+                                 int64_t width) {
   const hn::Repartition<double, D> pair;
   const auto lo02 = hn::BitCast(pair, hn::InterleaveLower(d, r0, r1));
   const auto lo13 = hn::BitCast(pair, hn::InterleaveLower(d, r2, r3));
@@ -71,10 +72,10 @@ HWY_INLINE void StoreTransposed4(D d, hn::Vec<D> r0, hn::Vec<D> r1,
   const auto k1 = hn::BitCast(d, hn::InterleaveUpper(pair, lo02, lo13));
   const auto k2 = hn::BitCast(d, hn::InterleaveLower(pair, hi02, hi13));
   const auto k3 = hn::BitCast(d, hn::InterleaveUpper(pair, hi02, hi13));
-  StoreBlocks(d, k0, to, 4 * W);
-  StoreBlocks(d, k1, to + W, 4 * W);
-  StoreBlocks(d, k2, to + 2 * W, 4 * W);
-  StoreBlocks(d, k3, to + 3 * W, 4 * W);
+  StoreBlocks(d, k0, to, 4 * width);
+  StoreBlocks(d, k1, to + width, 4 * width);
+  StoreBlocks(d, k2, to + 2 * width, 4 * width);
+  StoreBlocks(d, k3, to + 3 * width, 4 * width);
 }
 
 // Rows contiguous along the depth: four rows at a time through registers, and
@@ -98,10 +99,10 @@ void PackAlongDepth(const Matrix& from, int64_t rows, int64_t depth,
     for (int64_t row = 0; row < W; row += 4) {
       const T* p = data + row * from.row_stride;
       for (int64_t k = start; k < stop; k += kLanes) {
-        StoreTransposed4<W>(
+        StoreTransposed4(
             d, LoadFloat(p + k), LoadFloat(p + from.row_stride + k),
             LoadFloat(p + 2 * from.row_stride + k),
-            LoadFloat(p + 3 * from.row_stride + k), panel + k * W + row);
+            LoadFloat(p + 3 * from.row_stride + k), panel + k * W + row, W);
       }
     }
   }

@@ -13,6 +13,9 @@ namespace tl::cpu {
 
 class Scratch {
  public:
+  // What Get gave last.
+  float* data() const { return reinterpret_cast<float*>(block_.get()); }
+
   // `count` floats at a cache line's start, valid until the next Get.
   float* Get(int64_t count) {
     const int64_t bytes = count * int64_t{sizeof(float)};

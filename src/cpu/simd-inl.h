@@ -139,6 +139,22 @@ HWY_INLINE void StoreFloat(VF v, uint16_t* to) {
 
 // The first `count` lanes, fewer than a whole vector; the others load as 0.
 // Reads and writes nothing past them.
+#if HWY_TARGET <= HWY_AVX3
+HWY_INLINE VF LoadFirst(const float* from, size_t count) {
+  return hn::MaskedLoad(hn::FirstN(F32(), count), F32(), from);
+}
+HWY_INLINE VF LoadFirst(const uint16_t* from, size_t count) {
+  const U16Lanes d;
+  return HalfBitsToFloat(hn::MaskedLoad(hn::FirstN(d, count), d, from));
+}
+HWY_INLINE void StoreFirst(VF v, float* to, size_t count) {
+  hn::BlendedStore(v, hn::FirstN(F32(), count), F32(), to);
+}
+HWY_INLINE void StoreFirst(VF v, uint16_t* to, size_t count) {
+  const U16Lanes d;
+  hn::BlendedStore(FloatToHalfBits(v), hn::FirstN(d, count), d, to);
+}
+#endif
 template <class T>
 HWY_INLINE VF LoadFirst(const T* from, size_t count) {
   alignas(64) T lanes[kMaxFloatLanes] = {};

@@ -47,6 +47,21 @@ std::vector<Case> Cases() {
       {{1, 2, 5, 7}, WindowOf({1, 1}, {2, 2}, {1, 1}, {0, 0}, {0, 0}), 40},
       {{1, 3, 1300}, WindowOf({3}, {2}, {1}, {1}, {1}), 5},
       {{3, 5, 40}, WindowOf({4}, {2}, {3}, {5}, {4}), 7},
+      // Depthwise: channels beside a vector's, one row, kernels of all sizes.
+      {{1, 20, 13, 19}, three, 20, 20},
+      {{2, 35, 9, 31}, WindowOf({3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}), 35,
+       35},
+      {{1, 18, 8, 7}, WindowOf({5, 4}, {1, 2}, {1, 1}, {2, 1}, {2, 2}), 18, 18},
+      {{1, 17, 4, 5}, WindowOf({3, 3}, {1, 1}, {2, 3}, {3, 3}, {1, 3}), 17, 17},
+      {{1, 3, 2300}, WindowOf({5}, {2}, {1}, {2}, {2}), 3, 3},
+      {{1, 6, 5, 5}, three, 12, 6},
+      {{1, 3, 3, 4, 5},
+       WindowOf({1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}), 3, 3},
+      // Blocks of channels and remainders of places.
+      {{1, 33, 14, 14}, PlainWindow(Dims{1, 1}), 29},
+      {{2, 9, 7, 7}, PlainWindow(Dims{1, 1}), 20},
+      {{1, 3, 70, 66}, WindowOf({3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}), 16},
+      {{1, 5, 1700}, PlainWindow(Dims{1}), 8},
       {{1, 2, 3, 4, 5},
        WindowOf({2, 3, 2}, {1, 2, 1}, {1, 1, 2}, {1, 0, 1}, {0, 1, 1}), 4, 2},
   };
@@ -178,6 +193,97 @@ TEST(Windows, ConvolutionGivesTheSameBitsOnAnyThreads) {
   const TestArray y = Poisoned(DType::F16, ResultDims(c, c.out));
   ExpectSameBitsOnAnyThreads(y, [&] {
     Call(Convolution, {x, w}, {y}, WindowInts("convolution", 2, c.window));
+  });
+}
+
+// What follows a convolution: clamping, which is done to its sums, and anything
+// else, which is handed on.
+std::vector<ElementwiseProgram> Epilogues(DType dtype) {
+  const auto program = [&](int inputs,
+                           std::vector<ElementwiseProgram::Instruction> steps) {
+    ElementwiseProgram made;
+    made.inputs = inputs;
+    made.input_dtypes.assign(inputs, dtype);
+    made.outputs = {static_cast<uint8_t>(inputs + steps.size() - 1)};
+    made.instructions = std::move(steps);
+    return made;
+  };
+  return {program(1, {{OpId::Relu, dtype, false, {0}}}),
+          program(3, {{OpId::Clamp, dtype, false, {0, 1, 2}}}),
+          program(3, {{OpId::Maximum, dtype, false, {0, 1}},
+                      {OpId::Minimum, dtype, false, {3, 2}}}),
+          program(3, {{OpId::Minimum, dtype, false, {0, 1}},
+                      {OpId::Maximum, dtype, false, {3, 2}}}),
+          program(2, {{OpId::Add, dtype, false, {0, 1}},
+                      {OpId::Relu, dtype, false, {2}}})};
+}
+
+void RunConvolution(const std::vector<TestArray>& inputs, const TestArray& y,
+                    const Case& c, const ElementwiseProgram* program) {
+  std::vector<View> views;
+  for (const TestArray& input : inputs) views.push_back(input.AsView());
+  const View output = y.AsView();
+  const auto ints = WindowInts("convolution", c.groups, c.window);
+  KernelArgs args;
+  args.inputs = views;
+  args.outputs = {&output, 1};
+  args.ints = ints;
+  args.dtype = y.dtype;
+  args.program = program;
+  Convolution(args);
+}
+
+// `program` behind a convolution of x and w, whose result alone is y.
+void CheckEpilogue(const Case& c, const TestArray& x, const TestArray& w,
+                   const TestArray& y, ElementwiseProgram program,
+                   const std::vector<TestArray>& bounds) {
+  std::vector<TestArray> inputs = {x, w};
+  std::vector<View> separate = {y.AsView()};
+  for (int i = 1; i < program.inputs; ++i) {
+    program.input_dtypes[i] = DType::F32;
+    inputs.push_back(BroadcastTo(bounds[i - 1], y.dims));
+    separate.push_back(inputs.back().AsView());
+  }
+  const TestArray fused = Poisoned(y.dtype, y.dims);
+  RunConvolution(inputs, fused, c, &program);
+  const TestArray apart = Poisoned(y.dtype, y.dims);
+  const View output = apart.AsView();
+  KernelArgs args;
+  args.inputs = separate;
+  args.outputs = {&output, 1};
+  args.program = &program;
+  args.dtype = y.dtype;
+  Elementwise(args);
+  ExpectClose(fused, apart.Values(), 0);
+}
+
+TEST(Windows, AnEpilogueOfAConvolutionEqualsSeparateSteps) {
+  const Window three = WindowOf({3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1});
+  const Case cases[] = {{{1, 4, 7, 9}, three, 16},
+                        {{1, 18, 7, 9}, three, 18, 18},
+                        {{1, 6, 5, 7}, PlainWindow(Dims{1, 1}), 8}};
+  const TestArray low = ArrayOf(DType::F32, {1}, {-0.25});
+  // One that f16 has, and one that it has not.
+  const TestArray highs[] = {ArrayOf(DType::F32, {1}, {0.5}),
+                             ArrayOf(DType::F32, {1}, {0.3})};
+  ForEachTarget([&] {
+    for (const Case& c : cases) {
+      for (DType dtype : {DType::F16, DType::F32}) {
+        Dims weights = {c.out, c.x[1] / c.groups};
+        for (int64_t size : c.window.kernel) weights.push_back(size);
+        const TestArray x = RandomArray(dtype, c.x, 11);
+        const TestArray w = RandomArray(dtype, weights, 12);
+        x.Set(3, kNaN);
+        x.Set(20, kInf);
+        const TestArray y = Poisoned(dtype, ResultDims(c, c.out));
+        RunConvolution({x, w}, y, c, nullptr);
+        for (const ElementwiseProgram& program : Epilogues(dtype)) {
+          for (const TestArray& high : highs) {
+            CheckEpilogue(c, x, w, y, program, {low, high});
+          }
+        }
+      }
+    }
   });
 }
 
