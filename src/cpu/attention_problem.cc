@@ -97,11 +97,13 @@ AttentionProblem AttentionProblemOf(const KernelArgs& args) {
   problem.queries = q.dims[rank - 3];
   problem.heads = q.dims[rank - 2];
   problem.dim = q.dims[rank - 1];
-  problem.keys = k.dims[rank - 3];
+  const auto given = static_cast<int64_t>(args.numbers[2]);
+  problem.keys = given > 0 ? given : k.dims[rank - 3];
   problem.kv_heads = k.dims[rank - 2];
   problem.value_dim = v.dims[rank - 1];
   TL_CHECK(problem.kv_heads > 0 && problem.heads % problem.kv_heads == 0);
-  TL_CHECK(v.dims[rank - 3] == problem.keys);
+  TL_CHECK(v.dims[rank - 3] == k.dims[rank - 3] &&
+           problem.keys <= k.dims[rank - 3]);
   problem.group = problem.heads / problem.kv_heads;
   problem.causal = args.ints[0] != 0;
   problem.mask = args.ints[1] != 0 ? &args.inputs[3] : nullptr;

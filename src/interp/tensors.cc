@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "interp/kv_cache.h"
 #include "interp/plain_numbers.h"
 #include "interp/signatures.h"
 #include "interp/tensor_operand.h"
@@ -104,6 +105,32 @@ Value Tensors::Result(TensorRef ref) {
   return value;
 }
 
+namespace {
+
+// attention(q, k, v, .., cache: c): k and v go into the cache, and what it
+// holds by then takes their place.
+FunctionResult LowerWithCache(const FunctionInfo& info,
+                              std::span<const std::string_view> names,
+                              std::vector<Argument> arguments,
+                              CacheValue& value, Builder& builder) {
+  KvCache& cache = value.cache();
+  const int64_t layer = value.OnlyLayer();
+  const KvCache::Layer before = cache.layer(layer);
+  try {
+    cache.Append(layer, arguments[1].tensor, arguments[2].tensor);
+    const KvCache::Layer& held = cache.layer(layer);
+    arguments[1].tensor = held.keys;
+    arguments[2].tensor = held.values;
+    arguments.back() = Argument::Int(held.length);
+    return info.lower(tl::Call(info.name, names, arguments, builder));
+  } catch (...) {
+    cache.Restore(layer, before);
+    throw;
+  }
+}
+
+}  // namespace
+
 Value Tensors::Call(uint16_t function, std::span<const Value> arguments,
                     Span where) {
   const FunctionInfo& info = Functions()[function];
@@ -127,12 +154,19 @@ Value Tensors::Call(uint16_t function, std::span<const Value> arguments,
     if (parameter.type == TypeKind::kTensor && value.is_list()) {
       converted.push_back(
           Argument::Of(OperandOf(builder, value, list_type)));
+    } else if (parameter.type == TypeKind::kCache && value.is_handle()) {
+      converted.push_back(Argument::None());  // see LowerWithCache
     } else {
       converted.push_back(ArgumentOf(number ? Number(value) : value));
     }
   }
-  const tl::Call call(info.name, names, converted, builder);
-  FunctionResult result = info.lower(call);
+  const bool cached = !arguments.empty() && arguments.back().is_handle();
+  FunctionResult result =
+      cached ? LowerWithCache(
+                   info, names, converted,
+                   static_cast<CacheValue&>(arguments.back().as_handle()),
+                   builder)
+             : info.lower(tl::Call(info.name, names, converted, builder));
   converted.clear();  // no intermediate may look held
   if (!result.is_list) return Result(std::move(result.tensors[0]));
   std::vector<Value> list;

@@ -85,6 +85,8 @@ class Tensors {
   // As print shows it; `column` is where on the line it begins.
   std::string Format(const Value& x, int column);
 
+  TensorRuntime& runtime() { return runtime_; }
+
  private:
   // A result of a lowering as a value; starts a run when much is pending.
   Value Result(TensorRef ref);

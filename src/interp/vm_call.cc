@@ -164,7 +164,7 @@ bool Vm::EnterMethodOf(const CallShape& shape, Instruction i) {
       return false;
     }
   }
-  if (shape.otherwise.is_unset() && window[0].is_handle()) {
+  if (window[0].is_handle() && !method) {
     tensors_.WriteAt(where());
     Value result = window[0].as_handle().CallMethod(
         shape.method, all.subspan(1), shape.names);

@@ -63,12 +63,13 @@ Argument ArgumentOf(const StaticType& value, TypeKind type) {
       }
       return Argument::List(std::move(list));
     }
+    case Kind::kCache:
+      return Argument::Int(0);  // how much it holds is the run's to know
     case Kind::kUnknown:
     case Kind::kMap:
     case Kind::kRange:
     case Kind::kModel:
     case Kind::kTokenizer:
-    case Kind::kCache:
     case Kind::kFunction:
       break;
   }

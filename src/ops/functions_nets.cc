@@ -319,13 +319,16 @@ FunctionResult Attention(const Call& call) {
          "dim], the heads of k and v dividing those of q",
          q->shape().ToString(), k->shape().ToString(), v->shape().ToString());
   }
+  // With a cache, k and v are its whole buffers, and it says how many of their
+  // positions are written.
+  const bool cached = call.has(8);
   std::vector<TensorRef> inputs = {q, k, v};
   if (call.has(3)) {
     Shape scores;
     for (int i = r; i > 3; --i) scores.Append(dim(q, i));
     scores.Append(dim(q, 2));
     scores.Append(dim(q, 3));
-    scores.Append(dim(k, 3));
+    scores.Append(cached ? Dim(call.Int(8)) : dim(k, 3));
     inputs.push_back(BroadcastTo(lo, call.Tensor(3), scores));
   }
   const double scale =
@@ -333,8 +336,9 @@ FunctionResult Attention(const Call& call) {
       : dim(q, 1).known() ? 1 / std::sqrt(double(dim(q, 1).value()))
                           : 1;
   return lo.Apply(OpId::Attention, inputs,
-                  {{call.Flag(4), call.has(3), call.Int(6)},
-                   {scale, call.Number(7)}});
+                  {{call.has(4) ? call.Flag(4) : cached, call.has(3),
+                    call.Int(6)},
+                   {scale, call.Number(7), cached ? call.Number(8) : 0}});
 }
 
 FunctionResult Clamp(const Call& call) {
