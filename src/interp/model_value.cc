@@ -33,11 +33,12 @@ Value ToValue(const ConfigValue& value) {
   return Value();
 }
 
-Value ConfigMap(const Model& model) {
+Value ConfigMap(const Model& model, Builder& builder) {
   Value map = Value::Map();
   for (const ConfigField& field : ConfigOf(model)) {
     map.OwnMap().At(Value::String(std::string(field.name))) =
-        ToValue(field.value);
+        field.name == "rope" ? RopeMap(RopeOf(model), builder)
+                             : ToValue(field.value);
   }
   return map;
 }
@@ -197,11 +198,18 @@ void OpenModel::Set(std::string_view name, const Value& value) {
          QuoteName(name));
   }
   if (!KeepStored(name, tensor)) model_.Set(name, runtime_.Evaluate(tensor));
+  config_ = Value();
   changes_.erase(std::string(name));
   tensors_[std::string(name)] = tensor;
 }
 
+const Value& OpenModel::Config() {
+  if (config_.is_none()) config_ = ConfigMap(model_, runtime_.builder());
+  return config_;
+}
+
 void OpenModel::Remove(std::string_view name) {
+  config_ = Value();
   model_.Remove(name);
   changes_.erase(std::string(name));
   tensors_.erase(std::string(name));
@@ -261,7 +269,7 @@ Value ModelValue::FindMember(std::string_view name) const {
   if (whole()) {
     if (name == "metadata") return MetadataView::Make(open_);
     if (name == "format") return Value::String(std::string(model.format()));
-    if (name == "config") return ConfigMap(model);
+    if (name == "config") return open_->Config();
     if (name == "inputs" || name == "outputs") {
       Value features =
           name == "inputs" ? DescribeInputs(model) : DescribeOutputs(model);

@@ -44,6 +44,8 @@ class OpenModel {
   void Set(std::string_view name, const Value& tensor);
   void Remove(std::string_view name);
   std::shared_ptr<OpenModel> Copy() const;
+  // What the model says of itself (format/config.h), as a map.
+  const Value& Config();
   // For CoreML models; made when first asked for. Fails for all others.
   ModelRunner& Runner();
   // Makes all tensors what the layout says.
@@ -66,6 +68,7 @@ class OpenModel {
   ConversionListener on_conversion_;
   std::unordered_map<std::string, TensorRef> tensors_;
   std::unique_ptr<ModelRunner> runner_;
+  Value config_;  // none until it is asked for
 };
 
 // A model, or the part of it below a prefix ("blk.0"; "" is all of it).

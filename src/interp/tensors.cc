@@ -131,9 +131,16 @@ FunctionResult LowerWithCache(const FunctionInfo& info,
 
 }  // namespace
 
-Value Tensors::Call(uint16_t function, std::span<const Value> arguments,
+Value Tensors::Call(uint16_t function, std::span<const Value> given,
                     Span where) {
   const FunctionInfo& info = Functions()[function];
+  std::span<const Value> arguments = given;
+  std::vector<Value> expanded;
+  if (info.name == "rope") {
+    expanded.assign(given.begin(), given.end());
+    rope_.Expand(expanded, runtime_.At(where));
+    arguments = expanded;
+  }
   if (std::optional<Value> number =
           CallOnNumbers(*this, info, arguments, where)) {
     return *number;

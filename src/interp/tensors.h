@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "interp/rope_tables.h"
 #include "interp/value.h"
 #include "lang/ast.h"
 #include "lang/source.h"
@@ -92,6 +93,7 @@ class Tensors {
   Value Result(TensorRef ref);
 
   TensorRuntime& runtime_;
+  RopeTables rope_;
 };
 
 }  // namespace tl

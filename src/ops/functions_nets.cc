@@ -242,8 +242,23 @@ FunctionResult Rope(const Call& call) {
   if (call.has(2)) {
     cos = Cast(lo, call.Tensor(1), DType::F32);
     sin = Cast(lo, call.Tensor(2), DType::F32);
-    RequireShape(call, 1, cos, Shape{seq, half});
-    RequireShape(call, 2, sin, Shape{seq, half});
+    // Tables of fewer columns rotate the first numbers of a head alone.
+    const bool part = cos->rank() == 2 && cos->shape()[1].known() &&
+                      half.known() &&
+                      cos->shape()[1].value() < half.value();
+    const Dim columns = part ? cos->shape()[1] : half;
+    RequireShape(call, 1, cos, Shape{seq, columns});
+    RequireShape(call, 2, sin, Shape{seq, columns});
+    if (part) {
+      const int64_t rotated = 2 * columns.value();
+      const int last = x->rank() - 1;
+      const TensorRef first = lo.Apply(
+          OpId::Rope, {Slice(lo, x, last, 0, rotated), cos, sin},
+          {{style == "half"}, {}});
+      return Concat(
+          lo, {first, Slice(lo, x, last, rotated, dim.value() - rotated)},
+          last);
+    }
   } else {
     const double rate =
         dim.known() ? -2 * std::log(call.Number(3)) / double(dim.value()) : 0;
