@@ -10,7 +10,7 @@
 
 #include "format/config.h"
 #include "format/gguf_header.h"
-#include "format/hf_layout.h"
+#include "format/model_layout.h"
 #include "format/metadata_text.h"
 #include "format/save.h"
 #include "model_promises.h"

@@ -2,7 +2,7 @@
 // format/hf_names.h knows: each with its new name, the stored tensors that it
 // is made of, and what is to be done to their rows. Nothing is read but
 // headers; what has no place there is refused by name. Used to save a model
-// (format/save_plan.h) and to load one (format/hf_layout.h).
+// (format/save_plan.h) and to load one (format/model_layout.h).
 #pragma once
 
 #include <string>

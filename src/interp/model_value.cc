@@ -222,7 +222,7 @@ std::shared_ptr<OpenModel> OpenModel::Copy() const {
   copy.set_format_version(model_.format_version());
   copy.set_program(model_.program());
   auto open =
-      std::make_shared<OpenModel>(HfLayout{std::move(copy), changes_}, dtype_,
+      std::make_shared<OpenModel>(ModelLayout{std::move(copy), changes_}, dtype_,
                                   runtime_, on_conversion_);
   open->tensors_ = tensors_;
   return open;

@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include "format/companion.h"
-#include "format/hf_layout.h"
+#include "format/model_layout.h"
 #include "format/model.h"
 #include "graph/builder.h"
 #include "interp/predict.h"
@@ -26,7 +26,7 @@ class OpenModel {
   using ConversionListener =
       std::function<void(const Node& conversion, const std::string& name)>;
 
-  OpenModel(HfLayout layout, DType dtype, TensorRuntime& runtime,
+  OpenModel(ModelLayout layout, DType dtype, TensorRuntime& runtime,
             ConversionListener on_conversion)
       : model_(std::move(layout.model)),
         changes_(std::move(layout.changes)),

@@ -1,7 +1,7 @@
 #include "interp/models.h"
 
 #include "base/error.h"
-#include "format/hf_layout.h"
+#include "format/model_layout.h"
 #include "format/load.h"
 #include "format/save.h"
 #include "interp/model_value.h"
@@ -27,12 +27,13 @@ DType ComputeType(const Value& dtype) {
   Fail(ErrorKind::kProgram, "load_model: 'dtype' must be float16 or float32");
 }
 
-HfLayout LoadInLayout(const std::string& path, const std::string& layout) {
+ModelLayout LoadInLayout(const std::string& path, const std::string& layout) {
   if (layout == "hf") return InHfLayout(LoadModel(path));
+  if (layout == "gguf") return InGgufLayout(LoadModel(path));
   if (layout.empty()) return {LoadModel(path), {}};
   Fail(ErrorKind::kProgram,
-       "load_model: 'layout' is '{}'; expected 'hf', or nothing for the names "
-       "and rows of the file",
+       "load_model: 'layout' is '{}'; expected 'hf' or 'gguf', or nothing for "
+       "the names and rows of the file",
        layout);
 }
 
@@ -68,7 +69,7 @@ Models::~Models() { runtime_.set_decode_listener(nullptr); }
 
 Value Models::Load(const std::string& path, const Value& dtype, bool strict,
                    const std::string& layout) {
-  HfLayout loaded = LoadInLayout(path, layout);
+  ModelLayout loaded = LoadInLayout(path, layout);
   for (const std::string& note : loaded.model.notes()) {
     fmt::print(stderr, "note: {}: {}\n", path, note);
   }
@@ -99,7 +100,7 @@ void Models::ConvertAll(OpenModel& open) {
 
 Value Models::New() {
   return ModelValue::Make(std::make_shared<OpenModel>(
-      HfLayout(), DType::F16, runtime_,
+      ModelLayout(), DType::F16, runtime_,
       [](const Node&, const std::string&) {}));
 }
 

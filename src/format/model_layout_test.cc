@@ -1,4 +1,4 @@
-#include "format/hf_layout.h"
+#include "format/model_layout.h"
 
 #include <gtest/gtest.h>
 
@@ -39,7 +39,7 @@ Model GgufModel(const std::string& architecture) {
   return model;
 }
 
-TEST(HfLayoutTest, NamesAreThoseOfTransformers) {
+TEST(ModelLayoutTest, NamesAreThoseOfTransformers) {
   Model model = GgufModel("llama");
   for (const char* name :
        {"token_embd.weight", "blk.0.attn_norm.weight", "blk.11.attn_q.weight",
@@ -49,7 +49,7 @@ TEST(HfLayoutTest, NamesAreThoseOfTransformers) {
         "rope_freqs.weight"}) {
     model.Set(name, Counting({8, 2}));
   }
-  const HfLayout layout = InHfLayout(std::move(model));
+  const ModelLayout layout = InHfLayout(std::move(model));
   std::vector<std::string> names;
   for (const TensorEntry& entry : layout.model.tensors()) {
     names.push_back(entry.name);
@@ -73,7 +73,7 @@ TEST(HfLayoutTest, NamesAreThoseOfTransformers) {
   EXPECT_EQ(layout.changes.size(), 1u);
 }
 
-TEST(HfLayoutTest, TheScalingOfLlama3IsSaidInTheNote) {
+TEST(ModelLayoutTest, TheScalingOfLlama3IsSaidInTheNote) {
   Model model = GgufModel("llama");
   Metadata& metadata = model.metadata();
   metadata.Set("llama.rope.freq_base", MetadataValue::Of(500000.0f));
@@ -91,11 +91,11 @@ TEST(HfLayoutTest, TheScalingOfLlama3IsSaidInTheNote) {
                 "\"original_max_position_embeddings\": 8192}"});
 }
 
-TEST(HfLayoutTest, RowsOfPairsBecomeHalvesOfEachHead) {
+TEST(ModelLayoutTest, RowsOfPairsBecomeHalvesOfEachHead) {
   Model model = GgufModel("llama");
   model.Set("blk.0.attn_q.weight", Counting({8, 1}));
   model.Set("blk.0.attn_k.bias", Counting({4}));
-  const HfLayout layout = InHfLayout(std::move(model));
+  const ModelLayout layout = InHfLayout(std::move(model));
   const auto changed = [&](const std::string& name) {
     return ValuesOf(Changed(layout.model.Get(name), layout.changes.at(name)));
   };
@@ -106,7 +106,7 @@ TEST(HfLayoutTest, RowsOfPairsBecomeHalvesOfEachHead) {
             (std::vector<float>{0, 2, 1, 3}));
 }
 
-TEST(HfLayoutTest, PackedRowsMoveAsTheyAreStored) {
+TEST(ModelLayoutTest, PackedRowsMoveAsTheyAreStored) {
   TensorEntry packed;
   packed.dtype = DType::Q8_0;
   packed.shape = {4, 64};
@@ -125,7 +125,7 @@ TEST(HfLayoutTest, PackedRowsMoveAsTheyAreStored) {
   EXPECT_EQ(rows, "0213");
 }
 
-TEST(HfLayoutTest, NormsOfGemmaLoseTheOne) {
+TEST(ModelLayoutTest, NormsOfGemmaLoseTheOne) {
   Model model = GgufModel("gemma2");
   for (const char* name :
        {"blk.0.attn_norm.weight", "blk.0.ffn_norm.weight",
@@ -133,7 +133,7 @@ TEST(HfLayoutTest, NormsOfGemmaLoseTheOne) {
         "output_norm.weight", "blk.0.attn_q.weight"}) {
     model.Set(name, Counting({2}, 1.5f));
   }
-  const HfLayout layout = InHfLayout(std::move(model));
+  const ModelLayout layout = InHfLayout(std::move(model));
   EXPECT_EQ(layout.changes.size(), 5u);
   EXPECT_FALSE(
       layout.changes.contains("model.layers.0.self_attn.q_proj.weight"));
@@ -146,16 +146,16 @@ TEST(HfLayoutTest, NormsOfGemmaLoseTheOne) {
       "model.layers.0.pre_feedforward_layernorm.weight"));
 }
 
-TEST(HfLayoutTest, NormsOfNemotronKeepTheirBias) {
+TEST(ModelLayoutTest, NormsOfNemotronKeepTheirBias) {
   Model model = GgufModel("nemotron");
   model.Set("blk.0.attn_norm.weight", Counting({2}));
   model.Set("blk.0.attn_norm.bias", Counting({2}));
-  const HfLayout layout = InHfLayout(std::move(model));
+  const ModelLayout layout = InHfLayout(std::move(model));
   EXPECT_EQ(layout.changes.size(), 1u);
   EXPECT_TRUE(layout.changes.contains("model.layers.0.input_layernorm.weight"));
 }
 
-TEST(HfLayoutTest, MatricesOfGpt2AreTransposed) {
+TEST(ModelLayoutTest, MatricesOfGpt2AreTransposed) {
   Model model = GgufModel("gpt2");
   model.Set("blk.0.attn_qkv.weight", Counting({3, 2}));
   model.Set("blk.0.attn_qkv.bias", Counting({3}));
@@ -173,7 +173,7 @@ TEST(HfLayoutTest, MatricesOfGpt2AreTransposed) {
   }
   packed.data.get()[34 + 2] = std::byte(100);
   model.Set("blk.0.ffn_up.weight", packed);
-  const HfLayout layout = InHfLayout(std::move(model));
+  const ModelLayout layout = InHfLayout(std::move(model));
   EXPECT_EQ(layout.changes.size(), 2u);
   const auto changed = [&](const std::string& name) {
     return Changed(layout.model.Get(name), layout.changes.at(name));
@@ -189,12 +189,12 @@ TEST(HfLayoutTest, MatricesOfGpt2AreTransposed) {
             (std::vector<float>{2, 100, 3, 3}));
 }
 
-TEST(HfLayoutTest, ExpertsAreTensorsOfTheirOwn) {
+TEST(ModelLayoutTest, ExpertsAreTensorsOfTheirOwn) {
   Model model = GgufModel("llama");
   model.metadata().Set("llama.expert_count", MetadataValue::Of(uint32_t{3}));
   model.Set("blk.1.ffn_down_exps.weight", Counting({3, 2, 1}));
   model.Set("blk.1.ffn_gate_inp.weight", Counting({3, 2}));
-  const HfLayout layout = InHfLayout(std::move(model));
+  const ModelLayout layout = InHfLayout(std::move(model));
   EXPECT_TRUE(layout.changes.empty());
   ASSERT_EQ(layout.model.size(), 4);
   const TensorEntry& last =
@@ -204,25 +204,25 @@ TEST(HfLayoutTest, ExpertsAreTensorsOfTheirOwn) {
   layout.model.Get("model.layers.1.block_sparse_moe.gate.weight");
 }
 
-TEST(HfLayoutTest, TheGateOfTheSharedExpertIsARow) {
+TEST(ModelLayoutTest, TheGateOfTheSharedExpertIsARow) {
   Model model = GgufModel("qwen2moe");
   model.metadata().Set("qwen2moe.expert_count", MetadataValue::Of(uint32_t{2}));
   model.Set("blk.0.ffn_gate_inp_shexp.weight", Counting({2}));
-  const HfLayout layout = InHfLayout(std::move(model));
+  const ModelLayout layout = InHfLayout(std::move(model));
   EXPECT_EQ(
       layout.model.Get("model.layers.0.mlp.shared_expert_gate.weight").shape,
       (std::vector<int64_t>{1, 2}));
 }
 
-TEST(HfLayoutTest, AModelThatHasTheLayoutStaysAsItIs) {
+TEST(ModelLayoutTest, AModelThatHasTheLayoutStaysAsItIs) {
   Model model("m.safetensors", "SafeTensors");
   model.Set("anything", Counting({2}));
-  const HfLayout layout = InHfLayout(std::move(model));
+  const ModelLayout layout = InHfLayout(std::move(model));
   EXPECT_EQ(layout.model.tensors()[0].name, "anything");
   EXPECT_TRUE(layout.changes.empty());
 }
 
-TEST(HfLayoutTest, WhatIsNotKnownIsRefusedByName) {
+TEST(ModelLayoutTest, WhatIsNotKnownIsRefusedByName) {
   const auto failure = [](Model model) {
     return FailureOf([&] { InHfLayout(std::move(model)); });
   };

@@ -1,4 +1,4 @@
-#include "format/hf_layout.h"
+#include "format/model_layout.h"
 
 #include <cstring>
 #include <utility>
@@ -110,19 +110,11 @@ TensorEntry WithAdded(const TensorEntry& entry, float number) {
   return sum;
 }
 
-}  // namespace
-
-HfLayout InHfLayout(Model model) {
-  if (model.format() != "GGUF") return {std::move(model), {}};
-  const Family& family = FamilyOf(model);
-  std::vector<PlacedTensor> tensors = PlaceInHuggingFace(model, family);
-  HfLayout layout{Model(model.path(), model.format()), {}};
+ModelLayout Placed(const Model& model, std::vector<PlacedTensor> tensors,
+                   Metadata metadata) {
+  ModelLayout layout{Model(model.path(), model.format()), {}};
   layout.model.set_format_version(model.format_version());
-  layout.model.metadata() = model.metadata();
-  for (const TensorEntry& entry : model.tensors()) {
-    if (!IsOnlyInGguf(entry.name)) continue;
-    layout.model.AddNote(WhyLeftOut(model, entry.name));
-  }
+  layout.model.metadata() = std::move(metadata);
   layout.model.Reserve(static_cast<int64_t>(tensors.size()));
   for (PlacedTensor& tensor : tensors) {
     TensorEntry entry = std::move(tensor.sources.front());
@@ -135,6 +127,34 @@ HfLayout InHfLayout(Model model) {
   for (const std::string& note : model.notes()) layout.model.AddNote(note);
   for (const auto& file : model.files()) layout.model.AddFile(file);
   return layout;
+}
+
+}  // namespace
+
+ModelLayout InHfLayout(Model model) {
+  if (model.format() != "GGUF") return {std::move(model), {}};
+  const Family& family = FamilyOf(model);
+  ModelLayout layout =
+      Placed(model, PlaceInHuggingFace(model, family), model.metadata());
+  for (const TensorEntry& entry : model.tensors()) {
+    if (!IsOnlyInGguf(entry.name)) continue;
+    layout.model.AddNote(WhyLeftOut(model, entry.name));
+  }
+  return layout;
+}
+
+ModelLayout InGgufLayout(Model model) {
+  if (model.format() == "GGUF") return {std::move(model), {}};
+  const Family& family = HuggingFaceFamily(model);
+  std::vector<PlacedTensor> tensors = PlaceInGguf(model, family);
+  for (const PlacedTensor& tensor : tensors) {
+    if (tensor.sources.size() == 1) continue;
+    Fail(ErrorKind::kInput,
+         "{}: layout \"gguf\" joins {} tensors into {}, which only saving as "
+         ".gguf does",
+         model.Label(), tensor.sources.size(), QuoteName(tensor.name));
+  }
+  return Placed(model, std::move(tensors), MakeGgufMetadata(model, family));
 }
 
 TensorEntry Changed(const TensorEntry& entry, const RowChange& change) {
