@@ -143,9 +143,9 @@ int64_t CacheValue::OnlyLayer() const {
 
 std::string CacheValue::ToString() const {
   return layer_ == kWhole
-             ? fmt::format("cache({} layers, {} of {} positions)",
-                           cache_->layers(), cache_->position(),
-                           cache_->capacity())
+             ? fmt::format("cache({} layer{}, {} of {} positions)",
+                           cache_->layers(), cache_->layers() == 1 ? "" : "s",
+                           cache_->position(), cache_->capacity())
              : fmt::format("cache[{}]({} of {} positions)", layer_,
                            cache_->layer(layer_).length, cache_->capacity());
 }
