@@ -120,6 +120,50 @@ def timed(predict):
     return seconds
 
 
+def pytorch_runners(network, x):
+    """Name to (seconds of N predictions, answer)."""
+    frozen = torch.jit.freeze(torch.jit.trace(network, x))
+    last = mobilenet_v2().eval()
+    last.load_state_dict(network.state_dict())
+    last.to(memory_format=torch.channels_last)
+    x_last = x.contiguous(memory_format=torch.channels_last)
+    return {
+        f"PyTorch {torch.__version__}": (timed(lambda: network(x)), network(x)),
+        "the same, frozen": (timed(lambda: frozen(x)), frozen(x)),
+        "the same, channels last": (timed(lambda: last(x_last)), last(x_last)),
+    }
+
+
+def onnx_runner(network, x, folder):
+    path = folder / "net.onnx"
+    torch.onnx.export(network, (x,), path, dynamo=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    # Spinning threads would take the cores from whoever is measured next.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    session = onnxruntime.InferenceSession(path, options,
+                                           providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run():
+        return session.run(None, {name: x.numpy()})[0]
+    return {f"ONNX Runtime {onnxruntime.__version__}": (timed(run), run())}
+
+
+def tl_runners(network, x, folder, tl):
+    package = folder / "net.mlpackage"
+    ct.convert(torch.jit.trace(network, x),
+               inputs=[ct.TensorType(name="x", shape=x.shape)],
+               compute_precision=ct.precision.FLOAT32,
+               minimum_deployment_target=ct.target.iOS15).save(str(package))
+    save_file({"x": x.numpy()}, folder / "x.safetensors")
+    runners = {}
+    for dtype in ("float32", "float16"):
+        runner = Tl(tl, package, folder, dtype)
+        runners[f"tl, {dtype}"] = (runner.seconds, runner.answer())
+    return runners
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tl", default=ROOT / "build" / "tl")
@@ -132,54 +176,23 @@ def main():
     randomise(network)
     network.eval()
     x = torch.randn(1, 3, 224, 224)
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        folder = pathlib.Path(folder)
-        save_file({"x": x.numpy()}, folder / "x.safetensors")
-        want = network(x).numpy()
-        traced = torch.jit.freeze(torch.jit.trace(network, x))
-        package = folder / "net.mlpackage"
-        ct.convert(torch.jit.trace(network, x),
-                   inputs=[ct.TensorType(name="x", shape=x.shape)],
-                   compute_precision=ct.precision.FLOAT32,
-                   minimum_deployment_target=ct.target.iOS15).save(str(package))
-        torch.onnx.export(network, (x,), folder / "net.onnx", dynamo=False)
-        session_options = onnxruntime.SessionOptions()
-        session_options.intra_op_num_threads = THREADS
-        # Spinning threads would take the cores from whoever is measured next.
-        session_options.add_session_config_entry(
-            "session.force_spinning_stop", "1")
-        session = onnxruntime.InferenceSession(
-            folder / "net.onnx", session_options,
-            providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
-        last = x.contiguous(memory_format=torch.channels_last)
-        network_last = mobilenet_v2().eval()
-        network_last.load_state_dict(network.state_dict())
-        network_last.to(memory_format=torch.channels_last)
-        in32 = Tl(options.tl, package, folder, "float32")
-        in16 = Tl(options.tl, package, folder, "float16")
-        runners = {
-            "tl, float32": (in32.seconds, in32.answer()),
-            "tl, float16": (in16.seconds, in16.answer()),
-            f"PyTorch {torch.__version__}": (timed(lambda: network(x)), want),
-            "the same, frozen": (timed(lambda: traced(x)), traced(x).numpy()),
-            "the same, channels last": (timed(lambda: network_last(last)),
-                                        network_last(last).numpy()),
-            f"ONNX Runtime {onnxruntime.__version__}": (
-                timed(lambda: session.run(None, {name: x.numpy()})),
-                session.run(None, {name: x.numpy()})[0]),
-        }
+    with tempfile.TemporaryDirectory() as name, torch.inference_mode():
+        folder = pathlib.Path(name)
+        runners = {**tl_runners(network, x, folder, options.tl),
+                   **pytorch_runners(network, x),
+                   **onnx_runner(network, x, folder)}
         times = {name: [] for name in runners}
         for _ in range(options.rounds):
-            for name_, (seconds, _) in runners.items():
-                times[name_].append(seconds(options.count) / options.count)
-        print("| | ms a prediction | least | distance to PyTorch |")
-        print("|---|---:|---:|---:|")
-        for name_, rounds in times.items():
-            away = (np.linalg.norm(runners[name_][1].reshape(want.shape) - want)
-                    / np.linalg.norm(want))
-            print(f"| {name_} | {1e3 * statistics.median(rounds):.1f} | "
-                  f"{1e3 * min(rounds):.1f} | {away:.1e} |")
+            for name, (seconds, _) in runners.items():
+                times[name].append(seconds(options.count) / options.count)
+        want = network(x).numpy()
+    print("| | ms a prediction | least | distance to PyTorch |")
+    print("|---|---:|---:|---:|")
+    for name, rounds in times.items():
+        answer = np.asarray(runners[name][1]).reshape(want.shape)
+        away = np.linalg.norm(answer - want) / np.linalg.norm(want)
+        print(f"| {name} | {1e3 * statistics.median(rounds):.1f} | "
+              f"{1e3 * min(rounds):.1f} | {away:.1e} |")
 
 
 main()
