@@ -38,11 +38,14 @@ TypeExpr Scalar(TypeKind kind) {
 
 namespace builtins {
 
-Value Print(Vm& vm, std::span<Value> arguments) {
+namespace {
+
+// The values of a call, joined by blanks.
+std::string Joined(Vm& vm, const Value& values) {
   std::string line;
   int column = 0;
-  for (const Value& value : arguments[0].as_list()) {
-    if (!line.empty() || &value != arguments[0].as_list().data()) {
+  for (const Value& value : values.as_list()) {
+    if (!line.empty() || &value != values.as_list().data()) {
       line += ' ';
       ++column;
     }
@@ -56,8 +59,19 @@ Value Print(Vm& vm, std::span<Value> arguments) {
     column += static_cast<int>(CountCharacters(tail));
     line += text;
   }
-  line += '\n';
-  vm.output().Write(line);
+  return line;
+}
+
+}  // namespace
+
+Value Print(Vm& vm, std::span<Value> arguments) {
+  vm.output().Write(Joined(vm, arguments[0]) + '\n');
+  return Value();
+}
+
+Value Write(Vm& vm, std::span<Value> arguments) {
+  vm.output().Write(Joined(vm, arguments[0]));
+  vm.output().Flush();
   return Value();
 }
 
