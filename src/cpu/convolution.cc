@@ -212,9 +212,12 @@ void ConvolveBlocks(const ConvolutionProblem& problem, int64_t each) {
   for (int64_t i = 0; i < bands; ++i) {
     work.emplace_back(problem, i, read + i * floats);
   }
+  // What little there is to read in place is no work to share.
   constexpr int64_t kReadGrain = 16 << 10;
-  ParallelFor(bands * ins, std::max<int64_t>(kReadGrain * ins / floats, 1),
-              [&](int64_t begin, int64_t end) {
+  const int64_t grain =
+      problem.in_place ? bands * ins
+                       : std::max<int64_t>(kReadGrain * ins / floats, 1);
+  ParallelFor(bands * ins, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       work[i / ins].Read(i % ins, i % ins + 1);
     }
@@ -242,9 +245,9 @@ void ConvolveInto(const ConvolutionProblem& problem) {
   if (!problem.weights->depthwise()) {
     Convolve<T>(problem);
   } else if (problem.x.dtype == DType::F16) {
-    DepthwiseConvolution<uint16_t, T>(problem).Run();
+    ConvolveDepthwise<uint16_t, T>(problem);
   } else {
-    DepthwiseConvolution<float, T>(problem).Run();
+    ConvolveDepthwise<float, T>(problem);
   }
 }
 

@@ -169,18 +169,7 @@ int64_t ConvolutionWeights::GroupLanes() const {
   return (blocks() - 1) * lanes() + LanesOf(blocks() - 1);
 }
 
-int64_t ConvolutionWeights::FloatsOf(int64_t groups) const {
-  const int64_t lanes = depthwise()
-                            ? CeilDiv(groups, kDepthwiseLanes) * kDepthwiseLanes
-                            : groups * GroupLanes();
-  return lanes * taps();
-}
-
 std::pair<int64_t, int64_t> ConvolutionWeights::PlaceOf(int64_t out) const {
-  if (depthwise()) {
-    const int64_t lane = out % kDepthwiseLanes;
-    return {(out - lane) * kernel + lane, kDepthwiseLanes};
-  }
   const int64_t group = out / outs, block = out % outs / lanes();
   return {(group * GroupLanes() + block * lanes()) * taps() +
               out % outs % lanes(),
@@ -196,8 +185,8 @@ std::shared_ptr<const ConvolutionWeights> PackConvolution(const View& w,
   for (int axis = 2; axis < w.rank; ++axis) packed->kernel *= w.dims[axis];
   packed->flat = w.rank <= 4;
   const int64_t taps = packed->taps();
-  packed->values.assign(packed->FloatsOf(groups) + ConvolutionWeights::kSlack,
-                        0);
+  packed->values.assign(
+      groups * packed->GroupLanes() * taps + ConvolutionWeights::kSlack, 0);
   const int64_t grain = std::max<int64_t>((16 << 10) / (taps + 1), 1);
   ParallelFor(w.dims[0], grain, [&](int64_t begin, int64_t end) {
     for (int64_t o = begin; o < end; ++o) {

@@ -24,15 +24,12 @@ struct ConvolutionWeights {
   // Floats behind the last ones that may be read.
   static constexpr int64_t kSlack = 16;
 
-  // In a depthwise convolution along one or two axes, where each channel is a
-  // group, so many groups are a block: the widest vector.
-  static constexpr int64_t kDepthwiseLanes = 16;
-
   int64_t outs, ins;  // output and input channels of a group
   int64_t kernel;     // elements
   bool flat;          // along one or two axes
   std::vector<float> values;
 
+  // Each channel is a group.
   bool depthwise() const { return outs == 1 && ins == 1 && flat; }
   int64_t taps() const { return ins * kernel; }
   // Of few channels each is a block.
@@ -40,18 +37,12 @@ struct ConvolutionWeights {
   int64_t blocks() const { return (outs + lanes() - 1) / lanes(); }
   int64_t LanesOf(int64_t block) const;
   int64_t GroupLanes() const;  // of all blocks of a group
-  int64_t FloatsOf(int64_t groups) const;
   // Where the weights of output channel `out` begin, and how far one tap's is
   // from the next one's.
   std::pair<int64_t, int64_t> PlaceOf(int64_t out) const;
   const float* Block(int64_t group, int64_t block) const {
-    return values.data() + PlaceOf(group * outs + block * lanes()).first;
-  }
-  // Depthwise: of as many channels from `channel` on as their block still has.
-  const float* Channels(int64_t channel) const {
     return values.data() +
-           channel / kDepthwiseLanes * kDepthwiseLanes * kernel +
-           channel % kDepthwiseLanes;
+           (group * GroupLanes() + block * lanes()) * taps();
   }
 };
 

@@ -1,7 +1,7 @@
-// Depthwise convolution: each channel by itself, so a vector holds a place of
-// as many channels. Planes are transposed on the way in and on the way out; in
-// between every tap of every place is one multiply-add, whatever the width of
-// the image.
+// Depthwise convolution: each channel's plane by itself, read where it lies. A
+// vector of places in a few rows is computed at once, so that what is loaded of
+// a row serves all windows that it lies under. Loads that reach out of a row
+// take zeros for what is not there.
 #if defined(TL_CPU_DEPTHWISE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TL_CPU_DEPTHWISE_INL_H_
 #undef TL_CPU_DEPTHWISE_INL_H_
@@ -17,311 +17,312 @@
 #include "cpu/clamp-inl.h"
 #include "cpu/convolution_problem.h"
 #include "cpu/float_rows-inl.h"
-#include "cpu/matmul_pack-inl.h"
-#include "cpu/matmul_tile-inl.h"
-#include "cpu/scratch.h"
 #include "cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tl::cpu {
 namespace HWY_NAMESPACE {
 
-// X and T: the types of x and of a result before the epilogue.
-template <class X, class T>
-class DepthwiseConvolution {
+// Loads from a row at one offset, whichever row: elements start, start + 1 .. of
+// `width`, zeros outside of them.
+template <class X>
+class Span {
  public:
-  explicit DepthwiseConvolution(const ConvolutionProblem& problem)
-      : p_(problem),
-        down_(problem.window.window[1]),
-        across_(problem.window.window[2]),
-        width_(problem.window.from[2]),
-        to_width_(problem.window.to[2]) {
-    // Places whose windows lie inside the rows.
-    const auto inside = [&](int64_t place) {
-      const Inside columns = InsideOf(across_, width_, place);
-      return columns.last - columns.first == across_.kernel;
-    };
-    while (first_ < to_width_ && !inside(first_)) ++first_;
-    last_ = first_;
-    while (last_ < to_width_ && inside(last_)) ++last_;
-    for (int64_t place = 0; place < to_width_; ++place) {
-      if (place == first_) place = last_;
-      if (place < to_width_) {
-        edges_.push_back(InsideOf(across_, width_, place));
-      }
-    }
+  Span(int64_t start, int64_t width)
+      : start_(start),
+        first_(std::clamp<int64_t>(-start, 0, kLanes)),
+        last_(std::clamp<int64_t>(width - start, first_, kLanes)) {
+#if HWY_TARGET <= HWY_AVX3
+    mask_ = hn::AndNot(hn::FirstN(D(), static_cast<size_t>(first_)),
+                       hn::FirstN(D(), static_cast<size_t>(last_)));
+#endif
   }
 
-  void Run() {
-    const int64_t height = p_.window.to[1];
-    const int64_t rows = RowsOfTask(), places = PlacesOfTask();
-    const int64_t bands = CeilDiv(height, rows);
-    const int64_t chunks = CeilDiv(to_width_, places);
-    const int64_t blocks = CeilDiv(p_.groups, kLanes);
-    constexpr int64_t kGrain = 64 << 10;  // multiplications
-    const int64_t each = rows * places * kLanes * p_.weights->taps();
-    ParallelFor(p_.images * blocks * bands * chunks,
-                std::max<int64_t>(kGrain / each, 1),
-                [&](int64_t begin, int64_t end) {
-                  for (int64_t i = begin; i < end; ++i) {
-                    const int64_t place = i % chunks * places;
-                    const int64_t row = i / chunks % bands * rows;
-                    const int64_t block = i / chunks / bands;
-                    Task(block / blocks, block % blocks * kLanes,
-                         {row, std::min(row + rows, height), place,
-                          std::min(place + places, to_width_)});
-                  }
-                });
+  bool whole() const { return first_ == 0 && last_ == kLanes; }
+
+  HWY_INLINE VF Load(const X* row) const {
+#if HWY_TARGET <= HWY_AVX3
+    // Lanes that are masked out are not read.
+    const auto lanes = hn::MaskedLoad(mask_, D(), row + start_);
+    if constexpr (std::is_same_v<X, float>) {
+      return lanes;
+    } else {
+      return HalfBitsToFloat(lanes);
+    }
+#else
+    if (whole()) return LoadWhole(row);
+    alignas(64) X lanes[kLanes] = {};
+    std::copy(row + start_ + first_, row + start_ + last_, lanes + first_);
+    return LoadFloat(lanes);
+#endif
+  }
+  HWY_INLINE VF LoadWhole(const X* row) const {
+    return LoadFloat(row + start_);
   }
 
  private:
   static constexpr int64_t kLanes = hn::MaxLanes(F32());
-  // Transposed back at once, from the first-level cache; a multiple of 4.
-  static constexpr int64_t kRows = 4;
+  using D = std::conditional_t<std::is_same_v<X, float>, F32, U16Lanes>;
 
-  // Rows [top, bottom) of places [left, right).
-  struct Area {
-    int64_t top, bottom, left, right;
-    int64_t places() const { return (bottom - top) * (right - left); }
-  };
+  int64_t start_, first_, last_;
+#if HWY_TARGET <= HWY_AVX3
+  hn::Mask<D> mask_;
+#endif
+};
 
-  // What x holds under the rows of a task stays in the second-level cache.
-  int64_t RowsOfTask() const {
-    constexpr int64_t kFloats = 12 << 10;
-    const int64_t rows = kFloats / (width_ * kLanes);
-    const int64_t most = std::max<int64_t>(
-        (rows - down_.span()) / down_.stride + 1, 1);
-    const int64_t height = p_.window.to[1];
-    return CeilDiv(height, CeilDiv(height, most));
+// Elements start, start + stride .., zeros outside of the row.
+template <class X>
+VF LoadEvery(const X* row, int64_t start, int64_t stride, int64_t width) {
+  constexpr int64_t kLanes = hn::MaxLanes(F32());
+  if (stride == 1) return Span<X>(start, width).Load(row);
+  alignas(64) float lanes[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) {
+    const int64_t at = start + i * stride;
+    lanes[i] = at < 0 || at >= width ? 0 : OneFloat(row[at]);
+  }
+  return LoadFloat(lanes);
+}
+
+// What three neighbouring taps meet of a row, for a vector of places from one
+// on, S elements apart.
+template <class X, int S>
+class Columns {
+ public:
+  Columns(int64_t start, int64_t width)
+      : spans_{{start, width},
+               {start + (S == 1 ? 1 : kLanes), width},
+               {start + 2, width},
+               {start + 2 + (S == 1 ? 0 : kLanes), width}} {
+    for (const Span<X>& span : spans_) whole_ = whole_ && span.whole();
   }
 
-  // A row is cut only where it is all there is: a sequence.
-  int64_t PlacesOfTask() const {
-    constexpr int64_t kPlaces = 1024;
-    return p_.window.from[1] == 1 ? std::min(kPlaces, to_width_) : to_width_;
-  }
+  bool whole() const { return whole_; }
 
-  // What x holds under an area.
-  Area Under(const Area& area) const {
-    const bool whole = area.right - area.left == to_width_;
-    const auto begin = [](const WindowAxis& window, int64_t size, int64_t at) {
-      return std::clamp<int64_t>(at * window.stride - window.pad_before, 0,
-                                 size);
+  template <bool kWhole>
+  HWY_INLINE void Load(const X* row, VF* taps) const {
+    const auto load = [&](int i) HWY_ATTR {
+      return kWhole ? spans_[i].LoadWhole(row) : spans_[i].Load(row);
     };
-    const auto end = [](const WindowAxis& window, int64_t size, int64_t at) {
-      return std::clamp<int64_t>(
-          (at - 1) * window.stride - window.pad_before + window.span(), 0,
-          size);
-    };
-    const int64_t height = p_.window.from[1];
-    const int64_t top = begin(down_, height, area.top);
-    const int64_t left = whole ? 0 : begin(across_, width_, area.left);
-    return {top, std::max(top, end(down_, height, area.bottom)), left,
-            whole ? width_ : std::max(left, end(across_, width_, area.right))};
-  }
-
-  // An area of channels `channel` to channel + kLanes - 1, or fewer.
-  void Task(int64_t image, int64_t channel, const Area& area) const {
-    thread_local Scratch scratch;
-    const Area under = Under(area);
-    const int64_t places = area.places(), width = area.right - area.left;
-    const int64_t read = RoundUp(under.places(), kLanes);
-    const int64_t pitch = RoundUp(places, kLanes);
-    float* panel =
-        scratch.Get((read + pitch + RoundUp(kRows * width, kLanes)) * kLanes);
-    float* channels = panel + read * kLanes;
-    float* result = channels + pitch * kLanes;
-    const int64_t count = std::min(kLanes, p_.groups - channel);
-    const int64_t plane = image * p_.groups + channel;
-    Gather(plane, count, under, panel);
-    const float* origin = panel - (under.top * width_ + under.left) * kLanes;
-    for (int64_t top = area.top; top < area.bottom; top += kRows) {
-      const int64_t bottom = std::min(top + kRows, area.bottom);
-      float* to = result;
-      for (int64_t row = top; row < bottom; ++row) {
-        to = Row(channel, row, area.left, area.right, origin, to);
-      }
-      Scatter(result, (bottom - top) * width,
-              channels + (top - area.top) * width, pitch);
-    }
-    for (int64_t o = 0; o < count; ++o) {
-      Deliver(channels + o * pitch, places,
-              ((plane + o) * p_.window.to[1] + area.top) * to_width_ +
-                  area.left);
+    if constexpr (S == 1) {
+      for (int k = 0; k < 3; ++k) taps[k] = load(k);
+    } else {
+      const F32 d;
+      const VF low = load(0), high = load(1);
+      taps[0] = hn::ConcatEven(d, high, low);
+      taps[1] = hn::ConcatOdd(d, high, low);
+      taps[2] = hn::ConcatEven(d, load(3), load(2));
     }
   }
 
-  // panel[place, channel] of `count` planes; an area is one run of x. Channels
-  // that are not there take part with what the memory held.
-  void Gather(int64_t plane, int64_t count, const Area& area,
-              float* panel) const {
-    const int64_t pitch = p_.window.from_plane();
-    const X* x = p_.x.as<X>() + plane * pitch + area.top * width_ + area.left;
-    const int64_t places = area.places();
-    for (int64_t c = 0; c < count; c += 4) {
-      const auto row = [&](int64_t r) {
-        return x + std::min(c + r, count - 1) * pitch;
-      };
-      const auto gather = [&](int64_t i, auto load) HWY_ATTR {
-        StoreTransposed4(F32(), load(row(0) + i), load(row(1) + i),
-                         load(row(2) + i), load(row(3) + i),
-                         panel + i * kLanes + c, kLanes);
-      };
-      int64_t i = 0;
-      for (; i + kLanes <= places; i += kLanes) {
-        gather(i, [](const X* p) HWY_ATTR { return LoadFloat(p); });
-      }
-      if (i < places) {
-        gather(i, [&](const X* p) HWY_ATTR {
-          return LoadFirst(p, static_cast<size_t>(places - i));
-        });
+ private:
+  static constexpr int64_t kLanes = hn::MaxLanes(F32());
+
+  Span<X> spans_[4];
+  bool whole_ = true;
+};
+
+// Rows of planes of the result. X and T: the types of x and of a result before
+// the epilogue.
+template <class X, class T>
+class DepthwiseRows {
+ public:
+  explicit DepthwiseRows(const ConvolutionProblem& problem)
+      : p_(problem),
+        down_(problem.window.window[1]),
+        across_(problem.window.window[2]),
+        height_(problem.window.from[1]),
+        width_(problem.window.from[2]),
+        to_width_(problem.window.to[2]) {}
+
+ protected:
+  static constexpr int64_t kLanes = hn::MaxLanes(F32());
+
+  const X* PlaneOf(int64_t plane) const {
+    return p_.x.as<X>() + plane * height_ * width_;
+  }
+  const float* WeightsOf(int64_t plane) const {
+    return p_.weights->values.data() +
+           plane % p_.groups * p_.weights->kernel;
+  }
+  float BiasOf(int64_t plane) const { return p_.bias[plane % p_.groups]; }
+
+  template <int R>
+  HWY_INLINE void Store(const VF* sum, int64_t place, T* out) const {
+    const int64_t count = to_width_ - place;
+    HWY_UNROLL(4)
+    for (int o = 0; o < R; ++o) {
+      T* to = out + o * to_width_ + place;
+      const VF value = Clamped(sum[o], p_.bounds);
+      if (count >= kLanes) {
+        StoreFloat(value, to);
+      } else {
+        StoreFirst(value, to, static_cast<size_t>(count));
       }
     }
-  }
-
-  // channels[channel, place] of result[place, channel].
-  void Scatter(const float* result, int64_t places, float* channels,
-               int64_t pitch) const {
-    for (int64_t i = 0; i < places; i += 4) {
-      const float* from = result + i * kLanes;
-      StoreTransposed4(F32(), LoadFloat(from), LoadFloat(from + kLanes),
-                       LoadFloat(from + 2 * kLanes),
-                       LoadFloat(from + 3 * kLanes), channels + i, pitch);
-    }
-  }
-
-  // Places [place, end) of row `row`; `panel` is where x would begin. Gives
-  // where the next row goes.
-  float* Row(int64_t channel, int64_t row, int64_t place, int64_t end,
-             const float* panel, float* result) const {
-    const Inside rows = InsideOf(down_, p_.window.from[1], row);
-    const auto edges = [&](int64_t stop) {
-      for (; place < std::min(stop, end); ++place, result += kLanes) {
-        Places<1>(channel, rows, EdgeAt(place), panel, result);
-      }
-    };
-    edges(first_);
-    const int64_t whole = std::min(last_, end);
-    if (place < whole && across_.kernel == 3 && rows.last - rows.first == 3) {
-      const int64_t count = whole - place;
-      result = Inner3x3(channel, rows, place, count, panel, result);
-      place = whole;
-    }
-    const auto places = [&]<int kCount>() HWY_ATTR {
-      Places<kCount>(channel, rows, {0, across_.kernel, StartOf(place)}, panel,
-                     result);
-      place += kCount;
-      result += kCount * kLanes;
-    };
-    while (place + 4 <= whole) places.template operator()<4>();
-    while (place < whole) places.template operator()<1>();
-    edges(end);
-    return result;
-  }
-
-  // The usual kernel at `count` places where all of it lies inside: its weights
-  // stay in registers. Gives where the next place goes.
-  float* Inner3x3(int64_t channel, const Inside& rows, int64_t place,
-                  int64_t count, const float* panel, float* result) const {
-    const float* from = p_.weights->Channels(channel);
-    VF weights[9];
-    HWY_UNROLL(9)
-    for (int i = 0; i < 9; ++i) {
-      weights[i] = LoadFloat(from + i * ConvolutionWeights::kDepthwiseLanes);
-    }
-    const VF bias = LoadFloat(p_.bias.data() + channel);
-    const float* x =
-        panel + ((rows.start + rows.first * down_.dilation) * width_ +
-                 StartOf(place)) * kLanes;
-    const int64_t down = down_.dilation * width_ * kLanes;
-    const int64_t across = across_.dilation * kLanes;
-    const int64_t step = across_.stride * kLanes;
-    const auto places = [&]<int kCount>() HWY_ATTR {
-      VF sum[kCount];
-      HWY_UNROLL(4)
-      for (int i = 0; i < kCount; ++i) sum[i] = bias;
-      HWY_UNROLL(9)
-      for (int tap = 0; tap < 9; ++tap) {
-        const float* at = x + tap / 3 * down + tap % 3 * across;
-        HWY_UNROLL(4)
-        for (int i = 0; i < kCount; ++i) {
-          sum[i] = hn::MulAdd(weights[tap], LoadFloat(at + i * step), sum[i]);
-        }
-      }
-      HWY_UNROLL(4)
-      for (int i = 0; i < kCount; ++i) {
-        StoreFloat(Clamped(sum[i], p_.bounds), result + i * kLanes);
-      }
-      x += kCount * step;
-      result += kCount * kLanes;
-    };
-    for (; count >= 4; count -= 4) places.template operator()<4>();
-    for (; count > 0; --count) places.template operator()<1>();
-    return result;
-  }
-
-  const Inside& EdgeAt(int64_t place) const {
-    return edges_[place < first_ ? place : place - (last_ - first_)];
-  }
-
-  int64_t StartOf(int64_t place) const {
-    return place * across_.stride - across_.pad_before;
-  }
-
-  // kCount neighbouring places under the same elements of the window.
-  template <int kCount>
-  HWY_INLINE void Places(int64_t channel, const Inside& rows,
-                         const Inside& columns, const float* panel,
-                         float* result) const {
-    VF sum[kCount];
-    HWY_UNROLL(8)
-    for (int i = 0; i < kCount; ++i) {
-      sum[i] = LoadFloat(p_.bias.data() + channel);
-    }
-    const float* weights = p_.weights->Channels(channel);
-    const int64_t step = across_.stride * kLanes;
-    for (int64_t v = rows.first; v < rows.last; ++v) {
-      const float* row =
-          panel + ((rows.start + v * down_.dilation) * width_ + columns.start) *
-                      kLanes;
-      for (int64_t k = columns.first; k < columns.last; ++k) {
-        const VF weight =
-            LoadFloat(weights + (v * across_.kernel + k) *
-                                    ConvolutionWeights::kDepthwiseLanes);
-        const float* x = row + k * across_.dilation * kLanes;
-        HWY_UNROLL(8)
-        for (int i = 0; i < kCount; ++i) {
-          sum[i] = hn::MulAdd(weight, LoadFloat(x + i * step), sum[i]);
-        }
-      }
-    }
-    HWY_UNROLL(8)
-    for (int i = 0; i < kCount; ++i) {
-      StoreFloat(Clamped(sum[i], p_.bounds), result + i * kLanes);
-    }
-  }
-
-  // Rounds `count` places of a channel and hands them on.
-  void Deliver(const float* from, int64_t count, int64_t at) const {
-    if (p_.epilogue == nullptr) {
-      return StoreRow(from, count, p_.y.as<T>() + at);
-    }
-    const void* first = from;
-    if constexpr (std::is_same_v<T, uint16_t>) {
-      thread_local std::vector<T> rounded;
-      rounded.resize(static_cast<size_t>(count));
-      StoreRow(from, count, rounded.data());
-      first = rounded.data();
-    }
-    p_.epilogue->RunFrom(static_cast<const std::byte*>(first), at, at + count);
   }
 
   const ConvolutionProblem& p_;
   const WindowAxis &down_, &across_;
-  const int64_t width_, to_width_;
-  int64_t first_ = 0, last_ = 0;
-  std::vector<Inside> edges_;  // of the places before and after those
+  const int64_t height_, width_, to_width_;
 };
+
+// Any kernel.
+template <class X, class T>
+class DepthwiseAny : DepthwiseRows<X, T> {
+  using Base = DepthwiseRows<X, T>;
+
+ public:
+  using Base::Base;
+
+  // Rows y to y + count - 1 of a plane.
+  void Run(int64_t plane, int64_t y, int64_t count, T* out) const {
+    const float* weights = this->WeightsOf(plane);
+    const int64_t kernel = this->across_.kernel;
+    for (int64_t row = y; row < y + count; ++row, out += this->to_width_) {
+      const Inside rows = InsideOf(this->down_, this->height_, row);
+      for (int64_t place = 0; place < this->to_width_; place += Base::kLanes) {
+        const int64_t start =
+            place * this->across_.stride - this->across_.pad_before;
+        VF sum = hn::Set(F32(), this->BiasOf(plane));
+        for (int64_t v = rows.first; v < rows.last; ++v) {
+          const X* from = this->PlaneOf(plane) +
+                          (rows.start + v * this->down_.dilation) *
+                              this->width_;
+          for (int64_t k = 0; k < kernel; ++k) {
+            const VF values =
+                LoadEvery(from, start + k * this->across_.dilation,
+                          this->across_.stride, this->width_);
+            sum = hn::MulAdd(hn::Set(F32(), weights[v * kernel + k]), values,
+                             sum);
+          }
+        }
+        this->template Store<1>(&sum, place, out);
+      }
+    }
+  }
+};
+
+// 3 x 3 without dilation, of stride S both ways.
+template <class X, class T, int S>
+class Depthwise3x3 : DepthwiseRows<X, T> {
+  using Base = DepthwiseRows<X, T>;
+
+ public:
+  explicit Depthwise3x3(const ConvolutionProblem& problem) : Base(problem) {
+    for (int64_t place = 0; place < this->to_width_; place += Base::kLanes) {
+      columns_.emplace_back(place * S - this->across_.pad_before,
+                            this->width_);
+    }
+  }
+
+  HWY_NOINLINE void Run(int64_t plane, int64_t y, int64_t count,
+                        T* out) const {
+    VF weights[9];
+    HWY_UNROLL(9)
+    for (int i = 0; i < 9; ++i) {
+      weights[i] = hn::Set(F32(), this->WeightsOf(plane)[i]);
+    }
+    const VF bias = hn::Set(F32(), this->BiasOf(plane));
+    const X* x = this->PlaneOf(plane);
+    const int64_t end = y + count;
+    for (; end - y >= 4; y += 4, out += 4 * this->to_width_) {
+      Rows<4>(x, y, weights, bias, out);
+    }
+    for (; end - y >= 2; y += 2, out += 2 * this->to_width_) {
+      Rows<2>(x, y, weights, bias, out);
+    }
+    if (y < end) Rows<1>(x, y, weights, bias, out);
+  }
+
+ private:
+  template <int R>
+  HWY_INLINE void Rows(const X* x, int64_t y, const VF* weights, VF bias,
+                       T* out) const {
+    const int64_t top = y * S - this->down_.pad_before;
+    int64_t place = 0;
+    for (const Columns<X, S>& columns : columns_) {
+      VF sum[R];
+      HWY_UNROLL(4)
+      for (int o = 0; o < R; ++o) sum[o] = bias;
+      if (columns.whole()) {
+        Add<R, true>(columns, x, top, weights, sum);
+      } else {
+        Add<R, false>(columns, x, top, weights, sum);
+      }
+      this->template Store<R>(sum, place, out);
+      place += Base::kLanes;
+    }
+  }
+
+  // To the sums of R rows what the rows of x from `top` on give.
+  template <int R, bool kWhole>
+  HWY_INLINE void Add(const Columns<X, S>& columns, const X* x, int64_t top,
+                      const VF* weights, VF* sum) const {
+    HWY_UNROLL(9)
+    for (int r = 0; r < (R - 1) * S + 3; ++r) {
+      if (top + r < 0 || top + r >= this->height_) continue;
+      VF taps[3];
+      columns.template Load<kWhole>(x + (top + r) * this->width_, taps);
+      HWY_UNROLL(4)
+      for (int o = 0; o < R; ++o) {
+        const int v = r - o * S;
+        if (v < 0 || v > 2) continue;
+        HWY_UNROLL(3)
+        for (int k = 0; k < 3; ++k) {
+          sum[o] = hn::MulAdd(weights[3 * v + k], taps[k], sum[o]);
+        }
+      }
+    }
+  }
+
+  std::vector<Columns<X, S>> columns_;
+};
+
+// All planes, by `rows`, one of the classes above.
+template <class T, class Rows>
+void RunDepthwise(const ConvolutionProblem& problem, const Rows& rows) {
+  constexpr int64_t kGrain = 64 << 10;  // multiplications
+  constexpr int64_t kRowsOfTask = 64;
+  const int64_t height = problem.window.to[1], width = problem.window.to[2];
+  const int64_t parts = (height + kRowsOfTask - 1) / kRowsOfTask;
+  const int64_t each =
+      std::min(height, kRowsOfTask) * width * problem.weights->taps();
+  ParallelFor(problem.images * problem.groups * parts,
+              std::max<int64_t>(kGrain / each, 1),
+              [&](int64_t begin, int64_t end) {
+    thread_local std::vector<T> handed_over;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t plane = i / parts, y = i % parts * kRowsOfTask;
+      const int64_t count = std::min(kRowsOfTask, height - y);
+      const int64_t at = (plane * height + y) * width;
+      if (problem.epilogue == nullptr) {
+        rows.Run(plane, y, count, problem.y.as<T>() + at);
+        continue;
+      }
+      handed_over.resize(static_cast<size_t>(count * width));
+      rows.Run(plane, y, count, handed_over.data());
+      problem.epilogue->RunFrom(
+          reinterpret_cast<const std::byte*>(handed_over.data()), at,
+          at + count * width);
+    }
+  });
+}
+
+template <class X, class T>
+void ConvolveDepthwise(const ConvolutionProblem& problem) {
+  const WindowAxis &down = problem.window.window[1],
+                   &across = problem.window.window[2];
+  const bool small = down.kernel == 3 && across.kernel == 3 &&
+                     down.dilation == 1 && across.dilation == 1 &&
+                     down.stride == across.stride;
+  if (small && down.stride == 1) {
+    RunDepthwise<T>(problem, Depthwise3x3<X, T, 1>(problem));
+  } else if (small && down.stride == 2) {
+    RunDepthwise<T>(problem, Depthwise3x3<X, T, 2>(problem));
+  } else {
+    RunDepthwise<T>(problem, DepthwiseAny<X, T>(problem));
+  }
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace tl::cpu
