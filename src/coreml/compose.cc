@@ -188,8 +188,9 @@ TensorRef CallFunction(Lowering& lo, std::string_view name,
   const FunctionInfo* info = FindFunction(name);
   TL_CHECK(info != nullptr);
   const std::vector<std::string_view> names = ParameterNames(info->signature);
-  TL_CHECK(names.size() == arguments.size());
-  const std::span given(arguments.begin(), arguments.size());
+  TL_CHECK(arguments.size() <= names.size());
+  std::vector<Argument> given(arguments);
+  given.resize(names.size());
   return info->lower(Call(info->name, names, given, lo)).tensors[0];
 }
 

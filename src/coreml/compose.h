@@ -72,8 +72,8 @@ enum class Kept { kNo, kYes };
 TensorRef ReduceOver(Lowering& lo, OpId op, const TensorRef& x,
                      const std::vector<int>& axes, Kept keep);
 
-// The result of a function of the language (ops/functions.def); every argument
-// is given.
+// The result of a function of the language (ops/functions.def); the last
+// arguments, where they are not given, are none.
 TensorRef CallFunction(Lowering& lo, std::string_view name,
                        std::initializer_list<Argument> arguments);
 
