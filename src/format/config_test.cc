@@ -120,6 +120,106 @@ TEST_F(ConfigTest, PrefersTheMetadataOfGgufAndOtherwiseTheFile) {
   EXPECT_EQ(Field(ConfigOf(converted), "arch"), ConfigValue("llama"));
 }
 
+using Windows = std::vector<int64_t>;
+
+TEST_F(ConfigTest, EachLayerHasItsWindow) {
+  const auto windows = [&](const std::string& json) {
+    return Field(ConfigOf(ModelWith(json)), "windows");
+  };
+  const std::string sizes =
+      R"("num_hidden_layers": 4, "sliding_window": 9)";
+  EXPECT_EQ(windows(R"({"model_type": "llama", "num_hidden_layers": 2})"),
+            ConfigValue(Windows{0, 0}));
+  EXPECT_EQ(windows(R"({"model_type": "mistral", "num_hidden_layers": 2,
+                        "sliding_window": null})"),
+            ConfigValue(Windows{0, 0}));
+  EXPECT_EQ(windows(R"({"model_type": "mistral", )" + sizes + "}"),
+            ConfigValue(Windows{9, 9, 9, 9}));
+  EXPECT_EQ(windows(R"({"model_type": "gemma2", )" + sizes + "}"),
+            ConfigValue(Windows{9, 0, 9, 0}));
+  EXPECT_EQ(windows(R"({"model_type": "gemma3_text", )" + sizes + "}"),
+            ConfigValue(Windows{9, 9, 9, 9}));
+  EXPECT_EQ(windows(R"({"model_type": "gemma3_text",
+                        "sliding_window_pattern": 3, )" + sizes + "}"),
+            ConfigValue(Windows{9, 9, 0, 9}));
+  EXPECT_EQ(windows(R"({"model_type": "x", "layer_types": ["full_attention",
+      "sliding_attention", "full_attention", "full_attention"], )" + sizes + "}"),
+            ConfigValue(Windows{0, 9, 0, 0}));
+}
+
+TEST_F(ConfigTest, QwenHasAWindowWhereItSaysSo) {
+  const std::string qwen = R"({"model_type": "qwen2", "num_hidden_layers": 3,
+      "sliding_window": 9, "max_window_layers": 1, "use_sliding_window": )";
+  const ModelConfig unused = ConfigOf(ModelWith(qwen + "false}"));
+  EXPECT_EQ(Field(unused, "windows"), ConfigValue(Windows{0, 0, 0}));
+  EXPECT_EQ(Field(unused, "window"), ConfigValue());
+  EXPECT_EQ(Field(ConfigOf(ModelWith(qwen + "true}")), "windows"),
+            ConfigValue(Windows{0, 9, 9}));
+}
+
+TEST_F(ConfigTest, GgufSaysWhichLayersHaveAWindow) {
+  Model model("m.gguf", "GGUF");
+  Metadata& metadata = model.metadata();
+  const auto windows = [&] { return Field(ConfigOf(model), "windows"); };
+  metadata.Set("general.architecture", "gemma2");
+  EXPECT_EQ(windows(), ConfigValue());
+  metadata.Set("gemma2.block_count", MetadataValue::Of(3));
+  EXPECT_EQ(windows(), ConfigValue(Windows{0, 0, 0}));
+  metadata.Set("gemma2.attention.sliding_window", MetadataValue::Of(7));
+  EXPECT_EQ(windows(), ConfigValue(Windows{7, 0, 7}));
+  metadata.Set("gemma2.attention.sliding_window_pattern", MetadataValue::Of(3));
+  EXPECT_EQ(windows(), ConfigValue(Windows{7, 7, 0}));
+  const std::vector<int32_t> pattern = {0, 1, 1};
+  metadata.Set("gemma2.attention.sliding_window_pattern",
+               MetadataValue::Numbers<int32_t>(pattern));
+  EXPECT_EQ(windows(), ConfigValue(Windows{0, 7, 7}));
+}
+
+TEST_F(ConfigTest, AnAbsurdNumberOfLayersHasNoWindows) {
+  Model model = GgufModel();
+  model.metadata().Set("llama.block_count",
+                       MetadataValue::Of(uint64_t{1} << 40));
+  EXPECT_EQ(Field(ConfigOf(model), "windows"), ConfigValue());
+}
+
+TEST_F(ConfigTest, QueriesAreScaledByTheWidthOfAHeadOrWhatTheModelSays) {
+  EXPECT_EQ(Field(ConfigOf(GgufModel()), "query_scale"), ConfigValue(0.125));
+  EXPECT_EQ(Field(ConfigOf(ModelWith(
+                      R"({"model_type": "gemma2", "num_attention_heads": 4,
+                          "head_dim": 4, "query_pre_attn_scalar": 16})")),
+                  "query_scale"),
+            ConfigValue(0.25));
+  Model gemma("m.gguf", "GGUF");
+  Metadata& metadata = gemma.metadata();
+  metadata.Set("general.architecture", "gemma2");
+  metadata.Set("gemma2.block_count", MetadataValue::Of(46));
+  metadata.Set("gemma2.embedding_length", MetadataValue::Of(64));
+  metadata.Set("gemma2.attention.head_count", MetadataValue::Of(4));
+  metadata.Set("gemma2.attention.key_length", MetadataValue::Of(4));
+  EXPECT_EQ(Field(ConfigOf(gemma), "query_scale"), ConfigValue(0.25));
+  metadata.Set("gemma2.attention.scale", MetadataValue::Of(0.5f));
+  EXPECT_EQ(Field(ConfigOf(gemma), "query_scale"), ConfigValue(0.5));
+}
+
+TEST_F(ConfigTest, BiasesOfAttentionAreSaidOrFound) {
+  const auto biases = [](const Model& model) {
+    const ModelConfig config = ConfigOf(model);
+    return std::pair(Field(config, "attn_bias"), Field(config, "output_bias"));
+  };
+  using Pair = std::pair<ConfigValue, ConfigValue>;
+  EXPECT_EQ(biases(ModelWith(R"({"model_type": "llama",
+                "num_attention_heads": 4, "attention_bias": true})")),
+            Pair(true, true));
+  EXPECT_EQ(biases(ModelWith(
+                R"({"model_type": "qwen2", "num_attention_heads": 4})")),
+            Pair(true, false));
+  Model gguf = GgufModel();
+  gguf.Set("token_embd.weight", MakeTensor(DType::F16, {4, 8}));
+  EXPECT_EQ(biases(gguf), Pair(false, false));
+  gguf.Set("blk.0.attn_q.bias", MakeTensor(DType::F16, {8}));
+  EXPECT_EQ(biases(gguf), Pair(true, false));
+}
+
 TEST_F(ConfigTest, RefusesAConfigThatIsNoObject) {
   const Model model = ModelWith("[1]");
   try {

@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "base/bytes.h"
@@ -10,13 +11,15 @@
 #include "format/config.h"
 #include "format/hf_keys.h"
 #include "format/hf_tokenizer.h"
-#include "format/rope_factors.h"
+#include "format/rope.h"
 
 namespace tl {
 namespace {
 
 namespace fs = std::filesystem;
 using Json = simdjson::dom::element;
+
+constexpr std::string_view kWindow = "sliding_window";
 
 // A file beside the model, if there is one.
 std::optional<std::string> TextBeside(const Model& model,
@@ -66,22 +69,33 @@ class HfConfig {
   // Newer files keep what is about positions together.
   std::optional<double> Real(const char* key) const {
     double number;
-    if (root_[key].get(number) == simdjson::SUCCESS ||
-        root_["rope_parameters"][key].get(number) == simdjson::SUCCESS) {
-      return number;
-    }
+    if (root_[key].get(number) == simdjson::SUCCESS) return number;
+    const std::optional<Json> group = RopeParameters();
+    if (group && (*group)[key].get(number) == simdjson::SUCCESS) return number;
     return std::nullopt;
+  }
+
+  // Of all layers, or of those that attend to all positions.
+  std::optional<Json> RopeParameters() const {
+    Json group;
+    if (root_["rope_parameters"].get(group) != simdjson::SUCCESS ||
+        !group.is_object()) {
+      return std::nullopt;
+    }
+    Json full;
+    if (group["full_attention"].get(full) == simdjson::SUCCESS) return full;
+    return group;
   }
 
   // How positions are stretched; nothing where they are not.
   std::optional<Json> Scaling() const {
-    Json scaling;
-    for (const char* key : {"rope_scaling", "rope_parameters"}) {
-      if (root_[key].get(scaling) != simdjson::SUCCESS) continue;
-      if (scaling.is_object() && ScalingType(scaling) != "default") {
-        return scaling;
-      }
+    Json old;
+    const std::optional<Json> group = RopeParameters();
+    if (root_["rope_scaling"].get(old) == simdjson::SUCCESS &&
+        old.is_object() && ScalingType(old) != "default") {
+      return old;
     }
+    if (group && ScalingType(*group) != "default") return group;
     return std::nullopt;
   }
 
@@ -126,6 +140,7 @@ class MetadataMaker {
       metadata_.Set("general.name", Name());
     }
     AddNumbers();
+    AddAttention();
     AddScaling();
     AddTokens();
     metadata_.Set(kConfigKey, config_.text());
@@ -153,6 +168,7 @@ class MetadataMaker {
 
   void AddNumbers() {
     for (const HfKey& row : HfCounts(family_)) {
+      if (row.hf == kWindow) continue;  // AddWindows
       if (const auto count = config_.Int(row.hf)) SetCount(row.gguf, *count);
     }
     for (const HfKey& row : HfReals(family_)) {
@@ -200,27 +216,83 @@ class MetadataMaker {
         config_.label(), *norms, !*norms, family_.model_type);
   }
 
+  // What m.config has made of several keys. A window is said only where some
+  // layers have it.
+  void AddAttention() {
+    const ModelConfig config = ConfigOf(model_);
+    for (const ConfigField& field : config) {
+      const auto* scale = std::get_if<double>(&field.value);
+      if (field.name == "query_scale" && scale != nullptr &&
+          config_.Real("query_pre_attn_scalar")) {
+        SetReal("attention.scale", *scale);
+      }
+      const auto* windows = std::get_if<std::vector<int64_t>>(&field.value);
+      if (field.name == "windows" && windows != nullptr) AddWindows(*windows);
+    }
+    if (const auto local = LocalRopeOf(model_)) {
+      SetReal("rope.freq_base_swa", local->base);
+    }
+  }
+
+  void AddWindows(const std::vector<int64_t>& windows) {
+    const int64_t widest = *std::ranges::max_element(windows);
+    if (widest == 0) return;
+    SetCount("attention.sliding_window", widest);
+    if (std::ranges::count(windows, widest) == std::ssize(windows)) return;
+    std::vector<std::byte> local;
+    for (int64_t window : windows) local.push_back(std::byte{window > 0});
+    const auto count = std::ssize(local);
+    metadata_.Set(Key("attention.sliding_window_pattern"),
+                  MetadataValue::OwnedArray(MetadataKind::Bool, count,
+                                            std::move(local)));
+  }
+
+  void SetReal(std::string_view name, double value) {
+    metadata_.Set(Key(name), MetadataValue::Of(static_cast<float>(value)));
+  }
+
   void AddScaling() {
     const std::optional<Json> scaling = config_.Scaling();
     if (!scaling) return;
     const std::string type = HfConfig::ScalingType(*scaling);
     if (type == "llama3") return;  // RopeFactorsOf
+    if (type == "longrope" || type == "su") return AddLongRope();
     if (type != "linear" && type != "yarn") {
       Fail(ErrorKind::kInput,
            "{}: its config.json scales positions by '{}', known are linear, "
-           "yarn and llama3",
+           "yarn, llama3 and longrope",
            config_.label(), type);
     }
     metadata_.Set(Key("rope.scaling.type"), type);
-    const double factor = config_.ScalingNumber(*scaling, "factor");
-    metadata_.Set(Key("rope.scaling.factor"),
-                  MetadataValue::Of(static_cast<float>(factor)));
-    if (type == "yarn") {
-      const double original =
-          config_.ScalingNumber(*scaling, "original_max_position_embeddings");
-      SetCount("rope.scaling.original_context_length",
-               static_cast<int64_t>(original));
+    SetReal("rope.scaling.factor", config_.ScalingNumber(*scaling, "factor"));
+    if (type == "yarn") AddYarn(*scaling);
+  }
+
+  void AddYarn(Json scaling) {
+    const double original =
+        config_.ScalingNumber(scaling, "original_max_position_embeddings");
+    SetCount("rope.scaling.original_context_length",
+             static_cast<int64_t>(original));
+    double number;
+    for (const char* key : {"beta_fast", "beta_slow"}) {
+      if (scaling[key].get(number) != simdjson::SUCCESS) continue;
+      SetReal(fmt::format("rope.scaling.yarn_{}", key), number);
     }
+    // GGUF's is of what yarn itself makes of the factor.
+    const double factor = config_.ScalingNumber(scaling, "factor");
+    const double own = factor <= 1 ? 1 : 0.1 * std::log(factor) + 1;
+    const double scale = RopeOf(model_)->scale;
+    if (std::abs(scale - own) > 1e-9) {
+      SetReal("rope.scaling.attn_factor", scale / own);
+    }
+  }
+
+  // The factors themselves are tensors: LongRopeFactorsOf.
+  void AddLongRope() {
+    const RopeSettings rope = *RopeOf(model_);
+    metadata_.Set(Key("rope.scaling.type"), "longrope");
+    SetCount("rope.scaling.original_context_length", rope.original_context);
+    SetReal("rope.scaling.attn_factor", rope.scale);
   }
 
   // A model without a tokenizer is still a model.
@@ -276,24 +348,17 @@ Metadata MakeGgufMetadata(const Model& model, const Family& family) {
   return MetadataMaker(model, family).Run();
 }
 
-std::optional<std::vector<float>> RopeFactorsOf(const Model& model) {
+std::vector<RopeFactorTensor> RopeFactorsOf(const Model& model) {
   const HfConfig config(model);
   const std::optional<Json> scaling = config.Scaling();
-  if (!scaling || HfConfig::ScalingType(*scaling) != "llama3") {
-    return std::nullopt;
-  }
-  Llama3Scaling numbers;
-  numbers.factor = config.ScalingNumber(*scaling, "factor");
-  numbers.low_freq_factor = config.ScalingNumber(*scaling, "low_freq_factor");
-  numbers.high_freq_factor = config.ScalingNumber(*scaling, "high_freq_factor");
-  numbers.context =
-      config.ScalingNumber(*scaling, "original_max_position_embeddings");
-  const double base = config.Real("rope_theta").value_or(10000);
-  const int64_t heads = config.Int("num_attention_heads").value_or(1);
-  const int64_t dim = config.Int("head_dim")
-                          .value_or(config.Int("hidden_size").value_or(0) /
-                                    std::max<int64_t>(heads, 1));
-  return RopeFactors(numbers, {.base = base, .dim = dim});
+  const std::string type =
+      scaling ? HfConfig::ScalingType(*scaling) : std::string();
+  const bool of_llama = type == "llama3";
+  if (!of_llama && type != "longrope" && type != "su") return {};
+  const RopeSettings rope = *RopeOf(model);
+  if (of_llama) return {{"rope_freqs.weight", rope.factors}};
+  return {{"rope_factors_long.weight", rope.long_factors},
+          {"rope_factors_short.weight", rope.factors}};
 }
 
 }  // namespace tl

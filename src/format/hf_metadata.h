@@ -31,8 +31,12 @@ const Family& HuggingFaceFamily(const Model& model);
 // wrongly.
 Metadata MakeGgufMetadata(const Model& model, const Family& family);
 
-// The factors by which Llama 3 stretches each frequency of its positions, as
-// GGUF stores them in rope_freqs.weight; nothing for models without.
-std::optional<std::vector<float>> RopeFactorsOf(const Model& model);
+// The factors by which Llama 3 and LongRoPE slow each frequency of positions,
+// which GGUF stores as tensors; none for other models.
+struct RopeFactorTensor {
+  std::string name;
+  std::vector<float> factors;
+};
+std::vector<RopeFactorTensor> RopeFactorsOf(const Model& model);
 
 }  // namespace tl

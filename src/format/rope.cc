@@ -32,39 +32,47 @@ class Source {
   virtual std::string Type() const = 0;
   // One factor for each frequency, from the file; empty where there are none.
   virtual std::vector<float> Factors(const char* name) const = 0;
+  virtual bool HasLocalBase() const = 0;
 };
 
 class JsonSource final : public Source {
  public:
-  explicit JsonSource(const std::string& text) {
+  JsonSource(const std::string& text, bool local) : local_(local) {
     // ConfigOf has parsed it before.
     TL_CHECK(parser_.parse(text).get(root_) == simdjson::SUCCESS);
+    // Newer files have a group for each kind of layer.
+    const char* kind = local ? "sliding_attention" : "full_attention";
+    AddGroup(root_["rope_parameters"][kind]);
+    if (local) return;
+    AddGroup(root_["rope_parameters"]);
+    AddGroup(root_["rope_scaling"]);
   }
 
   std::optional<double> Number(const char* name) const override {
     double number;
-    for (const char* group : {"rope_parameters", "rope_scaling"}) {
-      if (root_[group][name].get(number) == simdjson::SUCCESS) return number;
+    for (const Json& group : groups_) {
+      if (group[name].get(number) == simdjson::SUCCESS) return number;
     }
-    if (root_[name].get(number) == simdjson::SUCCESS) return number;
+    const bool base = local_ && std::string_view(name) == "rope_theta";
+    if (root_[base ? kLocalBase : name].get(number) == simdjson::SUCCESS) {
+      return number;
+    }
     return std::nullopt;
   }
   std::string Type() const override {
     std::string_view type;
-    for (const char* group : {"rope_parameters", "rope_scaling"}) {
+    for (const Json& group : groups_) {
       for (const char* key : {"rope_type", "type"}) {
-        if (root_[group][key].get(type) == simdjson::SUCCESS) {
-          return std::string(type);
-        }
+        if (group[key].get(type) == simdjson::SUCCESS) return std::string(type);
       }
     }
     return "default";
   }
   std::vector<float> Factors(const char* name) const override {
     std::vector<float> factors;
-    for (const char* group : {"rope_parameters", "rope_scaling"}) {
+    for (const Json& group : groups_) {
       simdjson::dom::array array;
-      if (root_[group][name].get(array) != simdjson::SUCCESS) continue;
+      if (group[name].get(array) != simdjson::SUCCESS) continue;
       for (Json item : array) {
         double number;
         if (item.get(number) == simdjson::SUCCESS) {
@@ -75,16 +83,32 @@ class JsonSource final : public Source {
     }
     return factors;
   }
+  bool HasLocalBase() const override {
+    return !groups_.empty() ||
+           root_[kLocalBase].error() == simdjson::SUCCESS;
+  }
 
  private:
+  static constexpr const char* kLocalBase = "rope_local_base_freq";
+
+  void AddGroup(simdjson::simdjson_result<Json> found) {
+    Json group;
+    if (found.get(group) == simdjson::SUCCESS && group.is_object()) {
+      groups_.push_back(group);
+    }
+  }
+
+  bool local_;
   simdjson::dom::parser parser_;
   Json root_;
+  std::vector<Json> groups_;
 };
 
 class GgufSource final : public Source {
  public:
-  explicit GgufSource(const Model& model)
-      : model_(model),
+  GgufSource(const Model& model, bool local)
+      : local_(local),
+        model_(model),
         arch_(model.metadata().Text("general.architecture").value_or("")) {}
 
   std::optional<double> Number(const char* name) const override {
@@ -98,8 +122,9 @@ class GgufSource final : public Source {
         {"beta_fast", "rope.scaling.yarn_beta_fast"},
         {"beta_slow", "rope.scaling.yarn_beta_slow"},
         {"rotated", "rope.dimension_count"}};
-    for (const auto& [json, gguf] : kKeys) {
+    for (auto [json, gguf] : kKeys) {
       if (json != name) continue;
+      if (local_ && json == "rope_theta") gguf = kLocalBase;
       const MetadataValue* value =
           model_.metadata().Find(fmt::format("{}.{}", arch_, gguf));
       if (value == nullptr || value->is_array()) return std::nullopt;
@@ -116,6 +141,7 @@ class GgufSource final : public Source {
     return std::nullopt;
   }
   std::string Type() const override {
+    if (local_) return "default";
     if (model_.Find("rope_freqs.weight") != nullptr) return "llama3";
     if (model_.Find("rope_factors_long.weight") != nullptr) return "longrope";
     const auto type = model_.metadata().Text(
@@ -133,8 +159,16 @@ class GgufSource final : public Source {
     std::memcpy(factors.data(), stored.data(), factors.size() * sizeof(float));
     return factors;
   }
+  // What it is in Gemma 3 the architecture says: 10000.
+  bool HasLocalBase() const override {
+    return arch_ == "gemma3" ||
+           model_.metadata().Find(fmt::format("{}.{}", arch_, kLocalBase));
+  }
 
  private:
+  static constexpr std::string_view kLocalBase = "rope.freq_base_swa";
+
+  bool local_;
   const Model& model_;
   std::string arch_;
 };
@@ -174,7 +208,8 @@ class RopeMaker {
       rope_.frequencies =
           Divided(std::vector<double>(plain_.size(), Required("factor")));
     } else if (rope_.type == "llama3") {
-      rope_.frequencies = Divided(Llama3Factors());
+      rope_.factors = Llama3Factors();
+      rope_.frequencies = Divided(rope_.factors);
     } else if (rope_.type == "yarn") {
       MakeYarn();
     } else if (rope_.type == "longrope" || rope_.type == "su") {
@@ -247,15 +282,24 @@ class RopeMaker {
       rope_.frequencies.push_back(static_cast<float>(
           plain_[i] / factor * slowed + plain_[i] * (1 - slowed)));
     }
-    rope_.scale = source_.Number("attention_factor")
-                      .value_or(factor <= 1 ? 1 : 0.1 * std::log(factor) + 1);
+    const auto scale_of = [factor](double share) {
+      return factor <= 1 ? 1 : 0.1 * share * std::log(factor) + 1;
+    };
+    const double share = source_.Number("mscale").value_or(0);
+    const double of_all = source_.Number("mscale_all_dim").value_or(0);
+    const double scale = share != 0 && of_all != 0
+                             ? scale_of(share) / scale_of(of_all)
+                             : scale_of(1);
+    rope_.scale = source_.Number("attention_factor").value_or(scale);
   }
 
   // Ding et al. 2024: factors for short and for long texts.
   void MakeLong() {
     rope_.type = "longrope";
-    rope_.frequencies = Divided(source_.Factors("short_factor"));
-    rope_.long_frequencies = Divided(source_.Factors("long_factor"));
+    rope_.factors = source_.Factors("short_factor");
+    rope_.long_factors = source_.Factors("long_factor");
+    rope_.frequencies = Divided(rope_.factors);
+    rope_.long_frequencies = Divided(rope_.long_factors);
     const double original = Required("original_max_position_embeddings");
     rope_.original_context = static_cast<int64_t>(original);
     const double factor =
@@ -274,27 +318,38 @@ class RopeMaker {
   std::vector<double> plain_;
 };
 
-}  // namespace
+std::unique_ptr<Source> SourceOf(const Model& model, bool local) {
+  const std::optional<std::string> text =
+      model.format() == "GGUF" ? std::nullopt : model.ConfigJson();
+  if (text) return std::make_unique<JsonSource>(*text, local);
+  return std::make_unique<GgufSource>(model, local);
+}
 
-std::optional<RopeSettings> RopeOf(const Model& model) {
+std::optional<RopeSettings> SettingsOf(const Model& model, bool local) {
   const ModelConfig config = ConfigOf(model);
   const int64_t head_dim = CountIn(config, "head_dim");
   if (head_dim == 0) return std::nullopt;
   for (std::string_view name : kLearned) {
     if (model.Find(name) != nullptr) return std::nullopt;
   }
-  const bool gguf = model.format() == "GGUF";
-  const std::optional<std::string> text =
-      gguf ? std::nullopt : model.ConfigJson();
-  const std::unique_ptr<Source> source =
-      text ? std::unique_ptr<Source>(std::make_unique<JsonSource>(*text))
-           : std::make_unique<GgufSource>(model);
+  const std::unique_ptr<Source> source = SourceOf(model, local);
+  if (local && !source->HasLocalBase()) return std::nullopt;
   RopeSettings rope = RopeMaker(model, *source, head_dim).Make();
   const auto arch = model.metadata().Text("general.architecture");
   const bool named = model.Find("token_embd.weight") != nullptr;
   rope.halves = !named || !arch ||
                 std::ranges::find(kNeighbours, *arch) == std::end(kNeighbours);
   return rope;
+}
+
+}  // namespace
+
+std::optional<RopeSettings> RopeOf(const Model& model) {
+  return SettingsOf(model, false);
+}
+
+std::optional<RopeSettings> LocalRopeOf(const Model& model) {
+  return SettingsOf(model, true);
 }
 
 }  // namespace tl

@@ -25,6 +25,9 @@ struct RopeSettings {
   std::vector<float> frequencies;
   // Of texts of more positions than `original_context`; empty if the same.
   std::vector<float> long_frequencies;
+  // What the plain frequencies were divided by, where each has a factor of its
+  // own: Llama 3, and both of longrope.
+  std::vector<float> factors, long_factors;
   int64_t original_context = 0;
   double scale = 1;  // of the rotated numbers
 };
@@ -32,5 +35,9 @@ struct RopeSettings {
 // Nothing for a model that says no heads, or has other positions. Fails for a
 // way of stretching that is not known, or without its numbers.
 std::optional<RopeSettings> RopeOf(const Model& model);
+
+// Of layers that attend to a window only, where they have a base of their own:
+// Gemma 3. Nothing for other models.
+std::optional<RopeSettings> LocalRopeOf(const Model& model);
 
 }  // namespace tl

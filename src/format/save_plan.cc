@@ -153,14 +153,14 @@ std::vector<OutputTensor> TensorsOf(const Model& model, const Move& move) {
 }
 
 void AddRopeFactors(const Model& model, OutputModel& output) {
-  const std::optional<std::vector<float>> factors = RopeFactorsOf(model);
-  if (!factors) return;
   Model made;
-  Tensor tensor =
-      MakeTensor(DType::F32, {static_cast<int64_t>(factors->size())});
-  std::copy(factors->begin(), factors->end(), tensor.as<float>());
-  made.Set("rope_freqs.weight", std::move(tensor));
-  output.tensors.push_back(Unchanged(made.Get("rope_freqs.weight")));
+  for (const RopeFactorTensor& from : RopeFactorsOf(model)) {
+    Tensor tensor =
+        MakeTensor(DType::F32, {static_cast<int64_t>(from.factors.size())});
+    std::ranges::copy(from.factors, tensor.as<float>());
+    made.Set(from.name, std::move(tensor));
+    output.tensors.push_back(Unchanged(made.Get(from.name)));
+  }
 }
 
 // What the layout says of metadata and of the files beside the model.

@@ -37,8 +37,9 @@ Value ConfigMap(const Model& model, Builder& builder) {
   Value map = Value::Map();
   for (const ConfigField& field : ConfigOf(model)) {
     map.OwnMap().At(Value::String(std::string(field.name))) =
-        field.name == "rope" ? RopeMap(RopeOf(model), builder)
-                             : ToValue(field.value);
+        field.name == "rope"         ? RopeMap(RopeOf(model), builder)
+        : field.name == "rope_local" ? RopeMap(LocalRopeOf(model), builder)
+                                     : ToValue(field.value);
   }
   return map;
 }

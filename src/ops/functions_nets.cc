@@ -352,8 +352,8 @@ FunctionResult Attention(const Call& call) {
                           : 1;
   return lo.Apply(OpId::Attention, inputs,
                   {{call.has(4) ? call.Flag(4) : cached, call.has(3),
-                    call.Int(6)},
-                   {scale, call.Number(7), cached ? call.Number(8) : 0}});
+                    call.has(6) ? call.Int(6) : 0},
+                   {scale, call.has(7) ? call.Number(7) : 0, cached ? call.Number(8) : 0}});
 }
 
 FunctionResult Clamp(const Call& call) {
