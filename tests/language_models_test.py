@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Whether the language models of std/ compute what transformers computes, of small
+models that hold every way to be wrong (references/language_models/): from SafeTensors
+and from the GGUF that `tl convert` makes of them; a prompt at once, in pieces and token
+by token, and further tokens one by one."""
+
+import pathlib
+import sys
+import tempfile
+import unittest
+
+STORED = pathlib.Path(__file__).resolve().parent / "references" / "language_models"
+sys.path.insert(0, str(STORED))
+
+import numpy as np
+from safetensors.numpy import load_file
+
+import closeness
+import report
+import tl_command
+import zoo
+
+LOGITS = load_file(STORED / "logits.safetensors")
+
+PROGRAM = """
+import std.language_model
+let m = load_model("{path}", layout: "gguf", dtype: {dtype})
+let ids = {ids}
+let out = model()
+
+function run(way: string, pieces: list) {{
+    let cache = kv_cache(m, length: len(ids))
+    let at = 0
+    for n in pieces {{
+        let x = forward(m, ids[at:at + n], cache)
+        at = at + n
+        if at in {seen} {{ out[format("{{}}.{{}}", way, at)] = to(x, float32) }}
+    }}
+}}
+
+"""
+
+# A model of each page, whose tensors are taken away one by one.
+PAGES = ["llama", "llama_biases", "mistral", "qwen2", "qwen3", "gemma2", "gemma3",
+         "phi3", "gpt2"]
+
+
+class LanguageModels(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        scratch = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(scratch.cleanup)
+        cls.folder = pathlib.Path(scratch.name)
+        for name in zoo.MODELS:
+            zoo.write(name, cls.folder / name)
+
+    def tl(self, *words):
+        done = tl_command.tl(*words, cwd=self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def run_program(self, text):
+        (self.folder / "program.tl").write_text(text)
+        return tl_command.tl("run", "program.tl", cwd=self.folder)
+
+    def ways(self, name):
+        ones = [1] * zoo.STEPS
+        ways = {"whole": [zoo.PROMPT, *ones],
+                "pieces": [*zoo.CHUNKS_OF.get(name, zoo.CHUNKS), *ones]}
+        if name not in zoo.CHUNKS_OF:
+            ways["ones"] = [1] * zoo.PROMPT + ones
+        return ways
+
+    def computed(self, name, path, dtype):
+        """Of each way, the logits by how many tokens they come after."""
+        ways = self.ways(name)
+        text = PROGRAM.format(path=path, dtype=dtype, ids=zoo.tokens(name),
+                              seen=zoo.SEEN)
+        text += "".join(f'run("{way}", {pieces})\n' for way, pieces in ways.items())
+        done = self.run_program(text + 'save_model(out, "out.safetensors")\n')
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = {way: {} for way in ways}
+        for key, values in load_file(self.folder / "out.safetensors").items():
+            way, after = key.split(".")
+            found[way][int(after)] = values
+        return found
+
+    def check(self, path_of, dtype, bound):
+        for name in zoo.MODELS:
+            with self.subTest(name, dtype=dtype):
+                for way, rows in self.computed(name, path_of(name), dtype).items():
+                    self.assertGreater(len(rows), zoo.STEPS)
+                    for after, got in rows.items():
+                        expected = LOGITS[name][zoo.SEEN.index(after)]
+                        error = closeness.relative_error(got, expected)
+                        self.assertLessEqual(error, bound, f"{way}, after {after}")
+
+    def converted(self, name):
+        if not (self.folder / f"{name}.gguf").exists():
+            self.tl("convert", name, f"{name}.gguf")
+        return f"{name}.gguf"
+
+    def test_safetensors_in_float32(self):
+        self.check(str, "float32", 1e-5)
+
+    def test_safetensors_in_float16(self):
+        self.check(str, "float16", 5e-3)
+
+    def test_gguf_in_float32(self):
+        self.check(self.converted, "float32", 1e-5)
+
+    def test_gguf_in_float16(self):
+        self.check(self.converted, "float16", 5e-3)
+
+    def test_none_of_its_tensors_is_missing_unnoticed(self):
+        for name in PAGES:
+            listed = self.run_program(
+                f'for n in load_model("{name}", layout: "gguf") {{ print(n) }}\n')
+            names = listed.stdout.split()
+            self.assertEqual(len(names), len(zoo.MODELS[name]["tensors"]))
+            for tensor in names:
+                with self.subTest(name, tensor=tensor):
+                    done = self.run_program(
+                        "import std.language_model\n"
+                        f'let m = load_model("{name}", layout: "gguf")\n'
+                        f'm.remove("{tensor}")\n'
+                        "print(forward(m, [1, 2], kv_cache(m, length: 2)))\n")
+                    self.assertNotEqual(done.returncode, 0)
+                    kind = tensor.rsplit(".", 1)[1]
+                    without = "" if kind == "weight" else f".{kind}"
+                    self.assertIn(tensor.rsplit(".", 1)[0].split(".")[-1], done.stderr)
+                    self.assertIn(without, done.stderr)
+
+    def test_an_architecture_without_a_page_is_named(self):
+        zoo.write("llama", self.folder / "unknown")
+        config = self.folder / "unknown" / "config.json"
+        config.write_text(config.read_text().replace('"llama"', '"xyz"'))
+        done = self.run_program(
+            'import std.language_model\nlet m = load_model("unknown")\n'
+            "forward(m, [1], kv_cache(m, length: 2))\n")
+        self.assertEqual(done.returncode, 65)
+        self.assertIn("error: panic: no page for architecture 'xyz': add std/xyz.tl and "
+                      "its line in std/language_model.tl\n", done.stderr)
+
+    def test_what_is_stored_is_small(self):
+        size = sum(path.stat().st_size for path in STORED.iterdir() if path.is_file())
+        self.assertLess(size, 500_000)
+
+
+if __name__ == "__main__":
+    report.main()

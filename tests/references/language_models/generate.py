@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Writes what transformers computes of the models of zoo.py, in float32: the logits
+after the prompt's pieces and after each further token, which find their keys and
+values cached. Run with the environment `full`:
+
+    $(python3 tests/python_env.py full) tests/references/language_models/generate.py
+"""
+
+import json
+import os
+import pathlib
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before transformers is imported
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+import numpy as np
+import torch
+import transformers
+from safetensors.numpy import save_file
+
+import zoo
+
+SIZES = {"vocab_size": 200, "hidden_size": 32, "intermediate_size": 48,
+         "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+         "max_position_embeddings": 64}
+WITH_HEADS = {**SIZES, "head_dim": 12}
+LLAMA3 = {"rope_type": "llama3", "rope_theta": 1000.0, "factor": 4.0,
+          "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 24}
+YARN = {"rope_type": "yarn", "rope_theta": 1000.0, "factor": 4.0,
+        "original_max_position_embeddings": 16, "beta_fast": 8.0, "beta_slow": 1.0}
+LONG = {"rope_type": "longrope", "rope_theta": 1000.0,
+        "short_factor": [1.0, 1.25, 1.5, 2.0], "long_factor": [1.0, 2.0, 4.5, 7.0]}
+
+CONFIGS = {
+    "llama": transformers.LlamaConfig(**SIZES),
+    "llama_tied": transformers.LlamaConfig(**SIZES, tie_word_embeddings=True),
+    "llama_biases": transformers.LlamaConfig(**SIZES, attention_bias=True),
+    "llama3": transformers.LlamaConfig(**SIZES, rope_parameters=LLAMA3),
+    "llama_linear": transformers.LlamaConfig(
+        **SIZES, rope_parameters={"rope_type": "linear", "rope_theta": 1000.0,
+                                  "factor": 2.5}),
+    "llama_yarn": transformers.LlamaConfig(**SIZES, rope_parameters=YARN),
+    "mistral": transformers.MistralConfig(**WITH_HEADS, sliding_window=6),
+    "mistral_whole": transformers.MistralConfig(**SIZES, sliding_window=None),
+    "qwen2": transformers.Qwen2Config(**SIZES, tie_word_embeddings=True),
+    "qwen2_window": transformers.Qwen2Config(
+        **SIZES, use_sliding_window=True, sliding_window=5, max_window_layers=1),
+    "qwen3": transformers.Qwen3Config(**WITH_HEADS),
+    "gemma2": transformers.Gemma2Config(
+        **WITH_HEADS, sliding_window=5, query_pre_attn_scalar=20,
+        attn_logit_softcapping=2.0, final_logit_softcapping=3.0),
+    "gemma3": transformers.Gemma3TextConfig(
+        **{**WITH_HEADS, "num_hidden_layers": 3}, sliding_window=5,
+        query_pre_attn_scalar=20, sliding_window_pattern=3,
+        rope_parameters={
+            "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+            "full_attention": {"rope_type": "linear", "rope_theta": 10000.0,
+                               "factor": 2.0}}),
+    "phi3": transformers.Phi3Config(
+        **SIZES, pad_token_id=0, sliding_window=6,
+        rope_parameters={"rope_type": "default", "rope_theta": 1000.0,
+                         "partial_rotary_factor": 0.5}),
+    "phi3_long": transformers.Phi3Config(
+        **SIZES, pad_token_id=0, original_max_position_embeddings=16,
+        rope_parameters=LONG),
+    "phi3_short": transformers.Phi3Config(
+        **SIZES, pad_token_id=0, original_max_position_embeddings=32,
+        rope_parameters=LONG),
+    "gpt2": transformers.GPT2Config(vocab_size=200, n_embd=32, n_layer=2, n_head=4,
+                                    n_positions=64),
+}
+
+
+def described(config):
+    """What zoo.py stores: config.json, and the shapes of model.safetensors."""
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    tied = config.tie_word_embeddings
+    shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()
+              if not (tied and name == "lm_head.weight")}
+    written = config.to_dict()
+    written.pop("transformers_version")
+    return {"config": {**written, "architectures": [type(model).__name__]},
+            "tensors": shapes}
+
+
+def logits(name):
+    """[positions seen, vocab]"""
+    model = transformers.AutoModelForCausalLM.from_config(
+        CONFIGS[name], attn_implementation="eager").eval()
+    loaded = model.load_state_dict(
+        {key: torch.from_numpy(value) for key, value in zoo.weights(name).items()},
+        strict=False)
+    assert not loaded.unexpected_keys, loaded
+    assert loaded.missing_keys in ([], ["lm_head.weight"]), loaded
+    model.tie_weights()
+    ids = torch.tensor([zoo.tokens(name)])
+    rows = []
+    with torch.no_grad():
+        for count in [n for n in zoo.SEEN if n < zoo.PROMPT]:
+            rows.append(model(ids[:, :count]).logits[0, -1])
+        cached = model(ids[:, :zoo.PROMPT], use_cache=True)
+        rows.append(cached.logits[0, -1])
+        for at in range(zoo.PROMPT, zoo.PROMPT + zoo.STEPS):
+            cached = model(ids[:, at:at + 1], use_cache=True,
+                           cache=cached.past_key_values)
+            rows.append(cached.logits[0, -1])
+    result = torch.stack(rows).numpy()
+    assert result.std() >= 1, f"{name}: logits of deviation {result.std()}"
+    return result
+
+
+def write(folder):
+    folder = pathlib.Path(folder)
+    zoo.MODELS = {name: described(config) for name, config in CONFIGS.items()}
+    (folder / "models.json").write_text(json.dumps(zoo.MODELS, indent=1) + "\n")
+    save_file({name: logits(name) for name in CONFIGS},
+              folder / "logits.safetensors")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    write(zoo.HERE)
