@@ -40,9 +40,21 @@ function run(way: string, pieces: list) {{
 
 """
 
+ENCODING = """
+import std.bert
+let m = load_model("{path}", layout: "gguf", dtype: {dtype})
+let out = model()
+let ids = {ids}
+out["whole"] = encode(m, ids)
+out["mean"] = text_vector(m, ids)
+out["cls"] = text_vector(m, ids, pooling: "cls")
+save_model(out, "out.safetensors")
+"""
+
 # A model of each page, whose tensors are taken away one by one.
+DECODERS = [name for name in zoo.MODELS if name not in zoo.ENCODERS]
 PAGES = ["llama", "llama_biases", "mistral", "qwen2", "qwen3", "gemma2", "gemma3",
-         "phi3", "gpt2"]
+         "phi3", "gpt2", "bert"]
 
 
 class LanguageModels(unittest.TestCase):
@@ -86,7 +98,7 @@ class LanguageModels(unittest.TestCase):
         return found
 
     def check(self, path_of, dtype, bound):
-        for name in zoo.MODELS:
+        for name in DECODERS:
             with self.subTest(name, dtype=dtype):
                 for way, rows in self.computed(name, path_of(name), dtype).items():
                     self.assertGreater(len(rows), zoo.STEPS)
@@ -95,6 +107,22 @@ class LanguageModels(unittest.TestCase):
                         error = closeness.relative_error(got, expected)
                         self.assertLessEqual(error, bound, f"{way}, after {after}")
 
+    def check_encoders(self, path_of, dtype, bound):
+        """What comes out of each position, and the vectors that are made of it."""
+        for name in zoo.ENCODERS:
+            with self.subTest(name, dtype=dtype):
+                done = self.run_program(ENCODING.format(
+                    path=path_of(name), dtype=dtype, ids=zoo.tokens(name)[:zoo.PROMPT]))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                got = load_file(self.folder / "out.safetensors")
+                whole = LOGITS[name].astype(np.float64)
+                mean = whole.mean(axis=0)
+                for key, expected in [("whole", whole),
+                                      ("mean", mean / np.linalg.norm(mean)),
+                                      ("cls", whole[0] / np.linalg.norm(whole[0]))]:
+                    error = closeness.relative_error(got[key], expected)
+                    self.assertLessEqual(error, bound, key)
+
     def converted(self, name):
         if not (self.folder / f"{name}.gguf").exists():
             self.tl("convert", name, f"{name}.gguf")
@@ -102,18 +130,24 @@ class LanguageModels(unittest.TestCase):
 
     def test_safetensors_in_float32(self):
         self.check(str, "float32", 1e-5)
+        self.check_encoders(str, "float32", 1e-5)
 
     def test_safetensors_in_float16(self):
         self.check(str, "float16", 5e-3)
+        self.check_encoders(str, "float16", 5e-3)
 
     def test_gguf_in_float32(self):
         self.check(self.converted, "float32", 1e-5)
+        self.check_encoders(self.converted, "float32", 1e-5)
 
     def test_gguf_in_float16(self):
         self.check(self.converted, "float16", 5e-3)
+        self.check_encoders(self.converted, "float16", 5e-3)
 
     def test_none_of_its_tensors_is_missing_unnoticed(self):
         for name in PAGES:
+            page, call = (("bert", "encode(m, [1, 2])") if name in zoo.ENCODERS else
+                          ("language_model", "forward(m, [1, 2], kv_cache(m))"))
             listed = self.run_program(
                 f'for n in load_model("{name}", layout: "gguf") {{ print(n) }}\n')
             names = listed.stdout.split()
@@ -121,10 +155,10 @@ class LanguageModels(unittest.TestCase):
             for tensor in names:
                 with self.subTest(name, tensor=tensor):
                     done = self.run_program(
-                        "import std.language_model\n"
+                        f"import std.{page}\n"
                         f'let m = load_model("{name}", layout: "gguf")\n'
                         f'm.remove("{tensor}")\n'
-                        "print(forward(m, [1, 2], kv_cache(m, length: 2)))\n")
+                        f"print({call})\n")
                     self.assertNotEqual(done.returncode, 0)
                     kind = tensor.rsplit(".", 1)[1]
                     without = "" if kind == "weight" else f".{kind}"

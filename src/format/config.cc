@@ -121,8 +121,8 @@ void SetWindows(const LocalLayers& local, ModelConfig& config) {
 void DeriveQueryScale(ModelConfig& config) {
   const int64_t layers = CountIn(config, "layers");
   const std::string arch = ArchIn(config);
-  const bool wide = (arch == "gemma2" && layers == 46) ||
-                    (arch == "gemma3" && layers == 62);
+  const bool wide =
+      (arch == "gemma2" && layers == 46) || (arch == "gemma3" && layers == 62);
   const double width =
       wide ? double(CountIn(config, "dim")) / double(CountIn(config, "heads"))
            : double(CountIn(config, "head_dim"));
@@ -170,7 +170,8 @@ LocalLayers ReadWindows(simdjson::dom::object json, ModelConfig& config) {
     return local;
   }
   local.period = PeriodOf(arch);
-  for (const char* key : {"sliding_window_pattern", "_sliding_window_pattern"}) {
+  for (const char* key :
+       {"sliding_window_pattern", "_sliding_window_pattern"}) {
     int64_t period;
     if (json[key].get(period) == simdjson::SUCCESS) local.period = period;
   }

@@ -38,6 +38,10 @@ constexpr auto kGpt2Reals = std::to_array<HfKey>({
     {"layer_norm_epsilon", "attention.layer_norm_epsilon"},
 });
 
+constexpr auto kBertReals = std::to_array<HfKey>({
+    {"layer_norm_eps", "attention.layer_norm_epsilon"},
+});
+
 // On top of kCounts.
 constexpr auto kPhi3Counts = std::to_array<HfKey>({
     {"original_max_position_embeddings",
@@ -69,6 +73,7 @@ std::vector<HfKey> HfCounts(const Family& family) {
   switch (family.naming) {
     case Naming::kTwoNorms:
     case Naming::kFourNorms:
+    case Naming::kBert:
       break;
     case Naming::kFused:
       Append(keys, kPhi3Counts);
@@ -89,6 +94,9 @@ std::vector<HfKey> HfCounts(const Family& family) {
 std::vector<HfKey> HfReals(const Family& family) {
   if (family.naming == Naming::kGpt2) {
     return {kGpt2Reals.begin(), kGpt2Reals.end()};
+  }
+  if (family.naming == Naming::kBert) {
+    return {kBertReals.begin(), kBertReals.end()};
   }
   return {kReals.begin(), kReals.end()};
 }

@@ -178,6 +178,10 @@ class MetadataMaker {
       }
     }
     if (family_.naming == Naming::kGpt2) return AddGpt2Width();
+    if (family_.naming == Naming::kBert) {
+      metadata_.Set(Key("attention.causal"), MetadataValue::Of(false));
+      return;
+    }
     const auto heads = config_.Int("num_attention_heads");
     if (heads && !config_.Int("num_key_value_heads")) {
       SetCount("attention.head_count_kv", *heads);
@@ -242,9 +246,9 @@ class MetadataMaker {
     std::vector<std::byte> local;
     for (int64_t window : windows) local.push_back(std::byte{window > 0});
     const auto count = std::ssize(local);
-    metadata_.Set(Key("attention.sliding_window_pattern"),
-                  MetadataValue::OwnedArray(MetadataKind::Bool, count,
-                                            std::move(local)));
+    metadata_.Set(
+        Key("attention.sliding_window_pattern"),
+        MetadataValue::OwnedArray(MetadataKind::Bool, count, std::move(local)));
   }
 
   void SetReal(std::string_view name, double value) {

@@ -45,6 +45,7 @@ constexpr auto kFamilies = std::to_array<Family>({
      .norms_plus_1 = true},
     {"phi3", "phi3", "Phi3ForCausalLM", Naming::kFused},
     {"gpt2", "gpt2", "GPT2LMHeadModel", Naming::kGpt2},
+    {"bert", "bert", "BertModel", Naming::kBert},
 });
 
 // Granite's multipliers and Nemotron's partial rotation have keys of their own.
@@ -76,6 +77,15 @@ constexpr auto kWholeGpt2 = std::to_array<NameRow>({
     {"position_embd", "transformer.wpe"},
     {"output_norm", "transformer.ln_f"},
     {"output", "lm_head"},
+});
+
+// The pooler is half of what GGUF calls a classifier.
+constexpr auto kWholeBert = std::to_array<NameRow>({
+    {"token_embd", "embeddings.word_embeddings"},
+    {"position_embd", "embeddings.position_embeddings"},
+    {"token_types", "embeddings.token_type_embeddings"},
+    {"token_embd_norm", "embeddings.LayerNorm"},
+    {"cls", "pooler.dense"},
 });
 
 // Behind the number of the layer.
@@ -120,6 +130,17 @@ constexpr auto kGpt2Layers = std::to_array<NameRow>({
     {"ffn_down", "mlp.c_proj", Kind::kTransposed},
 });
 
+constexpr auto kBertLayers = std::to_array<NameRow>({
+    {"attn_q", "attention.self.query"},
+    {"attn_k", "attention.self.key"},
+    {"attn_v", "attention.self.value"},
+    {"attn_output", "attention.output.dense"},
+    {"attn_output_norm", "attention.output.LayerNorm"},
+    {"ffn_up", "intermediate.dense"},
+    {"ffn_down", "output.dense"},
+    {"layer_output_norm", "output.LayerNorm"},
+});
+
 constexpr auto kMixtralExperts = std::to_array<NameRow>({
     {"ffn_gate_inp", "block_sparse_moe.gate"},
     {"ffn_gate_exps", "block_sparse_moe.experts.*.w1", Kind::kExperts},
@@ -142,6 +163,7 @@ using Rows = std::span<const NameRow>;
 
 constexpr std::string_view kGgufLayer = "blk.";
 constexpr std::string_view kGpt2Prefix = "transformer.";
+constexpr std::string_view kBertPrefix = "bert.";
 
 // The tables of a family; where a name is in several, the first counts.
 std::vector<Rows> LayerRows(Naming naming) {
@@ -154,6 +176,8 @@ std::vector<Rows> LayerRows(Naming naming) {
       return {kFusedLayers};
     case Naming::kGpt2:
       return {kGpt2Layers};
+    case Naming::kBert:
+      return {kBertLayers};
     case Naming::kMixtral:
       return {kMostLayers, kTwoNorms, kMixtralExperts};
     case Naming::kQwenMoe:
@@ -163,10 +187,12 @@ std::vector<Rows> LayerRows(Naming naming) {
 }
 
 Rows WholeRows(Naming naming) {
+  if (naming == Naming::kBert) return kWholeBert;
   return naming == Naming::kGpt2 ? Rows(kWholeGpt2) : Rows(kWhole);
 }
 
 std::string_view HfLayer(Naming naming) {
+  if (naming == Naming::kBert) return "encoder.layer.";
   return naming == Naming::kGpt2 ? "transformer.h." : "model.layers.";
 }
 
@@ -318,6 +344,7 @@ bool IsOnlyInGguf(std::string_view name) {
 
 bool IsOnlyInHuggingFace(std::string_view name) {
   return name.ends_with("rotary_emb.inv_freq") ||
+         name.ends_with("embeddings.position_ids") ||
          name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
 }
 
@@ -332,6 +359,10 @@ std::optional<Renamed> ToGgufName(const Family& family, std::string_view name,
   if (family.naming == Naming::kGpt2 && !name.starts_with(kGpt2Prefix) &&
       !name.starts_with("lm_head.")) {
     whole.insert(0, kGpt2Prefix);
+  }
+  // Where it is a part of a model with something on top.
+  if (family.naming == Naming::kBert && name.starts_with(kBertPrefix)) {
+    whole.erase(0, kBertPrefix.size());
   }
   const std::optional<Parts> parts = Take(whole, HfLayer(family.naming));
   if (!parts) return std::nullopt;

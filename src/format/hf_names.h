@@ -20,6 +20,7 @@ enum class Naming {
   kFourNorms,  // norms before and after both halves of a layer: Gemma 2 and 3
   kFused,      // q, k and v in one matrix, gate and up in another: Phi-3
   kGpt2,       // the same for q, k and v, and matrices transposed
+  kBert,       // an encoder: norms after both halves of a layer
   kMixtral,    // several feed-forward networks: experts
   kQwenMoe,    // experts, and one that is asked each time
 };

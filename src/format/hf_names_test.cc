@@ -71,6 +71,10 @@ TEST(HfNamesTest, NamesOfEachFamilyLeadBack) {
       {"gpt2", "transformer.h.11.attn.c_attn.bias"},
       {"gpt2", "transformer.h.0.ln_2.bias"},
       {"gpt2", "lm_head.weight"},
+      {"bert", "embeddings.LayerNorm.bias"},
+      {"bert", "encoder.layer.11.attention.output.LayerNorm.weight"},
+      {"bert", "encoder.layer.0.output.dense.bias"},
+      {"bert", "pooler.dense.weight"},
       {"mixtral", "model.layers.3.block_sparse_moe.gate.weight"},
       {"mixtral", "model.layers.3.block_sparse_moe.experts.7.w3.weight"},
       {"qwen2_moe", "model.layers.3.mlp.gate.weight"},
@@ -118,6 +122,16 @@ TEST(HfNamesTest, MatricesOfGpt2AreTransposedAndItsVectorsAreNot) {
   EXPECT_TRUE(weight->change.transposed);
   EXPECT_TRUE(ToGgufName(gpt2, "h.0.mlp.c_proj.bias", {8, 8})->change.none());
   EXPECT_TRUE(ToGgufName(gpt2, "wte.weight", {8, 8})->change.none());
+}
+
+TEST(HfNamesTest, BertMayBeAPartOfAModel) {
+  const Family& bert = *FamilyOfModelType("bert");
+  const auto whole =
+      ToGgufName(bert, "bert.encoder.layer.2.output.dense.weight", {4, 4});
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->name, "blk.2.ffn_down.weight");
+  EXPECT_TRUE(whole->change.none());
+  EXPECT_TRUE(IsOnlyInHuggingFace("bert.embeddings.position_ids"));
 }
 
 TEST(HfNamesTest, ALlamaWithExpertsIsAMixtral) {

@@ -179,7 +179,9 @@ std::vector<PlacedTensor> PlaceInHuggingFace(const Model& model,
 
 bool HasHuggingFaceNames(const Model& model) {
   constexpr std::string_view kEmbeddings[] = {
-      "model.embed_tokens.weight", "transformer.wte.weight", "wte.weight"};
+      "model.embed_tokens.weight", "transformer.wte.weight", "wte.weight",
+      "embeddings.word_embeddings.weight",
+      "bert.embeddings.word_embeddings.weight"};
   return std::ranges::any_of(kEmbeddings, [&](std::string_view name) {
     return model.Find(name) != nullptr;
   });

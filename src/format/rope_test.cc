@@ -143,8 +143,9 @@ TEST_F(RopeTest, ScaleOfYarnIsWhatTheModelSays) {
   const std::string yarn = R"("rope_scaling": {"rope_type": "yarn", "factor": 4,
       "original_max_position_embeddings": 16, )";
   EXPECT_EQ(Settings(yarn + R"("attention_factor": 0.75})").scale, 0.75);
-  EXPECT_NEAR(Settings(yarn + R"("mscale": 0.707, "mscale_all_dim": 1.5})").scale,
-              0.9089915353640435, 1e-15);
+  EXPECT_NEAR(
+      Settings(yarn + R"("mscale": 0.707, "mscale_all_dim": 1.5})").scale,
+      0.9089915353640435, 1e-15);
   Model gguf = Gguf();
   gguf.metadata().Set("llama.rope.scaling.type", "yarn");
   gguf.metadata().Set("llama.rope.scaling.factor", MetadataValue::Of(4.0f));
@@ -214,21 +215,25 @@ TEST_F(RopeTest, ThereIsNoneWithLearnedPositionsOrWithoutHeads) {
 }
 
 TEST_F(RopeTest, RefusesWhatItDoesNotKnow) {
-  Model model = Json(R"("rope_scaling": {"rope_type": "dynamic", "factor": 2})");
+  Model model =
+      Json(R"("rope_scaling": {"rope_type": "dynamic", "factor": 2})");
   const std::string label = model.Label();
-  EXPECT_EQ(Fault(model), label + ": stretches positions by 'dynamic'; known "
-                                  "are linear, llama3, yarn and longrope");
+  EXPECT_EQ(Fault(model), label +
+                              ": stretches positions by 'dynamic'; known "
+                              "are linear, llama3, yarn and longrope");
   EXPECT_EQ(Fault(Json(R"("rope_scaling": {"rope_type": "linear"})")),
             label + ": stretches positions by 'linear' without 'factor'");
   EXPECT_EQ(Fault(Json(R"("rope_scaling": {"rope_type": "longrope",
                           "short_factor": [1, 2, 3], "long_factor": []})")),
             label + ": has 3 factors for the 4 frequencies of its positions");
   EXPECT_EQ(Fault(Json(R"("partial_rotary_factor": 1.5)")),
-            label + ": rotates 12 of a head's 8 numbers with base 10000; "
-                    "expected an even part and a positive base");
+            label +
+                ": rotates 12 of a head's 8 numbers with base 10000; "
+                "expected an even part and a positive base");
   EXPECT_EQ(Fault(Json(R"("rope_theta": 0)")),
-            label + ": rotates 8 of a head's 8 numbers with base 0; expected "
-                    "an even part and a positive base");
+            label +
+                ": rotates 8 of a head's 8 numbers with base 0; expected "
+                "an even part and a positive base");
 }
 
 }  // namespace

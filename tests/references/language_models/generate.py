@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes what transformers computes of the models of zoo.py, in float32: the logits
 after the prompt's pieces and after each further token, which find their keys and
-values cached. Run with the environment `full`:
+values cached; of an encoder what it makes of the prompt. Run with the environment `full`:
 
     $(python3 tests/python_env.py full) tests/references/language_models/generate.py
 """
@@ -69,12 +69,21 @@ CONFIGS = {
         rope_parameters=LONG),
     "gpt2": transformers.GPT2Config(vocab_size=200, n_embd=32, n_layer=2, n_head=4,
                                     n_positions=64),
+    "bert": transformers.BertConfig(
+        **{key: size for key, size in SIZES.items() if key != "num_key_value_heads"}),
 }
 
 
-def described(config):
+def made(name):
+    if name in zoo.ENCODERS:
+        return transformers.AutoModel.from_config(CONFIGS[name], add_pooling_layer=False)
+    return transformers.AutoModelForCausalLM.from_config(
+        CONFIGS[name], attn_implementation="eager")
+
+
+def described(name):
     """What zoo.py stores: config.json, and the shapes of model.safetensors."""
-    model = transformers.AutoModelForCausalLM.from_config(config)
+    config, model = CONFIGS[name], made(name)
     tied = config.tie_word_embeddings
     shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()
               if not (tied and name == "lm_head.weight")}
@@ -84,16 +93,27 @@ def described(config):
             "tensors": shapes}
 
 
-def logits(name):
-    """[positions seen, vocab]"""
-    model = transformers.AutoModelForCausalLM.from_config(
-        CONFIGS[name], attn_implementation="eager").eval()
-    loaded = model.load_state_dict(
+def loaded(name):
+    model = made(name).eval()
+    found = model.load_state_dict(
         {key: torch.from_numpy(value) for key, value in zoo.weights(name).items()},
         strict=False)
-    assert not loaded.unexpected_keys, loaded
-    assert loaded.missing_keys in ([], ["lm_head.weight"]), loaded
+    assert not found.unexpected_keys, found
+    assert found.missing_keys in ([], ["lm_head.weight"]), found
     model.tie_weights()
+    return model
+
+
+def encoded(name):
+    """[prompt, dim]"""
+    with torch.no_grad():
+        ids = torch.tensor([zoo.tokens(name)[:zoo.PROMPT]])
+        return loaded(name)(ids).last_hidden_state[0].numpy()
+
+
+def logits(name):
+    """[positions seen, vocab]"""
+    model = loaded(name)
     ids = torch.tensor([zoo.tokens(name)])
     rows = []
     with torch.no_grad():
@@ -112,10 +132,10 @@ def logits(name):
 
 def write(folder):
     folder = pathlib.Path(folder)
-    zoo.MODELS = {name: described(config) for name, config in CONFIGS.items()}
+    zoo.MODELS = {name: described(name) for name in CONFIGS}
     (folder / "models.json").write_text(json.dumps(zoo.MODELS, indent=1) + "\n")
-    save_file({name: logits(name) for name in CONFIGS},
-              folder / "logits.safetensors")
+    save_file({name: encoded(name) if name in zoo.ENCODERS else logits(name)
+               for name in CONFIGS}, folder / "logits.safetensors")
 
 
 if __name__ == "__main__":

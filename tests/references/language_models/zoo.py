@@ -12,6 +12,8 @@ import numpy as np
 HERE = pathlib.Path(__file__).resolve().parent
 MODELS = json.loads((HERE / "models.json").read_text()) if (
     HERE / "models.json").exists() else {}
+# Of these the whole of what comes out after the prompt is stored, not logits.
+ENCODERS = ["bert"]
 PROMPT, STEPS = 20, 8
 
 # Where a prompt may be cut. LongRoPE turns all of a text by the factors that its
