@@ -180,6 +180,9 @@ constexpr std::string_view kLearned[] = {
     "bert.embeddings.position_embeddings.weight",
     "model.embeddings.position_embeddings.weight"};
 
+// A frequency is kept for each two of them: far more than any head has.
+constexpr int64_t kMostRotated = 1 << 16;
+
 class RopeMaker {
  public:
   RopeMaker(const Model& model, const Source& source, int64_t head_dim)
@@ -187,15 +190,16 @@ class RopeMaker {
     rope_.type = source.Type();
     rope_.base = source.Number("rope_theta").value_or(10000);
     const double part = source.Number("partial_rotary_factor").value_or(1);
-    rope_.dims = static_cast<int64_t>(
+    const double dims = std::trunc(
         source.Number("rotated").value_or(double(head_dim) * part));
-    if (rope_.dims < 2 || rope_.dims > head_dim || rope_.dims % 2 != 0 ||
-        !(rope_.base > 0)) {
+    if (!(dims >= 2) || dims > double(std::min(head_dim, kMostRotated)) ||
+        std::fmod(dims, 2) != 0 || !(rope_.base > 0)) {
       Fail(ErrorKind::kInput,
            "{}: rotates {} of a head's {} numbers with base {}; expected an "
-           "even part and a positive base",
-           model.Label(), rope_.dims, head_dim, rope_.base);
+           "even part, at most {}, and a positive base",
+           model.Label(), dims, head_dim, rope_.base, kMostRotated);
     }
+    rope_.dims = static_cast<int64_t>(dims);
   }
 
   RopeSettings Make() {
@@ -301,7 +305,8 @@ class RopeMaker {
     rope_.frequencies = Divided(rope_.factors);
     rope_.long_frequencies = Divided(rope_.long_factors);
     const double original = Required("original_max_position_embeddings");
-    rope_.original_context = static_cast<int64_t>(original);
+    rope_.original_context =
+        static_cast<int64_t>(std::min(original, double(int64_t{1} << 53)));
     const double factor =
         source_.Number("factor").value_or(
             source_.Number("max_position_embeddings").value_or(original) /

@@ -229,11 +229,18 @@ TEST_F(RopeTest, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(Fault(Json(R"("partial_rotary_factor": 1.5)")),
             label +
                 ": rotates 12 of a head's 8 numbers with base 10000; "
-                "expected an even part and a positive base");
+                "expected an even part, at most 65536, and a positive base");
   EXPECT_EQ(Fault(Json(R"("rope_theta": 0)")),
             label +
                 ": rotates 8 of a head's 8 numbers with base 0; expected "
-                "an even part and a positive base");
+                "an even part, at most 65536, and a positive base");
+  Model wide = Gguf();
+  wide.metadata().Set("llama.attention.key_length",
+                      MetadataValue::Of(uint64_t{1} << 40));
+  EXPECT_EQ(Fault(wide),
+            "'m.gguf': rotates 1099511627776 of a head's 1099511627776 numbers "
+            "with base 1000; expected an even part, at most 65536, and a "
+            "positive base");
 }
 
 }  // namespace
