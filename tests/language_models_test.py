@@ -176,6 +176,14 @@ class LanguageModels(unittest.TestCase):
         self.assertIn("error: panic: no page for architecture 'xyz': add std/xyz.tl and "
                       "its line in std/language_model.tl\n", done.stderr)
 
+    def test_an_encoder_gives_no_logits(self):
+        done = self.run_program(
+            'import std.language_model\nlet m = load_model("bert", layout: "gguf")\n'
+            "forward(m, [1], kv_cache(m, length: 2))\n")
+        self.assertEqual(done.returncode, 65)
+        self.assertIn("error: panic: 'bert' is an encoder, which gives no logits; see "
+                      "std.bert\n", done.stderr)
+
     def test_what_is_stored_is_small(self):
         size = sum(path.stat().st_size for path in STORED.iterdir() if path.is_file())
         self.assertLess(size, 500_000)
