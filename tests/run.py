@@ -125,6 +125,7 @@ def program_suites(folder, environment):
     yield script("run_snippets.py", python, TL=tl)
     yield script("references_test.py", python, TL=tl)
     yield script("language_models_test.py", python, TL=tl)
+    yield script("sampling_test.py", python, TL=tl)
     yield script("coreml_weights_test.py", python, TL=tl)
     yield script("coreml_predict_test.py", python, TL=tl)
     yield script("coreml_operations_test.py", python, TL=tl)
@@ -199,6 +200,7 @@ def full_suite():
     tl = ROOT / "build" / "tl"
     yield script("references/regenerated_test.py", python)
     yield script("references/language_models/regenerated_test.py", python)
+    yield script("references/sampling/regenerated_test.py", python)
     yield script("references/coreml/regenerated_test.py",
                  python_env.python_for("coreml"))
     yield script("transformers_test.py", python, TL=tl)

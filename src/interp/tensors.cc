@@ -276,6 +276,28 @@ Value Tensors::Number(const Value& x) {
              : Value::Float(value);
 }
 
+FloatRows Tensors::Floats(const Value& x, Span where) {
+  FloatRows rows;
+  rows.tensor = x.is_tensor() ? AsTensor(x)
+                              : OperandOf(runtime_.At(where), x, DType::F32);
+  const Tensor& tensor = runtime_.Evaluate(rows.tensor);
+  rows.shape = tensor.shape;
+  const auto count = static_cast<size_t>(tensor.shape.size());
+  if (tensor.dtype == DType::F32) {
+    rows.values = {tensor.as<float>(), count};
+  } else {
+    rows.converted.resize(count);
+    for (size_t i = 0; i < count; ++i) {
+      rows.converted[i] = static_cast<float>(ElementAt(tensor, i));
+    }
+    rows.values = rows.converted;
+  }
+  TensorRuntime::RequireIntact(tensor);
+  return rows;
+}
+
+uint64_t Tensors::NextSeed() { return runtime_.builder().NextSeed(); }
+
 Value Tensors::FindMember(const Value& x, std::string_view name, Span where) {
   const TensorRef& ref = AsTensor(x);
   if (name == "shape") return ShapeValue(ref->shape());

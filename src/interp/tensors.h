@@ -48,6 +48,14 @@ struct SubscriptValue {
   const Value* step = nullptr;
 };
 
+// The numbers of a tensor as float32, row after row.
+struct FloatRows {
+  Shape shape;
+  std::span<const float> values;
+  std::vector<float> converted;  // what `values` is of, if not the tensor
+  TensorRef tensor;
+};
+
 class TensorRuntime;
 
 class Tensors {
@@ -81,6 +89,10 @@ class Tensors {
   // The number in a tensor of one element, as an int or float value. Computes
   // it; fails, naming any/all or the shape, if there are more.
   Value Number(const Value& x);
+  // All numbers of a tensor or list, computed now.
+  FloatRows Floats(const Value& x, Span where);
+  // The seed of the next random tensor, for what draws without one.
+  uint64_t NextSeed();
   // `x.name`, or an unset value if tensors have no such member.
   Value FindMember(const Value& x, std::string_view name, Span where);
   // As print shows it; `column` is where on the line it begins.

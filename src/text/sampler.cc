@@ -1,0 +1,389 @@
+#include "text/sampler.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "base/error.h"
+
+namespace tl {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+// Logits whose maximum is known: a few bytes of maxima for a cache line or two.
+constexpr size_t kBlock = 32;
+// Weights that are summed before a draw looks at them one by one.
+constexpr size_t kSummed = 1024;
+// Independent sums and maxima, for vectors.
+constexpr size_t kLanes = 16;
+
+// exp(x) of x <= 0, to some 1e-7 of it; 0 below -87. A formula, so that
+// every machine gets the same bits.
+inline float ExpOfNegative(float x) {
+  const float within = x < -87.0f ? -87.0f : x;
+  const auto twos = static_cast<int32_t>(within * 1.44269504f - 0.5f);
+  const auto k = static_cast<float>(twos);
+  // ln 2 in two parts, the first of few bits, so that k times it is exact.
+  const float r = (within - k * 0.693359375f) + k * 2.12194440e-4f;
+  float series = 1.0f / 5040.0f;
+  series = series * r + 1.0f / 720.0f;
+  series = series * r + 1.0f / 120.0f;
+  series = series * r + 1.0f / 24.0f;
+  series = series * r + 1.0f / 6.0f;
+  series = series * r + 0.5f;
+  series = series * r + 1.0f;
+  series = series * r + 1.0f;
+  const float scale = std::bit_cast<float>((twos + 127) << 23);
+  return x < -87.0f ? 0.0f : series * scale;
+}
+
+double SumOf(const float* x, size_t n) {
+  double sums[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) sums[lane] += x[i + lane];
+  }
+  double sum = 0;
+  for (; i < n; ++i) sum += x[i];
+  for (double part : sums) sum += part;
+  return sum;
+}
+
+// NaN is passed over.
+float MaximumOf(const float* x, size_t n) {
+  float maxima[kLanes];
+  std::fill_n(maxima, kLanes, -kInfinity);
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const float value = x[i + lane];
+      maxima[lane] = value > maxima[lane] ? value : maxima[lane];
+    }
+  }
+  for (; i < n; ++i) maxima[0] = x[i] > maxima[0] ? x[i] : maxima[0];
+  return *std::max_element(maxima, maxima + kLanes);
+}
+
+bool HasNaN(const float* x, size_t n) {
+  int32_t found[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      found[lane] |= x[i + lane] != x[i + lane];
+    }
+  }
+  for (; i < n; ++i) found[0] |= x[i] != x[i];
+  return std::any_of(found, found + kLanes, [](int32_t f) { return f != 0; });
+}
+
+// Where the running sum of the weights first exceeds its part `uniform`.
+size_t PlaceOf(std::span<const float> weights, float uniform) {
+  std::vector<double> sums;
+  for (size_t i = 0; i < weights.size(); i += kSummed) {
+    sums.push_back(
+        SumOf(&weights[i], std::min(kSummed, weights.size() - i)));
+  }
+  double rest = uniform * std::accumulate(sums.begin(), sums.end(), 0.0);
+  size_t block = 0;
+  while (block + 1 < sums.size() && rest >= sums[block]) rest -= sums[block++];
+  if (sums[block] == 0) {
+    // Rounding led past all that weighs something: the last of it.
+    while (block > 0 && sums[block] == 0) --block;
+    rest = kInfinity;
+  }
+  const size_t begin = block * kSummed;
+  const size_t end = std::min(begin + kSummed, weights.size());
+  size_t last = begin;
+  for (size_t i = begin; i < end; ++i) {
+    if (weights[i] == 0) continue;
+    last = i;
+    if (rest < weights[i]) break;
+    rest -= weights[i];
+  }
+  return last;
+}
+
+void Require(bool holds, std::string_view name, double value,
+             std::string_view expected) {
+  if (!holds) {
+    Fail(ErrorKind::kProgram, "sampler: '{}' is {}; expected {}", name, value,
+         expected);
+  }
+}
+
+bool IsPart(double p) { return p >= 0 && p <= 1; }
+
+void RequireToken(int64_t token, size_t count, std::string_view where) {
+  if (token < 0 || token >= static_cast<int64_t>(count)) {
+    Fail(ErrorKind::kProgram, "sampler: token {} of {}; there are {} logits",
+         token, where, count);
+  }
+}
+
+}  // namespace
+
+Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
+  const SamplerOptions& o = options_;
+  Require(o.temperature >= 0 && std::isfinite(o.temperature), "temperature",
+          o.temperature, "a finite number, 0 (the largest logit) or more");
+  Require(o.top_k >= 0, "top_k", static_cast<double>(o.top_k),
+          "0 (all) or more");
+  Require(IsPart(o.top_p), "top_p", o.top_p, "a number from 0 to 1 (all)");
+  Require(IsPart(o.min_p), "min_p", o.min_p, "a number from 0 (all) to 1");
+  Require(IsPart(o.typical_p), "typical_p", o.typical_p,
+          "a number from 0 to 1 (all)");
+  Require(o.repetition_penalty > 0 && std::isfinite(o.repetition_penalty),
+          "repetition_penalty", o.repetition_penalty,
+          "a finite number above 0; 1 changes nothing");
+  Require(std::isfinite(o.presence_penalty), "presence_penalty",
+          o.presence_penalty, "a finite number");
+  Require(std::isfinite(o.frequency_penalty), "frequency_penalty",
+          o.frequency_penalty, "a finite number");
+}
+
+std::span<const float> Sampler::Penalised(std::span<const float> logits,
+                                          std::span<const int64_t> history) {
+  const SamplerOptions& o = options_;
+  const bool penalties = o.repetition_penalty != 1 ||
+                         o.presence_penalty != 0 || o.frequency_penalty != 0;
+  if (!penalties) history = {};
+  if (history.empty() && o.bias.empty()) return logits;
+  row_.assign(logits.begin(), logits.end());
+  occurred_.assign(history.begin(), history.end());
+  std::sort(occurred_.begin(), occurred_.end());
+  const auto repetition = static_cast<float>(o.repetition_penalty);
+  for (auto at = occurred_.begin(); at != occurred_.end();) {
+    RequireToken(*at, logits.size(), "'history'");
+    const auto next = std::upper_bound(at, occurred_.end(), *at);
+    float& logit = row_[*at];
+    logit = logit < 0 ? logit * repetition : logit / repetition;
+    logit -= static_cast<float>(
+        o.presence_penalty + o.frequency_penalty * double(next - at));
+    at = next;
+  }
+  for (const auto& [token, added] : o.bias) {
+    RequireToken(token, logits.size(), "'logit_bias'");
+    row_[token] += static_cast<float>(added);
+  }
+  return row_;
+}
+
+// Also leaves the maxima of blocks in maxima_. Fails where there is nothing to
+// choose from.
+float Sampler::LargestOf(std::span<const float> logits) {
+  const size_t n = logits.size();
+  if (n == 0 || n > size_t{std::numeric_limits<int32_t>::max()}) {
+    Fail(ErrorKind::kProgram, "sampler: a row of {} logits", n);
+  }
+  maxima_.resize((n + kBlock - 1) / kBlock);
+  bool nan = false;
+  for (size_t block = 0; block < maxima_.size(); ++block) {
+    const float* first = &logits[block * kBlock];
+    const size_t count = std::min(kBlock, n - block * kBlock);
+    maxima_[block] = MaximumOf(first, count);
+    nan |= HasNaN(first, count);
+  }
+  if (nan) {
+    const auto at = std::find_if(logits.begin(), logits.end(),
+                                 [](float x) { return x != x; });
+    Fail(ErrorKind::kProgram, "sampler: logit {} of {} is NaN",
+         at - logits.begin(), n);
+  }
+  const float largest = *std::max_element(maxima_.begin(), maxima_.end());
+  if (largest == -kInfinity) {
+    Fail(ErrorKind::kProgram, "sampler: all of {} logits are -inf", n);
+  }
+  return largest;
+}
+
+void Sampler::TakeAll(std::span<const float> logits) {
+  tokens_.resize(logits.size());
+  std::iota(tokens_.begin(), tokens_.end(), 0);
+  scores_.assign(logits.begin(), logits.end());
+}
+
+// Those not below the k-th largest. The k-th largest of the blocks' maxima is
+// not above it, so only few blocks are looked at.
+void Sampler::TakeLargest(std::span<const float> logits, size_t k) {
+  float bound = -kInfinity;
+  if (k <= maxima_.size()) {
+    keys_ = maxima_;
+    std::nth_element(keys_.begin(), keys_.begin() + (k - 1), keys_.end(),
+                     std::greater<>());
+    bound = keys_[k - 1];
+  }
+  tokens_.clear();
+  scores_.clear();
+  for (size_t block = 0; block < maxima_.size(); ++block) {
+    if (maxima_[block] < bound) continue;
+    const size_t end = std::min((block + 1) * kBlock, logits.size());
+    for (size_t i = block * kBlock; i < end; ++i) {
+      if (logits[i] < bound) continue;
+      tokens_.push_back(static_cast<int32_t>(i));
+      scores_.push_back(logits[i]);
+    }
+  }
+  keys_ = scores_;
+  std::nth_element(keys_.begin(), keys_.begin() + (k - 1), keys_.end(),
+                   std::greater<>());
+  weights_.resize(scores_.size());  // KeepWhere moves them along
+  KeepWhere([this, kth = keys_[k - 1]](size_t i) { return scores_[i] >= kth; });
+}
+
+// Scores and weights of what is left after all that is cut.
+void Sampler::Prepare(std::span<const float> logits) {
+  const float largest = LargestOf(logits);
+  if (largest == kInfinity) {
+    const auto at = std::find(logits.begin(), logits.end(), largest);
+    Fail(ErrorKind::kProgram,
+         "sampler: logit {} of {} is inf; a draw needs finite ones",
+         at - logits.begin(), logits.size());
+  }
+  const auto k = static_cast<size_t>(options_.top_k);
+  k > 0 && k < logits.size() ? TakeLargest(logits, k) : TakeAll(logits);
+  const auto temperature = static_cast<float>(options_.temperature);
+  weights_.resize(scores_.size());
+  float* const scores = scores_.data();
+  float* const weights = weights_.data();
+  for (size_t i = 0, n = scores_.size(); i < n; ++i) {
+    scores[i] = (scores[i] - largest) / temperature;
+    weights[i] = ExpOfNegative(scores[i]);
+  }
+  if (options_.top_p < 1) CutTopP();
+  if (options_.min_p > 0) CutMinP();
+  if (options_.typical_p < 1) CutTypical();
+}
+
+template <class Keep>
+void Sampler::KeepWhere(Keep keep) {
+  size_t kept = 0;
+  for (size_t i = 0; i < tokens_.size(); ++i) {
+    if (!keep(i)) continue;
+    tokens_[kept] = tokens_[i];
+    scores_[kept] = scores_[i];
+    weights_[kept++] = weights_[i];
+  }
+  tokens_.resize(kept);
+  scores_.resize(kept);
+  weights_.resize(kept);
+}
+
+// With the smallest key first, and of equal ones the highest place: the last
+// whose forerunners weigh less than a part of all, as its place. Halves of what
+// it may be are split off; nothing is sorted.
+size_t Sampler::EdgeOf(double part) {
+  const size_t n = keys_.size();
+  const double wanted = part * SumOf(weights_.data(), n);
+  // Mostly it is among the few first, found by one pass without branches.
+  float bound = kInfinity;
+  for (float near : {1.0f, 3.0f, 6.0f, 14.0f}) {
+    double mass = 0;
+    for (size_t i = 0; i < n; ++i) mass += keys_[i] <= near ? weights_[i] : 0;
+    if (mass <= wanted) continue;
+    bound = near;
+    break;
+  }
+  order_.clear();
+  for (size_t i = 0; i < n; ++i) {
+    if (keys_[i] <= bound) order_.push_back(static_cast<int32_t>(i));
+  }
+  const auto before = [this](int32_t a, int32_t b) {
+    return keys_[a] != keys_[b] ? keys_[a] < keys_[b] : a > b;
+  };
+  size_t low = 0, high = order_.size();
+  double mass = 0;  // of those before `low`
+  while (high - low > 1) {
+    const size_t middle = low + (high - low) / 2;
+    const auto first = order_.begin();
+    std::nth_element(first + low, first + middle, first + high, before);
+    double more = mass;
+    for (size_t i = low; i < middle; ++i) more += weights_[order_[i]];
+    if (more < wanted) {
+      low = middle;
+      mass = more;
+    } else {
+      high = middle;
+    }
+  }
+  // At one place left, it is the first of what was not yet told apart.
+  return order_[low];
+}
+
+void Sampler::CutTopP() {
+  keys_.resize(scores_.size());
+  for (size_t i = 0; i < keys_.size(); ++i) keys_[i] = -scores_[i];
+  const size_t edge = EdgeOf(options_.top_p);
+  const float lowest = scores_[edge];
+  const int32_t first = tokens_[edge];
+  KeepWhere([&](size_t i) {
+    return scores_[i] > lowest || (scores_[i] == lowest && tokens_[i] >= first);
+  });
+}
+
+void Sampler::CutMinP() {
+  // The largest has weight 1.
+  const auto least = static_cast<float>(options_.min_p);
+  KeepWhere([&](size_t i) { return weights_[i] >= least; });
+}
+
+void Sampler::CutTypical() {
+  const double total = SumOf(weights_.data(), weights_.size());
+  const auto log_total = static_cast<float>(std::log(total));
+  double entropy = 0;
+  for (size_t i = 0; i < scores_.size(); ++i) {
+    if (weights_[i] > 0) entropy += weights_[i] * (log_total - scores_[i]);
+  }
+  entropy /= total;
+  keys_.resize(scores_.size());
+  const auto mean = static_cast<float>(entropy);
+  for (size_t i = 0; i < keys_.size(); ++i) {
+    keys_[i] = std::abs((log_total - scores_[i]) - mean);
+  }
+  const float furthest = keys_[EdgeOf(options_.typical_p)];
+  KeepWhere([&](size_t i) { return keys_[i] <= furthest; });
+}
+
+int64_t Sampler::Draw(std::span<const float> logits,
+                      std::span<const int64_t> history, float uniform) {
+  const std::span<const float> row = Penalised(logits, history);
+  if (greedy()) {
+    const float largest = LargestOf(row);
+    return std::find(row.begin(), row.end(), largest) - row.begin();
+  }
+  Prepare(row);
+  return tokens_[PlaceOf(weights_, uniform)];
+}
+
+std::vector<Sampler::Candidate> Sampler::Candidates(
+    std::span<const float> logits, std::span<const int64_t> history) {
+  if (greedy()) return {{Draw(logits, history, 0), 1.0}};
+  Prepare(Penalised(logits, history));
+  const double total = SumOf(weights_.data(), weights_.size());
+  std::vector<Candidate> candidates;
+  for (size_t i = 0; i < tokens_.size(); ++i) {
+    if (weights_[i] > 0) candidates.push_back({tokens_[i], weights_[i] / total});
+  }
+  return candidates;
+}
+
+int64_t DrawFrom(std::span<const float> weights, float uniform) {
+  bool some = false;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (!(weights[i] >= 0 && weights[i] < kInfinity)) {
+      Fail(ErrorKind::kProgram,
+           "sample: probability {} of {} is {}; expected a finite one, 0 or "
+           "more",
+           i, weights.size(), weights[i]);
+    }
+    some |= weights[i] > 0;
+  }
+  if (!some) {
+    Fail(ErrorKind::kProgram, "sample: all of {} probabilities are 0",
+         weights.size());
+  }
+  return static_cast<int64_t>(PlaceOf(weights, uniform));
+}
+
+}  // namespace tl
