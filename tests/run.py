@@ -201,6 +201,7 @@ def full_suite():
     yield script("references/regenerated_test.py", python)
     yield script("references/language_models/regenerated_test.py", python)
     yield script("references/sampling/regenerated_test.py", python)
+    yield script("references/chat_templates/regenerated_test.py", python)
     yield script("references/coreml/regenerated_test.py",
                  python_env.python_for("coreml"))
     yield script("transformers_test.py", python, TL=tl)
