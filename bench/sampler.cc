@@ -19,8 +19,10 @@ const std::vector<float>& Logits() {
   static const auto& logits = *[] {
     auto* row = new std::vector<float>(kVocabulary);
     for (size_t i = 0; i < kVocabulary; ++i) {
-      const float radius = std::sqrt(-2 * std::log(UniformAt(2 * i, 3) + 1e-9f));
-      (*row)[i] = 2.5f * radius * std::cos(6.2831853f * UniformAt(2 * i + 1, 3));
+      const float radius =
+          std::sqrt(-2 * std::log(UniformAt(2 * i, 3) + 1e-9f));
+      (*row)[i] =
+          2.5f * radius * std::cos(6.2831853f * UniformAt(2 * i + 1, 3));
     }
     return row;
   }();
@@ -51,9 +53,9 @@ void Draw(benchmark::State& state, SamplerOptions options) {
 }
 BENCHMARK_CAPTURE(Draw, greedy, {.temperature = 0})
     ->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(Draw, k40_p95_min05_t08,
-                  {.temperature = 0.8, .top_k = 40, .top_p = 0.95,
-                   .min_p = 0.05})
+BENCHMARK_CAPTURE(
+    Draw, k40_p95_min05_t08,
+    {.temperature = 0.8, .top_k = 40, .top_p = 0.95, .min_p = 0.05})
     ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(Draw, k40_penalties,
                   {.temperature = 0.8, .top_k = 40, .repetition_penalty = 1.1})

@@ -143,6 +143,16 @@ def coremls():
 }"""
 
 
+def chat_templates():
+    """Those of tests/references/chat_templates/, and one with its conversation."""
+    folder = ROOT / "tests/references/chat_templates"
+    for path in sorted(folder.glob("templates/*.jinja")):
+        yield path.read_bytes()
+    for snippet in (folder / "snippets.txt").read_text().split("\n----\n"):
+        yield snippet.encode()
+    yield b'{{ messages | tojson(indent=1) }}\0{"a": [1, {"b": null}]}'
+
+
 def escaped(word):
     return "".join(chr(byte) if 32 < byte < 127 and byte not in b'"\\'
                    else f"\\x{byte:02x}" for byte in word.encode())
@@ -167,6 +177,7 @@ def main():
     write(folder, "safetensors", models(), format_words)
     write(folder, "gguf", ggufs(), format_words)
     write(folder, "coreml", coremls(), format_words)
+    write(folder, "chat_template", chat_templates(), words_of("text/template*.cc"))
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ std::vector<int64_t> HistoryOf(Vm& vm, const Value& history) {
   if (!Given(history)) return tokens;
   if (history.is_list()) {
     for (const Value& item : history.as_list()) {
-      tokens.push_back(
-          WholeNumber(vm.tensors(), item, "sample_token: a token of 'history'"));
+      tokens.push_back(WholeNumber(vm.tensors(), item,
+                                   "sample_token: a token of 'history'"));
     }
     return tokens;
   }
@@ -61,10 +61,10 @@ std::vector<std::pair<int64_t, double>> BiasOf(Vm& vm, const Value& bias) {
          Describe(bias));
   }
   for (const MapEntry& entry : bias.as_map().entries()) {
-    pairs.emplace_back(
-        WholeNumber(vm.tensors(), entry.key, "sample_token: a 'logit_bias' key"),
-        RealNumber(vm.tensors(), entry.value,
-                   "sample_token: a 'logit_bias' value"));
+    pairs.emplace_back(WholeNumber(vm.tensors(), entry.key,
+                                   "sample_token: a 'logit_bias' key"),
+                       RealNumber(vm.tensors(), entry.value,
+                                  "sample_token: a 'logit_bias' value"));
   }
   return pairs;
 }

@@ -62,8 +62,8 @@ TensorRef RunningSum(Lowering& lo, const TensorRef& x) {
 // Reduced along the last axis, which stays with size 1.
 TensorRef OfRow(Lowering& lo, OpId reduce, const TensorRef& x) {
   const int last = x->rank() - 1;
-  return Unsqueeze(
-      lo, Cast(lo, Reduce(lo, reduce, x, {last}), x->dtype()), last);
+  return Unsqueeze(lo, Cast(lo, Reduce(lo, reduce, x, {last}), x->dtype()),
+                   last);
 }
 
 }  // namespace
@@ -110,13 +110,11 @@ FunctionResult TopPLogits(const Call& call) {
   const TensorRef mass =
       RunningSum(lo, Unary(lo, OpId::Softmax, sorted.values));
   const TensorRef cut =
-      Binary(lo, OpId::LogicalAnd,
-             WithNumber(lo, OpId::LessEqual, mass, 1 - p),
+      Binary(lo, OpId::LogicalAnd, WithNumber(lo, OpId::LessEqual, mass, 1 - p),
              WithInt(lo, OpId::Less, Iota(lo, n, DType::I32),
                      n.known() ? n.value() - 1 : 0));
-  return Cut(lo,
-             lo.Apply(OpId::Scatter, {cut, sorted.indices, cut}, {{last}, {}}),
-             x);
+  return Cut(
+      lo, lo.Apply(OpId::Scatter, {cut, sorted.indices, cut}, {{last}, {}}), x);
 }
 
 FunctionResult MinPLogits(const Call& call) {

@@ -82,8 +82,7 @@ bool HasNaN(const float* x, size_t n) {
 size_t PlaceOf(std::span<const float> weights, float uniform) {
   std::vector<double> sums;
   for (size_t i = 0; i < weights.size(); i += kSummed) {
-    sums.push_back(
-        SumOf(&weights[i], std::min(kSummed, weights.size() - i)));
+    sums.push_back(SumOf(&weights[i], std::min(kSummed, weights.size() - i)));
   }
   double rest = uniform * std::accumulate(sums.begin(), sums.end(), 0.0);
   size_t block = 0;
@@ -146,8 +145,8 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
 std::span<const float> Sampler::Penalised(std::span<const float> logits,
                                           std::span<const int64_t> history) {
   const SamplerOptions& o = options_;
-  const bool penalties = o.repetition_penalty != 1 ||
-                         o.presence_penalty != 0 || o.frequency_penalty != 0;
+  const bool penalties = o.repetition_penalty != 1 || o.presence_penalty != 0 ||
+                         o.frequency_penalty != 0;
   if (!penalties) history = {};
   if (history.empty() && o.bias.empty()) return logits;
   row_.assign(logits.begin(), logits.end());
@@ -159,8 +158,8 @@ std::span<const float> Sampler::Penalised(std::span<const float> logits,
     const auto next = std::upper_bound(at, occurred_.end(), *at);
     float& logit = row_[*at];
     logit = logit < 0 ? logit * repetition : logit / repetition;
-    logit -= static_cast<float>(
-        o.presence_penalty + o.frequency_penalty * double(next - at));
+    logit -= static_cast<float>(o.presence_penalty +
+                                o.frequency_penalty * double(next - at));
     at = next;
   }
   for (const auto& [token, added] : o.bias) {
@@ -363,7 +362,8 @@ std::vector<Sampler::Candidate> Sampler::Candidates(
   const double total = SumOf(weights_.data(), weights_.size());
   std::vector<Candidate> candidates;
   for (size_t i = 0; i < tokens_.size(); ++i) {
-    if (weights_[i] > 0) candidates.push_back({tokens_[i], weights_[i] / total});
+    if (weights_[i] > 0)
+      candidates.push_back({tokens_[i], weights_[i] / total});
   }
   return candidates;
 }

@@ -3,11 +3,11 @@
 // top-p, min-p, typical; then one draw. The functions of whole tensors are
 // ops/functions_sample.cc; a row is never sorted here, only cut at thresholds.
 //
-// Ties: top-k keeps all that equal the k-th; top-p, of equal logits at its edge,
-// those with higher numbers (transformers: whatever torch.sort leaves there).
-// Without a draw the first of the largest is taken. NaN is refused, since it means that
-// the model went wrong. The same numbers give the same token on every machine:
-// no function of the C library decides.
+// Ties: top-k keeps all that equal the k-th; top-p, of equal logits at its
+// edge, those with higher numbers (transformers: whatever torch.sort leaves
+// there). Without a draw the first of the largest is taken. NaN is refused,
+// since it means that the model went wrong. The same numbers give the same
+// token on every machine: no function of the C library decides.
 #pragma once
 
 #include <cstdint>

@@ -46,8 +46,8 @@ std::vector<int64_t> HistoryOf(object json) {
 
 TEST(Sampler, LeavesWhatTransformersLeave) {
   simdjson::dom::parser parser;
-  const element file = parser.load(
-      TL_SOURCE_DIR "/tests/references/sampling/cases.json");
+  const element file =
+      parser.load(TL_SOURCE_DIR "/tests/references/sampling/cases.json");
   std::vector<std::vector<float>> rows;
   for (element row : file["rows"]) {
     for (rows.emplace_back(); element logit : row) {
@@ -58,9 +58,9 @@ TEST(Sampler, LeavesWhatTransformersLeave) {
   for (element item : file["cases"]) {
     const object options = item["options"];
     SCOPED_TRACE(simdjson::minify(item).substr(0, 200));
-    const auto left = Sampler(OptionsOf(options))
-                          .Candidates(rows[uint64_t(item["row"])],
-                                      HistoryOf(options));
+    const auto left =
+        Sampler(OptionsOf(options))
+            .Candidates(rows[uint64_t(item["row"])], HistoryOf(options));
     const simdjson::dom::array tokens = item["tokens"];
     const simdjson::dom::array probabilities = item["probabilities"];
     ASSERT_EQ(left.size(), tokens.size());

@@ -140,7 +140,8 @@ TEST(Sampler, PenaltiesApplyToWhatOccurred) {
     return std::vector<double>{ratio[0], ratio[1], ratio[3]};
   };
   const auto expect = [](std::vector<double> got, std::vector<double> wanted) {
-    for (size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 1e-5);
+    for (size_t i = 0; i < wanted.size(); ++i)
+      EXPECT_NEAR(got[i], wanted[i], 1e-5);
   };
   expect(first([](auto& o) { o.repetition_penalty = 2; }), {-1, -7, -1});
   expect(first([](auto& o) { o.presence_penalty = 0.5; }), {0.5, -5.5, -1});
@@ -149,7 +150,10 @@ TEST(Sampler, PenaltiesApplyToWhatOccurred) {
 }
 
 TEST(Sampler, ABiasOfMinusInfinityForbids) {
-  EXPECT_EQ(Left(With([](auto& o) { o.bias = {{1, -kInfinity}}; }), {1, 9, 1}),
+  EXPECT_EQ(Left(With([](auto& o) {
+                   o.bias = {{1, -kInfinity}};
+                 }),
+                 {1, 9, 1}),
             (Tokens{0, 2}));
 }
 
@@ -239,16 +243,18 @@ TEST(Sampler, SaysWhichOptionIsWrong) {
             "sampler: 'top_p' is 1.5; expected a number from 0 to 1 (all)");
   EXPECT_EQ(fault([](auto& o) { o.min_p = kNaN; }),
             "sampler: 'min_p' is nan; expected a number from 0 (all) to 1");
-  EXPECT_EQ(fault([](auto& o) { o.repetition_penalty = 0; }),
-            "sampler: 'repetition_penalty' is 0; expected a finite number above "
-            "0; 1 changes nothing");
+  EXPECT_EQ(
+      fault([](auto& o) { o.repetition_penalty = 0; }),
+      "sampler: 'repetition_penalty' is 0; expected a finite number above "
+      "0; 1 changes nothing");
 }
 
 TEST(Sampler, SaysWhichLogitIsWrong) {
   const auto fault = [](const Row& logits, const Tokens& history = {}) {
     return Fault([&] {
-      Sampler(With([](auto& o) { o.presence_penalty = 1; }))
-          .Draw(logits, history, 0);
+      Sampler(With([](auto& o) {
+        o.presence_penalty = 1;
+      })).Draw(logits, history, 0);
     });
   };
   EXPECT_EQ(fault({1, 2, kNaN}), "sampler: logit 2 of 3 is NaN");
@@ -270,10 +276,14 @@ TEST(DrawFrom, DrawsByWeight) {
 }
 
 TEST(DrawFrom, SaysWhatIsNoProbability) {
-  EXPECT_EQ(Fault([] { DrawFrom(Row{1, -0.5f}, 0); }),
+  EXPECT_EQ(Fault([] {
+              DrawFrom(Row{1, -0.5f}, 0);
+            }),
             "sample: probability 1 of 2 is -0.5; expected a finite one, 0 or "
             "more");
-  EXPECT_EQ(Fault([] { DrawFrom(Row{0, 0}, 0); }),
+  EXPECT_EQ(Fault([] {
+              DrawFrom(Row{0, 0}, 0);
+            }),
             "sample: all of 2 probabilities are 0");
 }
 

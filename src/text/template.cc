@@ -44,7 +44,8 @@ jinja::MapObject VariablesOf(const ChatRequest& request) {
   if (!request.eos_token.empty()) {
     variables.Set("eos_token", Value::String(request.eos_token));
   }
-  for (const auto& [name, value] : request.variables) variables.Set(name, value);
+  for (const auto& [name, value] : request.variables)
+    variables.Set(name, value);
   return variables;
 }
 

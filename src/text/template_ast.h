@@ -35,15 +35,15 @@ enum class NodeKind : uint8_t {
   kFilter,       // name; children: value or null (a block), arguments; keywords
   kTest,         // name; children: value, arguments
   // Statements.
-  kText,      // name
-  kOutput,    // children[0]
-  kBlock,     // children, one after the other
-  kIf,        // children: condition, block, ..., and the block of else
-  kFor,       // targets; children: sequence, condition or null, body, else or null
-  kSet,       // targets; children[0]
-  kSetBlock,  // targets; children: body, filters of it or null
+  kText,    // name
+  kOutput,  // children[0]
+  kBlock,   // children, one after the other
+  kIf,      // children: condition, block, ..., and the block of else
+  kFor,  // targets; children: sequence, condition or null, body, else or null
+  kSet,  // targets; children[0]
+  kSetBlock,     // targets; children: body, filters of it or null
   kFilterBlock,  // children: body, filters
-  kMacro,     // name; targets: parameters; keywords: defaults; children: body
+  kMacro,  // name; targets: parameters; keywords: defaults; children: body
   kBreak,
   kContinue,
 };

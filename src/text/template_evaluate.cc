@@ -15,7 +15,8 @@ namespace {
                              const Value& b) {
   if (!a.is_defined()) FailWith(a.why());
   if (!b.is_defined()) FailWith(b.why());
-  FailWith(fmt::format("cannot compute {} {} {}", TypeName(a), op, TypeName(b)));
+  FailWith(
+      fmt::format("cannot compute {} {} {}", TypeName(a), op, TypeName(b)));
 }
 
 [[noreturn]] void FailBeyond() { FailWith("an int beyond 64 bits"); }
@@ -124,7 +125,8 @@ Value Renderer::EvaluateKind(const Node& node) {
       const Node& of = *node.children[0];
       if (of.kind == NodeKind::kName && of.name == "loop") {
         at_ = node.at;
-        if (const LoopState* loop = FindLoop()) return LoopMember(*loop, node.name);
+        if (const LoopState* loop = FindLoop())
+          return LoopMember(*loop, node.name);
       }
       const Value object = child(0);
       at_ = node.at;
@@ -244,7 +246,8 @@ Value Renderer::EvaluateCall(const Node& node) {
   if (callee.kind == NodeKind::kAttribute) {
     const Value self = Evaluate(*callee.children[0]);
     if (HasMethod(self, callee.name)) {
-      return CallMethod(self, callee.name, EvaluateArguments(node, callee.name));
+      return CallMethod(self, callee.name,
+                        EvaluateArguments(node, callee.name));
     }
     at_ = callee.at;
     const Value function = Attribute(self, callee.name);
@@ -257,8 +260,8 @@ Value Renderer::EvaluateCall(const Node& node) {
 }
 
 Value Renderer::EvaluateFilter(const Node& node) {
-  const Value value = node.children[0] ? Evaluate(*node.children[0])
-                                       : NewString(block_text_);
+  const Value value =
+      node.children[0] ? Evaluate(*node.children[0]) : NewString(block_text_);
   Arguments arguments = EvaluateArguments(node, node.name);
   return ApplyFilter(node.name, value, arguments);
 }
@@ -270,22 +273,22 @@ Value Renderer::Attribute(const Value& object, const std::string& name) {
   if (object.is(Kind::kMap)) found = object.map().Find(name);
   if (object.is(Kind::kNamespace)) found = object.attributes().Find(name);
   if (found) return *found;
-  return Value::Undefined(fmt::format("a {} has no '{}'", TypeName(object), name));
+  return Value::Undefined(
+      fmt::format("a {} has no '{}'", TypeName(object), name));
 }
 
 Value Renderer::Item(const Value& object, const Value& key) {
   if (!object.is_defined()) FailWith(object.why());
   if (object.is(Kind::kMap)) {
     if (const Value* found = object.map().Find(key)) return *found;
-  } else if (key.is_integer() &&
-             (object.is_sequence() || object.is_string())) {
+  } else if (key.is_integer() && (object.is_sequence() || object.is_string())) {
     if (object.is_string()) budget_.Spend(object.text().size() / 16);
     const auto length = static_cast<int64_t>(LengthOf(object));
-    const int64_t at = key.integer() < 0 ? key.integer() + length : key.integer();
+    const int64_t at =
+        key.integer() < 0 ? key.integer() + length : key.integer();
     if (at < 0 || at >= length) {
-      return Value::Undefined(fmt::format("index {} of a {} of {}",
-                                          key.integer(), TypeName(object),
-                                          length));
+      return Value::Undefined(fmt::format(
+          "index {} of a {} of {}", key.integer(), TypeName(object), length));
     }
     if (object.is_sequence()) return object.items()[static_cast<size_t>(at)];
     return Slice(object, Value::Int(at), Value::Int(at + 1), Value());
@@ -293,7 +296,8 @@ Value Renderer::Item(const Value& object, const Value& key) {
   if (key.is_string()) return Attribute(object, key.text());
   std::string shown;
   AppendRepr(shown, key, budget_);
-  return Value::Undefined(fmt::format("a {} has no {}", TypeName(object), shown));
+  return Value::Undefined(
+      fmt::format("a {} has no {}", TypeName(object), shown));
 }
 
 Value Renderer::Slice(const Value& object, const Value& start,
@@ -304,8 +308,8 @@ Value Renderer::Slice(const Value& object, const Value& start,
   }
   const bool text = object.is_string();
   if (text) budget_.Spend(object.text().size() / 16);
-  const SliceRange range = RangeOf(static_cast<int64_t>(LengthOf(object)),
-                                   start, stop, step);
+  const SliceRange range =
+      RangeOf(static_cast<int64_t>(LengthOf(object)), start, stop, step);
   if (text && range.step == 1) {
     std::string_view rest = object.text();
     int64_t at = 0;
@@ -369,8 +373,10 @@ Value Renderer::Arithmetic(const std::string& op, const Value& a,
   const auto repeats = [](const Value& x) {
     return x.is_string() || x.is_sequence();
   };
-  if (op == "*" && repeats(a) && b.is_integer()) return Repeated(a, b.integer());
-  if (op == "*" && repeats(b) && a.is_integer()) return Repeated(b, a.integer());
+  if (op == "*" && repeats(a) && b.is_integer())
+    return Repeated(a, b.integer());
+  if (op == "*" && repeats(b) && a.is_integer())
+    return Repeated(b, a.integer());
   if (op == "+" && a.is_string() && b.is_string()) {
     return NewString(a.text() + b.text());
   }
@@ -405,16 +411,15 @@ bool Renderer::Contains(const Value& container, const Value& item) {
       return false;
     case Kind::kString:
       budget_.Spend(container.text().size());
-      return container.text().find(StringOf(item, "what a string may contain")) !=
-             std::string::npos;
+      return container.text().find(StringOf(
+                 item, "what a string may contain")) != std::string::npos;
     case Kind::kMap:
       return container.map().Find(item) != nullptr;
     case Kind::kList:
     case Kind::kTuple:
-      return std::any_of(container.items().begin(), container.items().end(),
-                         [&](const Value& other) {
-                           return Equal(item, other, budget_);
-                         });
+      return std::any_of(
+          container.items().begin(), container.items().end(),
+          [&](const Value& other) { return Equal(item, other, budget_); });
     default:
       FailWith(fmt::format("a {} contains nothing that 'in' could find",
                            TypeName(container)));

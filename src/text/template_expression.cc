@@ -79,7 +79,8 @@ NodePtr Parser::ParseCompare() {
       word = Peek().text;
     } else if (PeekName("in")) {
       word = "in";
-    } else if (PeekName("not") && tokens_[next_ + 1].Is(TokenKind::kName, "in")) {
+    } else if (PeekName("not") &&
+               tokens_[next_ + 1].Is(TokenKind::kName, "in")) {
       word = "not in";
     } else {
       break;
@@ -96,9 +97,8 @@ NodePtr Parser::ParseCompare() {
   return chain ? std::move(chain) : std::move(first);
 }
 
-NodePtr Parser::LeftToRight(
-    std::initializer_list<std::string_view> operators,
-    NodePtr (Parser::*operand)()) {
+NodePtr Parser::LeftToRight(std::initializer_list<std::string_view> operators,
+                            NodePtr (Parser::*operand)()) {
   NodePtr left = (this->*operand)();
   while (true) {
     bool found = false;
@@ -198,8 +198,8 @@ NodePtr Parser::ParseNumber() {
   } else {
     const auto read = std::from_chars(begin, end, real);
     if (read.ec != std::errc() || read.ptr != end) {
-      FailHere(token.at, fmt::format("{} is out of a float's range",
-                                     token.text));
+      FailHere(token.at,
+               fmt::format("{} is out of a float's range", token.text));
     }
     node->constant = Value::Float(real);
   }

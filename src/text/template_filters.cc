@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "text/template_lexer.h"
+#include "text/template_strings.h"
 
 namespace tl::jinja {
 namespace {
@@ -65,8 +66,8 @@ Value ToJson(Renderer& r, const Value& value, Arguments& arguments) {
   if (Given(bound[1])) {
     const int64_t indent = IntOf(bound[1], "tojson: 'indent'");
     if (indent > 100) {
-      FailWith(fmt::format("tojson: 'indent' is {}; expected at most 100",
-                           indent));
+      FailWith(
+          fmt::format("tojson: 'indent' is {}; expected at most 100", indent));
     }
     style.indent = static_cast<int>(std::max<int64_t>(indent, 0));
     style.item_separator = ",";
@@ -74,7 +75,8 @@ Value ToJson(Renderer& r, const Value& value, Arguments& arguments) {
   if (Given(bound[2])) {
     const Values parts = ItemsOf(bound[2], r.budget());
     if (parts.size() != 2) {
-      FailWith(fmt::format("tojson: {} separators; expected two", parts.size()));
+      FailWith(
+          fmt::format("tojson: {} separators; expected two", parts.size()));
     }
     style.item_separator = StringOf(parts[0], "tojson: a separator");
     style.key_separator = StringOf(parts[1], "tojson: a separator");
@@ -117,7 +119,8 @@ std::optional<double> ReadFloat(const Value& value) {
 
 Value ToInt(Renderer&, const Value& value, Arguments& arguments) {
   const Values bound = arguments.Bind({"default", "base"});
-  const int64_t base = bound[1].is_defined() ? IntOf(bound[1], "int: 'base'") : 10;
+  const int64_t base =
+      bound[1].is_defined() ? IntOf(bound[1], "int: 'base'") : 10;
   if (base < 2 || base > 36) {
     FailWith(fmt::format("int: 'base' is {}; expected 2 to 36", base));
   }
@@ -162,20 +165,20 @@ Value Round(Renderer&, const Value& value, Arguments& arguments) {
   const int64_t digits =
       bound[0].is_defined() ? IntOf(bound[0], "round: 'precision'") : 0;
   if (digits < -300 || digits > 300) {
-    FailWith(fmt::format("round: 'precision' is {}; expected -300 to 300",
-                         digits));
+    FailWith(
+        fmt::format("round: 'precision' is {}; expected -300 to 300", digits));
   }
-  const std::string method = bound[1].is_defined()
-                                 ? StringOf(bound[1], "round: 'method'")
-                                 : "common";
+  const std::string method =
+      bound[1].is_defined() ? StringOf(bound[1], "round: 'method'") : "common";
   const double x = value.number();
   const double scale = std::pow(10.0, static_cast<double>(digits));
   if (method == "ceil") return Value::Float(std::ceil(x * scale) / scale);
   if (method == "floor") return Value::Float(std::floor(x * scale) / scale);
   if (method != "common") {
-    FailWith(fmt::format("round: 'method' is '{}'; expected common, ceil or "
-                         "floor",
-                         method));
+    FailWith(
+        fmt::format("round: 'method' is '{}'; expected common, ceil or "
+                    "floor",
+                    method));
   }
   if (value.is_integer() && digits >= 0) return Value::Int(value.integer());
   if (digits < 0) return Value::Float(std::nearbyint(x * scale) / scale);
@@ -190,7 +193,8 @@ Value Indent(Renderer& r, const Value& value, Arguments& arguments) {
   if (bound[0].is_integer()) {
     const int64_t width = bound[0].integer();
     if (width > 1000) {
-      FailWith(fmt::format("indent: 'width' is {}; expected at most 1000", width));
+      FailWith(
+          fmt::format("indent: 'width' is {}; expected at most 1000", width));
     }
     indent.assign(static_cast<size_t>(std::max<int64_t>(width, 0)), ' ');
   }

@@ -59,7 +59,8 @@ class Lexer {
     for (size_t at = text_.find('{', from); at != std::string_view::npos;
          at = text_.find('{', at + 1)) {
       if (at + 1 < text_.size() &&
-          std::string_view("{%#").find(text_[at + 1]) != std::string_view::npos) {
+          std::string_view("{%#").find(text_[at + 1]) !=
+              std::string_view::npos) {
         return at;
       }
     }
@@ -232,8 +233,8 @@ class Lexer {
       if (at_ < text_.size()) AppendEscape(value);
     }
     if (at_ >= text_.size()) {
-      FailAt(text_, begin, fmt::format("this string does not end; expected {}",
-                                       quote));
+      FailAt(text_, begin,
+             fmt::format("this string does not end; expected {}", quote));
     }
     ++at_;
     Add(TokenKind::kString, std::move(value), begin);
@@ -268,25 +269,27 @@ class Lexer {
       const bool letter = low >= 'a' && low <= 'f';
       if (!IsDigit(c) && !letter) code = 0xFFFFFFFF;
       if (code != 0xFFFFFFFF) {
-        code = code << 4 | static_cast<uint32_t>(letter ? low - 'a' + 10 : c - '0');
+        code = code << 4 |
+               static_cast<uint32_t>(letter ? low - 'a' + 10 : c - '0');
       }
     }
     if (hex.size() < digits || code > 0x10FFFF ||
         (code >= 0xD800 && code < 0xE000)) {
-      FailAt(text_, at_, fmt::format("expected {} hexadecimal digits of a "
-                                     "character, got '{}'",
-                                     digits, hex));
+      FailAt(text_, at_,
+             fmt::format("expected {} hexadecimal digits of a "
+                         "character, got '{}'",
+                         digits, hex));
     }
     AppendUtf8(value, code);
     at_ += digits;
   }
 
   void LexOperator(std::vector<char>& open) {
-    static constexpr std::string_view kTwo[] = {"==", "!=", "<=",
-                                                ">=", "//", "**"};
+    static constexpr std::string_view kTwo[] = {
+        "==", "!=", "<=", ">=", "//", "**"};
     const std::string_view two = text_.substr(at_, 2);
-    const bool is_two = std::find(std::begin(kTwo), std::end(kTwo), two) !=
-                        std::end(kTwo);
+    const bool is_two =
+        std::find(std::begin(kTwo), std::end(kTwo), two) != std::end(kTwo);
     const char c = text_[at_];
     if (!is_two && std::string_view("+-*/%~()[]{}<>=.,:|").find(c) ==
                        std::string_view::npos) {
@@ -355,8 +358,9 @@ std::vector<Token> Lex(std::string_view text) { return Lexer(text).Run(); }
 
 bool IsBlank(char32_t c) {
   return c == ' ' || (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x1f) ||
-         c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
-         c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+         c == 0x85 || c == 0xa0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
+         c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 std::string_view StripLeft(std::string_view text) {

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "text/template_filters.h"
+#include "text/template_strings.h"
 
 namespace tl::jinja {
 namespace {
@@ -55,7 +56,8 @@ Value Extreme(Renderer& r, const Value& value, const Arguments& arguments,
   return items[best];
 }
 
-// Items for which a test holds, or does not; of an attribute where one is named.
+// Items for which a test holds, or does not; of an attribute where one is
+// named.
 Value Selected(Renderer& r, const Value& value, Arguments& arguments,
                bool by_attribute, bool wanted) {
   if (!arguments.named.empty()) {
@@ -65,8 +67,8 @@ Value Selected(Renderer& r, const Value& value, Arguments& arguments,
   Values& given = arguments.values;
   Value attribute;
   if (by_attribute) {
-    if (given.empty()) FailWith(fmt::format("{} needs an attribute's name",
-                                            arguments.callee));
+    if (given.empty())
+      FailWith(fmt::format("{} needs an attribute's name", arguments.callee));
     attribute = given[0];
     given.erase(given.begin());
   }
@@ -123,7 +125,8 @@ Value DictSort(Renderer& r, const Value& value, Arguments& arguments) {
     items.push_back(Value::Tuple({key, item}));
   }
   SortBy(r, items, IsTrue(bound[2]), [&](const Value& pair) {
-    return KeyOf(r, pair.items()[by == "key" ? 0 : 1], Value(), IsTrue(bound[0]));
+    return KeyOf(r, pair.items()[by == "key" ? 0 : 1], Value(),
+                 IsTrue(bound[0]));
   });
   return r.NewList(std::move(items));
 }
@@ -137,7 +140,8 @@ Value First(Renderer& r, const Value& value, Arguments& arguments) {
 Value Last(Renderer& r, const Value& value, Arguments& arguments) {
   arguments.Bind({});
   const Values items = ItemsOf(value, r.budget());
-  return items.empty() ? Value::Undefined("a list without items") : items.back();
+  return items.empty() ? Value::Undefined("a list without items")
+                       : items.back();
 }
 
 Value Items(Renderer& r, const Value& value, Arguments& arguments) {
@@ -181,7 +185,8 @@ Value Map(Renderer& r, const Value& value, Arguments& arguments) {
   std::string filter;
   if (arguments.values.empty()) {
     const Values bound = arguments.Bind({"attribute", "default"});
-    if (!bound[0].is_defined()) FailWith("map needs a filter or an 'attribute'");
+    if (!bound[0].is_defined())
+      FailWith("map needs a filter or an 'attribute'");
     attribute = bound[0];
     otherwise = bound[1];
   } else {
@@ -245,8 +250,8 @@ Value Sum(Renderer& r, const Value& value, Arguments& arguments) {
   const Values bound = arguments.Bind({"attribute", "start"});
   Value total = bound[1].is_defined() ? bound[1] : Value::Int(0);
   for (const Value& item : ItemsOf(value, r.budget())) {
-    const Value part = bound[0].is_defined() ? r.AttributePath(item, bound[0])
-                                             : item;
+    const Value part =
+        bound[0].is_defined() ? r.AttributePath(item, bound[0]) : item;
     total = r.Arithmetic("+", total, part);
   }
   return total;

@@ -1,7 +1,6 @@
 // Functions, and the methods of strings and maps. Methods that would change
 // their object are not there, as in the sandbox that templates are run in.
 #include <fmt/format.h>
-#include <string.h>
 #include <utf8proc.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 
 #include "text/template_lexer.h"
 #include "text/template_renderer.h"
+#include "text/template_strings.h"
 #include "text/utf8.h"
 
 namespace tl::jinja {
@@ -17,10 +17,10 @@ namespace {
 
 constexpr std::string_view kMapMethods[] = {"items", "keys", "values", "get"};
 constexpr std::string_view kStringMethods[] = {
-    "strip",        "lstrip",     "rstrip", "split",      "rsplit",
-    "splitlines",   "startswith", "upper",  "lower",      "title",
-    "endswith",     "capitalize", "find",   "rfind",      "count",
-    "replace",      "join",       "isdigit", "isalpha",   "isspace",
+    "strip",        "lstrip",      "rstrip",  "split",   "rsplit",
+    "splitlines",   "startswith",  "upper",   "lower",   "title",
+    "endswith",     "capitalize",  "find",    "rfind",   "count",
+    "replace",      "join",        "isdigit", "isalpha", "isspace",
     "removeprefix", "removesuffix"};
 
 bool IsOneOf(std::span<const std::string_view> names, std::string_view name) {
@@ -29,15 +29,6 @@ bool IsOneOf(std::span<const std::string_view> names, std::string_view name) {
 
 bool Given(const Value& value) {
   return value.is_defined() && !value.is(Kind::kNone);
-}
-
-// In linear time, whatever the texts are.
-size_t FindText(std::string_view text, std::string_view part, size_t from) {
-  if (from > text.size()) return std::string_view::npos;
-  const void* found = memmem(text.data() + from, text.size() - from,
-                             part.data(), part.size());
-  return found ? static_cast<const char*>(found) - text.data()
-               : std::string_view::npos;
 }
 
 int64_t CharactersBefore(std::string_view text, size_t at) {
@@ -113,19 +104,6 @@ bool AllAre(std::string_view text, bool (*is)(char32_t)) {
   return true;
 }
 
-bool IsLetter(char32_t c) {
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-      return true;
-    default:
-      return false;
-  }
-}
-
 bool IsDigitCharacter(char32_t c) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(c)) ==
          UTF8PROC_CATEGORY_ND;
@@ -138,32 +116,55 @@ bool HasAffix(const std::string& text, const Value& affix, bool at_begin) {
         affix.items().begin(), affix.items().end(),
         [&](const Value& one) { return HasAffix(text, one, at_begin); });
   }
-  const std::string& part = StringOf(affix, "what a string begins or ends with");
+  const std::string& part =
+      StringOf(affix, "what a string begins or ends with");
   return at_begin ? text.starts_with(part) : text.ends_with(part);
 }
 
-std::string MapCharacters(std::string_view text, auto map) {
-  std::string result;
-  result.reserve(text.size());
-  while (!text.empty()) {
-    const Utf8Step step = DecodeUtf8(text);
-    if (step.valid) {
-      AppendUtf8(result, map(step.code_point));
-    } else {
-      result += text.substr(0, step.size);
-    }
-    text.remove_prefix(step.size);
+// rfind and count: both look at all places.
+Value LastOrCount(const std::string& text, bool count_them,
+                  const std::string& part, Budget& budget) {
+  if (part.empty()) {
+    const int64_t length = CharactersBefore(text, text.size());
+    return Value::Int(count_them ? length + 1 : length);
   }
-  return result;
+  int64_t count = 0;
+  size_t last = std::string_view::npos;
+  const size_t step = count_them ? part.size() : 1;
+  for (size_t at = 0; (at = FindText(text, part, at)) != std::string_view::npos;
+       at += step) {
+    budget.Spend(part.size());
+    ++count;
+    last = at;
+  }
+  return count_them ? Value::Int(count) : FoundAt(text, last);
 }
 
-char32_t UpperOf(char32_t c) {
-  return static_cast<char32_t>(
-      utf8proc_toupper(static_cast<utf8proc_int32_t>(c)));
+// The methods that look for a part.
+Value Searched(const std::string& text, const std::string& name,
+               const std::string& part, Renderer& renderer) {
+  if (name == "find") return FoundAt(text, FindText(text, part, 0));
+  if (name == "rfind" || name == "count") {
+    return LastOrCount(text, name == "count", part, renderer.budget());
+  }
+  if (name == "removeprefix") {
+    return renderer.NewString(text.starts_with(part) ? text.substr(part.size())
+                                                     : text);
+  }
+  return renderer.NewString(
+      text.ends_with(part) ? text.substr(0, text.size() - part.size()) : text);
 }
-char32_t LowerOf(char32_t c) {
-  return static_cast<char32_t>(
-      utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
+
+// The methods without arguments.
+Value OfWhole(const std::string& text, const std::string& name,
+              Renderer& renderer) {
+  if (name == "upper") return renderer.NewString(Upper(text));
+  if (name == "lower") return renderer.NewString(Lower(text));
+  if (name == "title") return renderer.NewString(TitleCased(text, false));
+  if (name == "capitalize") return renderer.NewString(Capitalised(text));
+  if (name == "isdigit") return Value::Bool(AllAre(text, IsDigitCharacter));
+  if (name == "isalpha") return Value::Bool(AllAre(text, IsLetter));
+  return Value::Bool(AllAre(text, IsBlank));  // isspace
 }
 
 Value RangeOf(const Arguments& arguments, Renderer& renderer) {
@@ -206,7 +207,8 @@ MapObject MapOf(const Arguments& arguments, Budget& budget) {
 
 // What strftime knows everywhere; other letters and widths are refused.
 std::string TimeText(const std::string& format, const std::tm& now) {
-  static constexpr std::string_view kKnown = "aAbBcdDeFgGhHIjmMnprRStTuUVwWxXyYzZ%";
+  static constexpr std::string_view kKnown =
+      "aAbBcdDeFgGhHIjmMnprRStTuUVwWxXyYzZ%";
   std::string text;
   for (size_t i = 0; i < format.size(); ++i) {
     if (format[i] != '%') {
@@ -215,7 +217,8 @@ std::string TimeText(const std::string& format, const std::tm& now) {
     }
     std::string one = "%";
     if (++i < format.size() && format[i] == '-') one += format[i++];
-    if (i >= format.size() || kKnown.find(format[i]) == std::string_view::npos) {
+    if (i >= format.size() ||
+        kKnown.find(format[i]) == std::string_view::npos) {
       FailWith(fmt::format("strftime_now: unknown conversion in '{}'", format));
     }
     one += format[i];
@@ -236,7 +239,8 @@ bool HasMethod(const Value& value, std::string_view name) {
 const std::string& StringOf(const Value& value, std::string_view what) {
   if (!value.is_defined()) FailWith(value.why());
   if (!value.is_string()) {
-    FailWith(fmt::format("{} is a {}; expected a string", what, TypeName(value)));
+    FailWith(
+        fmt::format("{} is a {}; expected a string", what, TypeName(value)));
   }
   return value.text();
 }
@@ -247,114 +251,6 @@ int64_t IntOf(const Value& value, std::string_view what) {
     FailWith(fmt::format("{} is a {}; expected an int", what, TypeName(value)));
   }
   return value.integer();
-}
-
-std::string Upper(std::string_view text) {
-  // The one small letter of common texts that becomes two capitals.
-  std::string result = MapCharacters(text, [](char32_t c) {
-    return c == U'\u00df' ? c : UpperOf(c);
-  });
-  const std::string_view sharp = "\u00df";
-  for (size_t at = 0; (at = result.find(sharp, at)) != std::string::npos;) {
-    result.replace(at, sharp.size(), "SS");
-  }
-  return result;
-}
-std::string Lower(std::string_view text) { return MapCharacters(text, LowerOf); }
-
-std::string Capitalised(std::string_view text) {
-  bool first = true;
-  return MapCharacters(text, [&](char32_t c) {
-    return std::exchange(first, false) ? UpperOf(c) : LowerOf(c);
-  });
-}
-
-// Each word with a capital. Words begin after whatever is no letter, or, for
-// the filter of this name, after blanks, hyphens and opening brackets.
-std::string TitleCased(std::string_view text, bool after_blanks_only) {
-  bool first = true;
-  return MapCharacters(text, [&](char32_t c) {
-    const char32_t mapped = first ? UpperOf(c) : LowerOf(c);
-    first = after_blanks_only
-                ? IsBlank(c) || c == '-' || c == '(' || c == '{' || c == '[' ||
-                      c == '<'
-                : !IsLetter(c);
-    return mapped;
-  });
-}
-
-std::string Replaced(std::string_view text, std::string_view from,
-                     std::string_view to, int64_t times, Budget& budget) {
-  budget.Spend(text.size());
-  std::string result;
-  size_t begin = 0;
-  if (from.empty()) {
-    // Between all characters, as Python does.
-    for (; times != 0; --times) {
-      budget.Spend(to.size() + 1);
-      result += to;
-      if (begin >= text.size()) return result;
-      const size_t size = DecodeUtf8(text.substr(begin)).size;
-      result += text.substr(begin, size);
-      begin += size;
-    }
-  }
-  for (; times != 0; --times) {
-    const size_t at = FindText(text, from, begin);
-    if (at == std::string_view::npos) break;
-    budget.Spend(to.size() + 1);
-    result += text.substr(begin, at - begin);
-    result += to;
-    begin = at + from.size();
-  }
-  result += text.substr(begin);
-  return result;
-}
-
-std::string_view Stripped(std::string_view text, const Value& characters,
-                          bool left, bool right) {
-  if (!Given(characters)) {
-    if (left) text = StripLeft(text);
-    return right ? StripRight(text) : text;
-  }
-  const std::string& set = StringOf(characters, "the characters to strip");
-  const auto in_set = [&](std::string_view c) {
-    return set.find(c) != std::string::npos;
-  };
-  while (left && !text.empty()) {
-    const size_t size = DecodeUtf8(text).size;
-    if (!in_set(text.substr(0, size))) break;
-    text.remove_prefix(size);
-  }
-  while (right && !text.empty()) {
-    size_t begin = text.size() - 1;
-    while (begin > 0 && ContinuesUtf8(text[begin]) && text.size() - begin < 4) {
-      --begin;
-    }
-    if (!in_set(text.substr(begin))) break;
-    text.remove_suffix(text.size() - begin);
-  }
-  return text;
-}
-
-std::vector<std::string_view> SplitLines(std::string_view text) {
-  std::vector<std::string_view> lines;
-  size_t begin = 0;
-  for (size_t at = 0; at < text.size();) {
-    const Utf8Step step = DecodeUtf8(text.substr(at));
-    const char32_t c = step.code_point;
-    const size_t end = at;
-    at += step.size;
-    if (!((c >= 0x0a && c <= 0x0d) || (c >= 0x1c && c <= 0x1e) || c == 0x85 ||
-          c == 0x2028 || c == 0x2029)) {
-      continue;
-    }
-    if (c == '\r' && at < text.size() && text[at] == '\n') ++at;
-    lines.push_back(text.substr(begin, end - begin));
-    begin = at;
-  }
-  if (begin < text.size()) lines.push_back(text.substr(begin));
-  return lines;
 }
 
 Value Renderer::NewNamespace(const Arguments& arguments) {
@@ -380,7 +276,8 @@ Value Renderer::Call(const Value& callee, Arguments& arguments) {
   if (function.name == "dict") return Value::Map(MapOf(arguments, budget_));
   if (function.name == "strftime_now") {
     const Values bound = arguments.Bind({"format"}, 1);
-    return NewString(TimeText(StringOf(bound[0], "strftime_now: 'format'"), now_));
+    return NewString(
+        TimeText(StringOf(bound[0], "strftime_now: 'format'"), now_));
   }
   const Values bound = arguments.Bind({"message"}, 1);
   FailWith(TextOf(bound[0], budget_));  // raise_exception
@@ -412,7 +309,8 @@ Value Renderer::CallStringMethod(const std::string& text,
   budget_.Spend(text.size());
   const auto strings = [this](const std::vector<std::string_view>& parts) {
     Values items;
-    for (std::string_view part : parts) items.push_back(NewString(std::string(part)));
+    for (std::string_view part : parts)
+      items.push_back(NewString(std::string(part)));
     return NewList(std::move(items));
   };
   const auto part_of = [&](const Values& bound) -> const std::string& {
@@ -429,7 +327,12 @@ Value Renderer::CallStringMethod(const std::string& text,
   if (name == "split" || name == "rsplit") {
     const Values bound = arguments.Bind({"sep", "maxsplit"});
     const int64_t times = bound[1].is_defined() ? IntOf(bound[1], name) : -1;
-    if (!Given(bound[0])) return strings(SplitAtBlanks(text, times));
+    if (!Given(bound[0])) {
+      if (name == "rsplit" && times >= 0) {
+        FailWith("rsplit at blanks a few times only is not supported");
+      }
+      return strings(SplitAtBlanks(text, times));
+    }
     const std::string& at = part_of(bound);
     return strings(name == "split" ? SplitAt(text, at, times)
                                    : SplitFromRight(text, at, times));
@@ -451,44 +354,15 @@ Value Renderer::CallStringMethod(const std::string& text,
     return NewString(std::move(joined));
   }
   if (name == "startswith" || name == "endswith") {
-    return Value::Bool(HasAffix(text, arguments.Bind({"part"}, 1)[0],
-                                name == "startswith"));
+    return Value::Bool(
+        HasAffix(text, arguments.Bind({"part"}, 1)[0], name == "startswith"));
   }
-  if (name == "find" || name == "rfind" || name == "count" ||
-      name.starts_with("remove")) {
-    const Values bound = arguments.Bind({"part"}, 1);
-    const std::string& part = part_of(bound);
-    if (name == "find") return FoundAt(text, FindText(text, part, 0));
-    if (name == "rfind" || name == "count") {
-      int64_t count = 0;
-      size_t last = part.empty() ? text.size() : std::string_view::npos;
-      const size_t step = name == "count" ? std::max<size_t>(part.size(), 1) : 1;
-      for (size_t at = 0;
-           !part.empty() && (at = FindText(text, part, at)) != std::string::npos;
-           at += step) {
-        ++count;
-        last = at;
-        budget_.Spend(part.size());
-      }
-      if (part.empty()) count = CharactersBefore(text, text.size()) + 1;
-      return name == "count" ? Value::Int(count) : FoundAt(text, last);
-    }
-    if (name == "removeprefix") {
-      return NewString(text.starts_with(part) ? text.substr(part.size()) : text);
-    }
-    return NewString(text.ends_with(part)
-                         ? text.substr(0, text.size() - part.size())
-                         : text);
+  if (name.ends_with("find") || name == "count" || name.starts_with("remove")) {
+    return Searched(text, name, part_of(arguments.Bind({"part"}, 1)), *this);
   }
   arguments.Bind({});
-  if (name == "upper") return NewString(Upper(text));
-  if (name == "lower") return NewString(Lower(text));
-  if (name == "title") return NewString(TitleCased(text, false));
-  if (name == "capitalize") return NewString(Capitalised(text));
   if (name == "splitlines") return strings(SplitLines(text));
-  if (name == "isdigit") return Value::Bool(AllAre(text, IsDigitCharacter));
-  if (name == "isalpha") return Value::Bool(AllAre(text, IsLetter));
-  return Value::Bool(AllAre(text, IsBlank));  // isspace
+  return OfWhole(text, name, *this);
 }
 
 }  // namespace tl::jinja

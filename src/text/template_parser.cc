@@ -56,9 +56,10 @@ void Parser::ExpectEnd(std::string_view word) {
 void Parser::FailExpected(std::string_view what) const {
   const Token& token = Peek();
   const bool end = token.kind == TokenKind::kEnd;
-  FailHere(token.at, end ? fmt::format("expected {}, but the template ends", what)
-                         : fmt::format("expected {}, got '{}'", what,
-                                       token.text.substr(0, 40)));
+  FailHere(token.at,
+           end ? fmt::format("expected {}, but the template ends", what)
+               : fmt::format("expected {}, got '{}'", what,
+                             token.text.substr(0, 40)));
 }
 
 void Parser::FailHere(int32_t at, std::string_view what) const {
@@ -146,10 +147,10 @@ NodePtr Parser::ParseStatement() {
     return body;
   }
   static constexpr std::string_view kKnown[] = {
-      "include", "import", "from", "extends", "block", "call",
-      "do",      "with",   "trans", "autoescape"};
-  const bool known = std::find(std::begin(kKnown), std::end(kKnown), word) !=
-                     std::end(kKnown);
+      "include", "import", "from", "extends", "block",
+      "call",    "do",     "with", "trans",   "autoescape"};
+  const bool known =
+      std::find(std::begin(kKnown), std::end(kKnown), word) != std::end(kKnown);
   FailHere(token.at, known ? fmt::format("'{}' is not supported", word)
                            : fmt::format("unknown tag '{}'", word));
 }

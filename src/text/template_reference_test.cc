@@ -62,7 +62,8 @@ TEST(ChatTemplate, WritesWhatTransformersWrite) {
   const Value conversations = jinja::ParseJson(ReadText("conversations.json"));
   const Value rendered = jinja::ParseJson(ReadText("rendered.json"));
   int compared = 0;
-  for (const auto& [name, answers] : Member(rendered, "templates").map().entries) {
+  for (const auto& [name, answers] :
+       Member(rendered, "templates").map().entries) {
     const std::string text = ReadText("templates/" + name.text() + ".jinja");
     for (const auto& [title, expected] : answers.map().entries) {
       SCOPED_TRACE(name.text() + ", " + title.text());

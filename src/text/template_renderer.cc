@@ -8,9 +8,10 @@ namespace tl::jinja {
 
 Renderer::Level::Level(Renderer& renderer) : renderer_(renderer) {
   if (renderer_.level_ >= kMaxLevel) {
-    FailWith(fmt::format("macros and expressions inside each other, more than "
-                         "{}",
-                         kMaxLevel));
+    FailWith(
+        fmt::format("macros and expressions inside each other, more than "
+                    "{}",
+                    kMaxLevel));
   }
   ++renderer_.level_;
 }
@@ -49,8 +50,8 @@ Value Renderer::NewList(Values items) {
 
 void Renderer::Write(std::string_view text) {
   if (text.size() > max_output_ - out_.size()) {
-    FailWith(fmt::format("the template writes more than {} bytes",
-                         max_output_));
+    FailWith(
+        fmt::format("the template writes more than {} bytes", max_output_));
   }
   budget_.Spend(text.size());
   out_ += text;
@@ -175,8 +176,8 @@ void Renderer::Assign(const std::vector<Target>& targets, const Value& value) {
   if (targets.size() == 1) return AssignOne(targets[0], value);
   const Values parts = ItemsOf(value, budget_);
   if (parts.size() != targets.size()) {
-    FailWith(fmt::format("{} values for {} names", parts.size(),
-                         targets.size()));
+    FailWith(
+        fmt::format("{} values for {} names", parts.size(), targets.size()));
   }
   for (size_t i = 0; i < parts.size(); ++i) AssignOne(targets[i], parts[i]);
 }
@@ -189,9 +190,10 @@ void Renderer::AssignOne(const Target& target, Value value) {
   }
   const Value space = FindName(target.name);
   if (!space.is(Kind::kNamespace)) {
-    FailWith(fmt::format("'{}' is a {}; only attributes of a namespace can be "
-                         "set",
-                         target.name, TypeName(space)));
+    FailWith(
+        fmt::format("'{}' is a {}; only attributes of a namespace can be "
+                    "set",
+                    target.name, TypeName(space)));
   }
   space.attributes().Set(target.attribute, std::move(value));
 }
@@ -259,9 +261,10 @@ Value Renderer::CallMacro(const Node& macro, const Arguments& arguments) {
         parameters.begin(), parameters.end(),
         [&name = name](const Target& target) { return target.name == name; });
     if (!known || !given.emplace(name, value).second) {
-      FailWith(fmt::format(known ? fmt::runtime("macro '{}' is given '{}' twice")
-                                 : fmt::runtime("macro '{}' has no parameter '{}'"),
-                           macro.name, name));
+      FailWith(
+          fmt::format(known ? fmt::runtime("macro '{}' is given '{}' twice")
+                            : fmt::runtime("macro '{}' has no parameter '{}'"),
+                      macro.name, name));
     }
   }
   scopes_.emplace_back().is_macro = true;
@@ -273,9 +276,8 @@ Value Renderer::CallMacro(const Node& macro, const Arguments& arguments) {
   }
   for (const Target& parameter : parameters) {
     scopes_.back().names.try_emplace(
-        parameter.name,
-        Value::Undefined(fmt::format("parameter '{}' was not given",
-                                     parameter.name)));
+        parameter.name, Value::Undefined(fmt::format(
+                            "parameter '{}' was not given", parameter.name)));
   }
   std::string text = Capture(*macro.children[0]);
   scopes_.pop_back();

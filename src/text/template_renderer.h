@@ -1,7 +1,7 @@
 // Runs a chat template's tree. Statements and names are template_renderer.cc,
 // expressions template_evaluate.cc, what is called template_filters.cc,
 // template_lists.cc (filters of lists), template_methods.cc and
-// template_tests.cc.
+// template_tests.cc. Texts are template_strings.h.
 #pragma once
 
 #include <ctime>
@@ -139,16 +139,5 @@ bool HasMethod(const Value& value, std::string_view name);
 // Conversions of arguments; fail naming what it is for.
 const std::string& StringOf(const Value& value, std::string_view what);
 int64_t IntOf(const Value& value, std::string_view what);
-
-// Text as Python's strings see it.
-std::string Upper(std::string_view text);
-std::string Lower(std::string_view text);
-std::string Capitalised(std::string_view text);
-std::string TitleCased(std::string_view text, bool after_blanks_only);
-std::string Replaced(std::string_view text, std::string_view from,
-                     std::string_view to, int64_t times, Budget& budget);
-std::string_view Stripped(std::string_view text, const Value& characters,
-                          bool left, bool right);
-std::vector<std::string_view> SplitLines(std::string_view text);
 
 }  // namespace tl::jinja

@@ -50,8 +50,9 @@ TEST(ChatTemplate, LeavesWrongBytesAsTheyAre) {
 TEST(ChatTemplateSyntax, SaysWhereItIsWrongAndWhatWasExpected) {
   EXPECT_EQ(Render("a\n  {{ 1 + }}"),
             "chat template:2:10: expected an expression, got '}}'");
-  EXPECT_EQ(Render("{% if a %}b"),
-            "chat template:1:12: expected '{% endif %}', but the template ends");
+  EXPECT_EQ(
+      Render("{% if a %}b"),
+      "chat template:1:12: expected '{% endif %}', but the template ends");
   EXPECT_EQ(Render("{% if a %}{% endfor %}"),
             "chat template:1:14: expected '{% endif %}', got 'endfor'");
   EXPECT_EQ(Render("x{% endif %}"), "chat template:1:5: 'endif' ends nothing");
@@ -64,7 +65,8 @@ TEST(ChatTemplateSyntax, SaysWhereItIsWrongAndWhatWasExpected) {
   EXPECT_EQ(Render("{% raw %}"),
             "chat template:1:1: 'raw' is not closed; expected '{% endraw %}'");
   EXPECT_EQ(Render("{{ a b }}"), "chat template:1:6: expected '}}', got 'b'");
-  EXPECT_EQ(Render("{% for x y %}"), "chat template:1:10: expected 'in', got 'y'");
+  EXPECT_EQ(Render("{% for x y %}"),
+            "chat template:1:10: expected 'in', got 'y'");
   EXPECT_EQ(Render("{% set 1 = 2 %}"),
             "chat template:1:8: expected a name, got '1'");
   EXPECT_EQ(Render("{{ (1] }}"), "chat template:1:6: unexpected ']'");
@@ -83,9 +85,10 @@ TEST(ChatTemplateSyntax, NamesWhatIsNotSupported) {
             "chat template:1:4: unknown tag 'frobnicate'");
   EXPECT_EQ(Render("{% break %}"),
             "chat template:1:4: 'break' outside of a loop");
-  EXPECT_EQ(Render("{% for x in [] %}{% macro m() %}{% endmacro %}{% endfor %}"),
-            "chat template:1:21: a macro inside a loop or another macro is not "
-            "supported");
+  EXPECT_EQ(
+      Render("{% for x in [] %}{% macro m() %}{% endmacro %}{% endfor %}"),
+      "chat template:1:21: a macro inside a loop or another macro is not "
+      "supported");
   EXPECT_EQ(Render("{{ f(*a) }}"),
             "chat template:1:6: unpacked arguments are not supported");
 }
@@ -108,13 +111,14 @@ TEST(ChatTemplateRun, SaysWhichNameIsNotDefined) {
 
 TEST(ChatTemplateRun, SaysWhatDoesNotFit) {
   EXPECT_EQ(Render("{{ 'a' + 1 }}"),
-            "chat template:1:8: cannot compute string + int");
+            "chat template:1:8: cannot compute string + number");
   EXPECT_EQ(Render("{{ 1 < 'a' }}"),
-            "chat template:1:6: a int and a string have no order");
+            "chat template:1:6: a number and a string have no order");
   EXPECT_EQ(Render("{{ 1 // 0 }}"), "chat template:1:6: division by zero");
   EXPECT_EQ(Render("{{ 9223372036854775807 + 1 }}"),
             "chat template:1:24: an int beyond 64 bits");
-  EXPECT_EQ(Render("{{ 3 ** 99 }}"), "chat template:1:6: an int beyond 64 bits");
+  EXPECT_EQ(Render("{{ 3 ** 99 }}"),
+            "chat template:1:6: an int beyond 64 bits");
   EXPECT_EQ(Render("{{ 'a' | nope }}"),
             "chat template:1:10: there is no filter 'nope'");
   EXPECT_EQ(Render("{{ 'a' is nope }}"),
@@ -125,9 +129,9 @@ TEST(ChatTemplateRun, SaysWhatDoesNotFit) {
             "chat template:1:10: trim has no parameter 'x'");
   EXPECT_EQ(Render("{{ 'a' | replace('b') }}"),
             "chat template:1:10: replace needs 'new'");
-  EXPECT_EQ(Render("{{ 1() }}"), "chat template:1:5: a int cannot be called");
+  EXPECT_EQ(Render("{{ 1() }}"), "chat template:1:5: a number cannot be called");
   EXPECT_EQ(Render("{% for x in 5 %}{% endfor %}"),
-            "chat template:1:4: a int has no items to go over");
+            "chat template:1:4: a number has no items to go over");
   EXPECT_EQ(Render("{% set a, b = [1] %}"),
             "chat template:1:4: 1 values for 2 names");
   EXPECT_EQ(Render("{% set eos_token.x = 1 %}"),
@@ -152,7 +156,8 @@ TEST(ChatTemplateRun, ReachesNothingButItsVariables) {
 }
 
 TEST(ChatTemplateLimits, EndAHostileTemplate) {
-  const ChatLimits limits{.output_bytes = 1000, .work = 100000, .work_per_byte = 0};
+  const ChatLimits limits{
+      .output_bytes = 1000, .work = 100000, .work_per_byte = 0};
   EXPECT_EQ(Render("{% for i in range(999) %}ab{% endfor %}", limits),
             "chat template:1:26: the template writes more than 1000 bytes");
   EXPECT_EQ(Render("{% for i in range(9999) %}{% for j in range(9999) %}"
@@ -166,9 +171,10 @@ TEST(ChatTemplateLimits, EndAHostileTemplate) {
   EXPECT_EQ(Render("{{ range(1000000000000) }}", limits),
             "chat template:1:9: the template takes more than 100000 steps and "
             "characters");
-  EXPECT_EQ(Render("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"),
-            "chat template:1:16: macros and expressions inside each other, more "
-            "than 1000");
+  EXPECT_EQ(
+      Render("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"),
+      "chat template:1:16: macros and expressions inside each other, more "
+      "than 1000");
   EXPECT_EQ(Render("{% set ns = namespace(x=[]) %}{% for i in range(999) %}"
                    "{% set ns.x = [ns.x] %}{% endfor %}"),
             "chat template:1:73: a value is nested deeper than 100");

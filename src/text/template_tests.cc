@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "text/template_renderer.h"
+#include "text/template_strings.h"
 
 namespace tl::jinja {
 namespace {
@@ -50,12 +51,12 @@ constexpr KindTestRow kKindTests[] = {
 // The comparison that a test of two values is.
 std::string_view ComparisonOf(std::string_view test) {
   static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-      {"eq", "=="},          {"equalto", "=="}, {"==", "=="},
-      {"ne", "!="},          {"!=", "!="},      {"lt", "<"},
-      {"lessthan", "<"},     {"<", "<"},        {"le", "<="},
-      {"<=", "<="},          {"gt", ">"},       {"greaterthan", ">"},
-      {">", ">"},            {"ge", ">="},      {">=", ">="},
-      {"in", "in"},          {"sameas", "=="},
+      {"eq", "=="},      {"equalto", "=="}, {"==", "=="},
+      {"ne", "!="},      {"!=", "!="},      {"lt", "<"},
+      {"lessthan", "<"}, {"<", "<"},        {"le", "<="},
+      {"<=", "<="},      {"gt", ">"},       {"greaterthan", ">"},
+      {">", ">"},        {"ge", ">="},      {">=", ">="},
+      {"in", "in"},      {"sameas", "=="},
   };
   for (const auto& [name, comparison] : kNames) {
     if (name == test) return comparison;

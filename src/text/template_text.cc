@@ -23,8 +23,8 @@ std::string FloatText(double x, std::string_view infinity,
 
 void AppendQuoted(std::string& out, std::string_view text) {
   const bool single = text.find('\'') == std::string_view::npos;
-  const char quote = single || text.find('"') != std::string_view::npos ? '\''
-                                                                        : '"';
+  const char quote =
+      single || text.find('"') != std::string_view::npos ? '\'' : '"';
   out += quote;
   for (const char c : text) {
     if (c == quote || c == '\\') {

@@ -166,7 +166,7 @@ std::string_view TypeName(const Value& value) {
     case Kind::kBool:
       return "bool";
     case Kind::kInt:
-      return "int";
+      return "number";  // a float is called one where that matters
     case Kind::kFloat:
       return "float";
     case Kind::kString:
@@ -275,7 +275,8 @@ int Order(const Value& a, const Value& b, Budget& budget) {
     }
     return Sign(x.size() < y.size(), x.size() > y.size());
   }
-  FailWith(fmt::format("a {} and a {} have no order", TypeName(a), TypeName(b)));
+  FailWith(
+      fmt::format("a {} and a {} have no order", TypeName(a), TypeName(b)));
 }
 
 Values ItemsOf(const Value& value, Budget& budget) {

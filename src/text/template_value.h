@@ -150,7 +150,7 @@ struct FunctionObject {
   Value self;  // of a method
 };
 
-// As Python calls it: "str", "list".
+// "string", "list", ...: as messages call it.
 std::string_view TypeName(const Value& value);
 bool IsTrue(const Value& value);
 bool Equal(const Value& a, const Value& b, Budget& budget);
