@@ -224,6 +224,29 @@ TEST(Functions, KnowSymbolicDims) {
             "dimensions D and D + 1 differ");
 }
 
+TEST(Sampling, LogitsKeepShapeAndType) {
+  EXPECT_EQ(Type("top_k", {T({2, 9}), I(3)}), "float16[2, 9]");
+  EXPECT_EQ(Type("top_k", {T({2, 9}), I(30)}), "float16[2, 9]");
+  EXPECT_EQ(Type("top_p", {T({2, 9}), Argument::Float(0.9)}), "float16[2, 9]");
+  EXPECT_EQ(Type("min_p", {T({9}, DType::F32), Argument::Float(0.1)}),
+            "float32[9]");
+  EXPECT_EQ(Type("typical_p", {T({2, 3, 9}), Argument::Float(0.5)}),
+            "float16[2, 3, 9]");
+  EXPECT_EQ(Type("temperature", {T({9}, DType::I32), Argument::Float(0.5)}),
+            "float32[9]");
+  EXPECT_EQ(Type("top_p", {T({9}), Argument::Unknown()}), "float16[9]");
+}
+
+TEST(Sampling, SaysWhatIsWrong) {
+  EXPECT_EQ(Type("top_k", {T({9}), I(0)}), "top_k: 'k' is 0; expected at least 1");
+  EXPECT_EQ(Type("top_p", {T({9}), Argument::Float(1.5)}),
+            "top_p: 'p' is 1.5; expected a number from 0 to 1");
+  EXPECT_EQ(Type("temperature", {T({9}), Argument::Float(0)}),
+            "temperature: 't' is 0; expected a finite number above 0");
+  EXPECT_EQ(Type("min_p", {T({2, 0}), Argument::Float(0.5)}),
+            "min_p: 'logits' of shape [2, 0] have no last axis to cut along");
+}
+
 std::string IndexType(Shape shape, std::vector<IndexItem> items) {
   TypingLowering lowering;
   try {
