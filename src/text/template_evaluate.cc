@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "text/template_renderer.h"
+#include "text/template_strings.h"
 #include "text/utf8.h"
 
 namespace tl::jinja {
@@ -267,6 +268,7 @@ Value Renderer::EvaluateFilter(const Node& node) {
 }
 
 Value Renderer::Attribute(const Value& object, const std::string& name) {
+  budget_.Spend(name.size() / 16);
   if (!object.is_defined()) FailWith(object.why());
   if (HasMethod(object, name)) return Value::Function({name, nullptr, object});
   const Value* found = nullptr;
@@ -279,6 +281,7 @@ Value Renderer::Attribute(const Value& object, const std::string& name) {
 
 Value Renderer::Item(const Value& object, const Value& key) {
   if (!object.is_defined()) FailWith(object.why());
+  SpendFor(key);
   if (object.is(Kind::kMap)) {
     if (const Value* found = object.map().Find(key)) return *found;
   } else if (key.is_integer() && (object.is_sequence() || object.is_string())) {
@@ -411,9 +414,11 @@ bool Renderer::Contains(const Value& container, const Value& item) {
       return false;
     case Kind::kString:
       budget_.Spend(container.text().size());
-      return container.text().find(StringOf(
-                 item, "what a string may contain")) != std::string::npos;
+      return FindText(container.text(),
+                      StringOf(item, "what a string may contain"),
+                      0) != std::string_view::npos;
     case Kind::kMap:
+      SpendFor(item);
       return container.map().Find(item) != nullptr;
     case Kind::kList:
     case Kind::kTuple:

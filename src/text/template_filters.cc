@@ -262,6 +262,7 @@ Value Renderer::ApplyFilter(const std::string& name, const Value& value,
   for (const FilterRow& row : kFilters) {
     if (row.name != name) continue;
     arguments.callee = row.name;
+    SpendFor(value);
     return row.apply(*this, value, arguments);
   }
   FailWith(fmt::format("there is no filter '{}'", name));

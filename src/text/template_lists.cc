@@ -92,6 +92,7 @@ Value Selected(Renderer& r, const Value& value, Arguments& arguments,
 
 Value Renderer::AttributePath(const Value& value, const Value& path) {
   budget_.Spend(1);
+  SpendFor(path);
   if (path.is_integer()) return Item(value, path);
   std::string_view rest = StringOf(path, "an attribute's name");
   Value at = value;

@@ -110,11 +110,14 @@ bool IsDigitCharacter(char32_t c) {
 }
 
 // A string, or any of a tuple of strings, at one end.
-bool HasAffix(const std::string& text, const Value& affix, bool at_begin) {
+bool HasAffix(const std::string& text, const Value& affix, bool at_begin,
+              Budget& budget) {
+  budget.Spend(1);
   if (affix.is_sequence()) {
-    return std::any_of(
-        affix.items().begin(), affix.items().end(),
-        [&](const Value& one) { return HasAffix(text, one, at_begin); });
+    return std::any_of(affix.items().begin(), affix.items().end(),
+                       [&](const Value& one) {
+                         return HasAffix(text, one, at_begin, budget);
+                       });
   }
   const std::string& part =
       StringOf(affix, "what a string begins or ends with");
@@ -289,6 +292,7 @@ Value Renderer::CallMethod(const Value& self, const std::string& name,
   const MapObject& map = self.map();
   if (name == "get") {
     const Values bound = arguments.Bind({"key", "default"}, 1);
+    SpendFor(bound[0]);
     const Value* found = map.Find(bound[0]);
     return found ? *found : bound[1].is_defined() ? bound[1] : Value::None();
   }
@@ -354,8 +358,8 @@ Value Renderer::CallStringMethod(const std::string& text,
     return NewString(std::move(joined));
   }
   if (name == "startswith" || name == "endswith") {
-    return Value::Bool(
-        HasAffix(text, arguments.Bind({"part"}, 1)[0], name == "startswith"));
+    return Value::Bool(HasAffix(text, arguments.Bind({"part"}, 1)[0],
+                                name == "startswith", budget_));
   }
   if (name.ends_with("find") || name == "count" || name.starts_with("remove")) {
     return Searched(text, name, part_of(arguments.Bind({"part"}, 1)), *this);

@@ -199,6 +199,7 @@ void Renderer::AssignOne(const Target& target, Value value) {
 }
 
 Value Renderer::FindName(const std::string& name) {
+  budget_.Spend(name.size() / 16);
   for (size_t i = scopes_.size(); i-- > 0;) {
     const Scope& scope = scopes_[i];
     const auto found = scope.names.find(name);

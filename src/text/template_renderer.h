@@ -54,6 +54,10 @@ class Renderer {
   Value AttributePath(const Value& value, const Value& path);
   Value Arithmetic(const std::string& op, const Value& a, const Value& b);
   Budget& budget() { return budget_; }
+  // For looking at every character of a text that is there already.
+  void SpendFor(const Value& value) {
+    if (value.is_string()) budget_.Spend(value.text().size() / 16 + 1);
+  }
   Value NewString(std::string text);
   Value NewList(Values items);
 

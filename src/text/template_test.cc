@@ -129,7 +129,8 @@ TEST(ChatTemplateRun, SaysWhatDoesNotFit) {
             "chat template:1:10: trim has no parameter 'x'");
   EXPECT_EQ(Render("{{ 'a' | replace('b') }}"),
             "chat template:1:10: replace needs 'new'");
-  EXPECT_EQ(Render("{{ 1() }}"), "chat template:1:5: a number cannot be called");
+  EXPECT_EQ(Render("{{ 1() }}"),
+            "chat template:1:5: a number cannot be called");
   EXPECT_EQ(Render("{% for x in 5 %}{% endfor %}"),
             "chat template:1:4: a number has no items to go over");
   EXPECT_EQ(Render("{% set a, b = [1] %}"),
@@ -186,6 +187,23 @@ TEST(ChatTemplateLimits, EndAHostileTemplate) {
   EXPECT_EQ(Render(sum + " }}"), "chat template:1:303: nested deeper than 150");
   EXPECT_EQ(Render(std::string(2000, ' '), {.template_bytes = 1000}),
             "chat template: 2000 bytes; at most 1000 are read");
+}
+
+// What takes long without making anything is paid for, too.
+TEST(ChatTemplateLimits, CountLookingAtLongTexts) {
+  const ChatLimits limits{.work = 3'000'000, .work_per_byte = 0};
+  const std::string begin =
+      "{% set x = 'ab' * 100000 %}{% set t = (x,) * 9999 %}{% for i in "
+      "range(99999) %}{% set y = ";
+  const std::string end = " %}{% endfor %}";
+  for (const char* slow : {"x | length", "x is upper", "x in {}", "{}.get(x)",
+                           "{}[x]", "x | int", "'b'.startswith(t)", "'c' in x",
+                           "[{}] | map(attribute=x)", "x == x ~ ''"}) {
+    const std::string got = Render(begin + slow + end, limits);
+    EXPECT_TRUE(got.ends_with(
+        ": the template takes more than 3000000 steps and characters"))
+        << slow << " gives " << got;
+  }
 }
 
 TEST(ChatTemplateLimits, ANamespaceMayHoldItself) {

@@ -76,6 +76,7 @@ int64_t RestOf(const Value& value, const Value& by) {
 bool Renderer::ApplyTest(const std::string& name, const Value& value,
                          const Arguments& arguments) {
   const Values& given = arguments.values;
+  SpendFor(value);
   const auto require = [&](size_t count) {
     if (given.size() != count || !arguments.named.empty()) {
       FailWith(fmt::format("test '{}' takes {} arguments, got {}", name, count,
