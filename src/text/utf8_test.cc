@@ -6,9 +6,9 @@ namespace tl {
 namespace {
 
 TEST(Utf8, DecodesWhatItAppends) {
-  for (char32_t c : {U'\0', U'a', U'\x7F', U'\x80', U'\x7FF', U'\x800',
-                     U'\xD7FF', U'\xE000', U'\xFFFF', U'\x10000',
-                     U'\x10FFFF'}) {
+  for (char32_t c :
+       {U'\0', U'a', U'\x7F', U'\x80', U'\x7FF', U'\x800', U'\xD7FF', U'\xE000',
+        U'\xFFFF', U'\x10000', U'\x10FFFF'}) {
     std::string text;
     AppendUtf8(text, c);
     EXPECT_EQ(Utf8Size(text[0]), text.size());
@@ -27,14 +27,11 @@ TEST(Utf8, ReplacesEachMaximalSubpartOnce) {
     for (int i = 0; i < count; ++i) text += mark;
     return text;
   };
-  EXPECT_EQ(WholeText("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41"),
-            marks(8) + "A");
-  EXPECT_EQ(WholeText("\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41"),
-            marks(8) + "A");
+  EXPECT_EQ(WholeText("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41"), marks(8) + "A");
+  EXPECT_EQ(WholeText("\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41"), marks(8) + "A");
   EXPECT_EQ(WholeText("\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42"),
             marks(5) + "A" + marks(2) + "B");
-  EXPECT_EQ(WholeText("\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41"),
-            marks(4) + "A");
+  EXPECT_EQ(WholeText("\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41"), marks(4) + "A");
 }
 
 TEST(Utf8, LeavesValidTextAlone) {
