@@ -9,6 +9,7 @@
 #include "interp/metadata_view.h"
 #include "interp/tensor_operand.h"
 #include "interp/tensor_runtime.h"
+#include "interp/tokenizer_value.h"
 #include "ops/build.h"
 
 namespace tl {
@@ -234,6 +235,11 @@ ModelRunner& OpenModel::Runner() {
   return *runner_;
 }
 
+Value OpenModel::Tokenizer() {
+  if (tokenizer_.is_none()) tokenizer_ = TokenizerOf(model_);
+  return tokenizer_;
+}
+
 std::string ModelValue::Name(std::string_view name) const {
   return whole() ? std::string(name) : prefix_ + "." + std::string(name);
 }
@@ -269,6 +275,7 @@ Value ModelValue::FindMember(std::string_view name) const {
   if (name == "names") return Value::List(Items());
   if (whole()) {
     if (name == "metadata") return MetadataView::Make(open_);
+    if (name == "tokenizer") return open_->Tokenizer();
     if (name == "format") return Value::String(std::string(model.format()));
     if (name == "config") return open_->Config();
     if (name == "inputs" || name == "outputs") {

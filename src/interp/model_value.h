@@ -48,6 +48,8 @@ class OpenModel {
   const Value& Config();
   // For CoreML models; made when first asked for. Fails for all others.
   ModelRunner& Runner();
+  // A handle, made when first asked for. Fails for a model without one.
+  Value Tokenizer();
   // Makes all tensors what the layout says.
   void Settle();
 
@@ -68,6 +70,7 @@ class OpenModel {
   ConversionListener on_conversion_;
   std::unordered_map<std::string, TensorRef> tensors_;
   std::unique_ptr<ModelRunner> runner_;
+  Value tokenizer_;
   Value config_;  // none until it is asked for
 };
 

@@ -199,6 +199,9 @@ std::optional<MemberOwner> Interpreter::KindOf(
     if (value->as_handle().type() == TypeKind::kCache) {
       return MemberOwner::kCache;
     }
+    if (value->as_handle().type() == TypeKind::kTokenizer) {
+      return MemberOwner::kTokenizer;
+    }
   }
   return std::nullopt;
 }

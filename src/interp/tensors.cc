@@ -298,6 +298,16 @@ FloatRows Tensors::Floats(const Value& x, Span where) {
 
 uint64_t Tensors::NextSeed() { return runtime_.builder().NextSeed(); }
 
+std::vector<double> Tensors::Numbers(const Value& x) {
+  const Tensor& tensor = runtime_.Evaluate(AsTensor(x));
+  std::vector<double> numbers(static_cast<size_t>(tensor.shape.size()));
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = ElementAt(tensor, static_cast<int64_t>(i));
+  }
+  TensorRuntime::RequireIntact(tensor);
+  return numbers;
+}
+
 Value Tensors::FindMember(const Value& x, std::string_view name, Span where) {
   const TensorRef& ref = AsTensor(x);
   if (name == "shape") return ShapeValue(ref->shape());

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "interp/rope_tables.h"
 #include "interp/value.h"
@@ -93,6 +94,8 @@ class Tensors {
   FloatRows Floats(const Value& x, Span where);
   // The seed of the next random tensor, for what draws without one.
   uint64_t NextSeed();
+  // All elements of a tensor, in order.
+  std::vector<double> Numbers(const Value& x);
   // `x.name`, or an unset value if tensors have no such member.
   Value FindMember(const Value& x, std::string_view name, Span where);
   // As print shows it; `column` is where on the line it begins.

@@ -103,6 +103,16 @@ bool Vm::EnterValue(Instruction i) {
       window[0] = std::move(member);
       return Enter(window[0], arguments.subspan(1), window, shape.names, i.c);
     }
+    // A variable that cannot be called hides no method: `tok.id(text)`.
+    if (!window[0].is_callable() && window[1].is_handle()) {
+      Value result = window[1].as_handle().CallMethod(
+          shape.method, arguments.subspan(1), shape.names);
+      if (!result.is_unset()) {
+        for (Value& used : std::span(window, arguments.size() + 1)) used.Clear();
+        frame_->base[i.c] = std::move(result);
+        return false;
+      }
+    }
   }
   return Enter(window[0], arguments, window, shape.names, i.c);
 }

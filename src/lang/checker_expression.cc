@@ -224,8 +224,15 @@ StaticType Checker::MemberOf(const StaticType& object,
   if (object.is(Kind::kModel)) return ModelMember(object, member);
   if (object.is(Kind::kTensor)) return TensorMember(object, member);
   bool has_own = object.is(Kind::kMap) || object.is(Kind::kList) ||
-                 object.is(Kind::kTokenizer) || object.is(Kind::kCache);
+                 object.is(Kind::kCache);
   if (!object.known() || has_own) return {};
+  if (object.is(Kind::kTokenizer)) {
+    const MemberInfo* info = FindMember(MemberOwner::kTokenizer, member.name);
+    if (info && info->result == TypeKind::kInt) {
+      return StaticType::Int(Dim::Unknown());
+    }
+    if (info) return {};
+  }
   if (FindSignature(member.name) || FindProgramFunction(member.name)) return {};
   Report(member.name_span,
          fmt::format("{} has no member '{}'", object.ToString(), member.name));

@@ -106,6 +106,9 @@ StaticType Checker::ModelMember(const StaticType& model,
     if (info->result == TypeKind::kString) {
       return StaticType::Of(Kind::kString);
     }
+    if (info->result == TypeKind::kTokenizer) {
+      return StaticType::Of(Kind::kTokenizer);
+    }
     return {};
   }
   if (!model.model) return {};

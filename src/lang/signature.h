@@ -102,7 +102,7 @@ std::span<const ConstantInfo> Constants();
 const ConstantInfo* FindConstant(std::string_view name);
 
 // Members that are no functions: `x.shape`, `m.names`.
-enum class MemberOwner { kTensor, kList, kMap, kModel, kCache };
+enum class MemberOwner { kTensor, kList, kMap, kModel, kCache, kTokenizer };
 
 struct MemberInfo {
   MemberOwner owner;

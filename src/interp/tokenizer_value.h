@@ -1,0 +1,49 @@
+// A tokenizer as a value of a program, and where tokenizers come from: a file,
+// a folder, or an open model.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "format/model.h"
+#include "interp/value.h"
+#include "lang/ast.h"
+#include "text/tokenizer.h"
+
+namespace tl {
+
+class TokenizerValue final : public Handle {
+ public:
+  TokenizerValue(std::shared_ptr<const Tokenizer> tokenizer, std::string source)
+      : tokenizer_(std::move(tokenizer)), source_(std::move(source)) {}
+
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+
+  std::string_view type_name() const override { return "tokenizer"; }
+  TypeKind type() const override { return TypeKind::kTokenizer; }
+  std::string ToString() const override;
+  Value FindMember(std::string_view name) const override;
+  bool IsMethod(std::string_view name) const override;
+  Value CallMethod(std::string_view name, std::span<const Value> arguments,
+                   const std::vector<std::string>& names) override;
+  bool Contains(const Value& key) const override;
+  int64_t Length() const override;
+  Value Copy() const override;
+
+ private:
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::string source_;
+};
+
+// The tokenizer of a function's argument; fails for any other value.
+const Tokenizer& TokenizerArgument(const Value& value,
+                                   std::string_view function);
+
+// A tokenizer.json, a model's file, or a folder with one of them.
+Value LoadTokenizer(const std::string& path);
+
+// Of the metadata, or of the tokenizer.json beside the model's file; fails
+// where there is neither.
+Value TokenizerOf(const Model& model);
+
+}  // namespace tl
