@@ -153,6 +153,49 @@ def chat_templates():
     yield b'{{ messages | tojson(indent=1) }}\0{"a": [1, {"b": null}]}'
 
 
+TOKENS = {"<unk>": 0, "a": 1, "b": 2, "ab": 3, "##b": 4, "<0x78>": 5, "\u2581": 6,
+          "\u2581a": 7, "\u0120": 8}
+MARK = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first"}
+
+
+def tokenizers():
+    """A tokenizer.json in one line, and a text."""
+    bpe = {"type": "BPE", "vocab": TOKENS, "merges": ["a b", ["\u2581", "a"]],
+           "unk_token": "<unk>", "byte_fallback": True, "fuse_unk": True}
+    charsmap = "BAAAAAAAAAA="  # a trie of one empty unit
+    for parts in (
+            {"model": bpe, "normalizer": {"type": "Sequence", "normalizers": [
+                {"type": "Prepend", "prepend": "\u2581"}, {"type": "NFKC"},
+                {"type": "Strip", "strip_left": True, "strip_right": False},
+                {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]},
+             "decoder": {"type": "Sequence", "decoders": [
+                 {"type": "Replace", "pattern": {"Regex": "\u2581+"}, "content": " "},
+                 {"type": "ByteFallback"}, {"type": "Fuse"},
+                 {"type": "Strip", "content": " ", "start": 1, "stop": 1}]}},
+            {"model": dict(bpe, ignore_merges=True), "pre_tokenizer": {
+                "type": "Sequence", "pretokenizers": [
+                    {"type": "Split", "pattern": {"Regex": "\\p{L}+|[^\\S\\n]"},
+                     "behavior": "MergedWithNext", "invert": True},
+                    {"type": "Digits", "individual_digits": True},
+                    {"type": "ByteLevel", "add_prefix_space": True}]},
+             "decoder": {"type": "ByteLevel"}},
+            {"model": {"type": "Unigram", "unk_id": 0, "byte_fallback": False,
+                       "vocab": [[t, -i] for t, i in TOKENS.items()]},
+             "normalizer": {"type": "Precompiled", "precompiled_charsmap": charsmap},
+             "pre_tokenizer": MARK, "decoder": MARK},
+            {"model": {"type": "WordPiece", "vocab": TOKENS, "unk_token": "<unk>",
+                       "max_input_chars_per_word": 9},
+             "normalizer": {"type": "BertNormalizer", "lowercase": True},
+             "pre_tokenizer": {"type": "BertPreTokenizer"},
+             "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+             "post_processor": {"type": "BertProcessing", "sep": ["a", 1],
+                                "cls": ["b", 2]}}):
+        added = [{"id": 0, "content": "<unk>", "special": True, "lstrip": True},
+                 {"id": 20, "content": "xy", "single_word": True, "normalized": True}]
+        yield (json.dumps(dict(parts, added_tokens=added)).encode()
+               + "\n ab xx<unk>\u00e9 xy 12 \u4f60\ufb01".encode() + b"\xe2\x82\0")
+
+
 def escaped(word):
     return "".join(chr(byte) if 32 < byte < 127 and byte not in b'"\\'
                    else f"\\x{byte:02x}" for byte in word.encode())
@@ -178,6 +221,7 @@ def main():
     write(folder, "gguf", ggufs(), format_words)
     write(folder, "coreml", coremls(), format_words)
     write(folder, "chat_template", chat_templates(), words_of("text/template*.cc"))
+    write(folder, "tokenizer", tokenizers(), words_of("text/*.cc"))
 
 
 if __name__ == "__main__":
