@@ -201,6 +201,58 @@ class Library(unittest.TestCase):
                     normalizer=normalizers.NFC() if llama else None,
                     ignore_merges=llama), MANY if llama else SOME)
 
+    # What tokenizer.json has for some names of tokenizer.ggml.pre.
+    def named(self):
+        split, sequence = pre_tokenizers.Split, pre_tokenizers.Sequence
+        byte_level = pre_tokenizers.ByteLevel
+        plain = byte_level(add_prefix_space=False, use_regex=False)
+        words = byte_level(add_prefix_space=False, use_regex=True)
+        qwen = self.PATTERNS["llama 3"].replace("{1,3}", "")
+        yield "gpt-2", words
+        yield "llama-bpe", sequence([
+            split(Regex(self.PATTERNS["llama 3"]), "isolated"), plain])
+        yield "qwen2", sequence([split(Regex(qwen), "isolated"), plain])
+        yield "gpt-4o", sequence([
+            split(Regex(self.PATTERNS["gpt-4o"]), "isolated"), plain])
+        yield "deepseek-v3", sequence([
+            split(Regex(r"\p{N}{1,3}"), "isolated"),
+            split(Regex("[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"), "isolated"),
+            split(Regex(self.PATTERNS["deepseek 3"]), "isolated"), plain])
+        yield "starcoder", sequence([
+            pre_tokenizers.Digits(individual_digits=True), words])
+        yield "bloom", sequence([
+            split(Regex(" ?[^(\\s|[.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c])]+"),
+                  "isolated"), plain])
+
+    def test_names_of_gguf(self):
+        texts = hard_texts(SOME, 8)
+        for name, pre in self.named():
+            tokenizer = self.bpe(pre, ignore_merges=name == "llama-bpe")
+            parts = json.loads(tokenizer.to_str())
+            vocabulary = sorted(parts["model"]["vocab"], key=parts["model"]["vocab"].get)
+            special = [token["content"] for token in parts["added_tokens"]]
+            with self.subTest(name), tempfile.TemporaryDirectory() as scratch:
+                path = f"{scratch}/m.gguf"
+                writer = gguf.GGUFWriter(path, "llama")
+                writer.add_tokenizer_model("gpt2")
+                writer.add_tokenizer_pre(name)
+                writer.add_token_list(vocabulary)
+                writer.add_token_types([
+                    gguf.TokenType.CONTROL if token in special
+                    else gguf.TokenType.NORMAL for token in vocabulary])
+                writer.add_token_merges([" ".join(m) for m in parts["model"]["merges"]])
+                writer.write_header_to_file()
+                writer.write_kv_data_to_file()
+                writer.close()
+                tokenizer.encode_special_tokens = True
+                expected = [e.ids for e in
+                            tokenizer.encode_batch(texts, add_special_tokens=False)]
+                for text, ids, (ours, back) in zip(
+                        texts, expected, run_tl(path, texts, add_special=False)):
+                    self.assertEqual(ours, ids, repr(text))
+                    whole = tokenizer.decode(ids, skip_special_tokens=False)
+                    self.assertEqual(back, whole, repr(text))
+
     def test_behaviors_of_splits(self):
         for behavior in ("removed", "merged_with_previous", "merged_with_next",
                          "contiguous"):

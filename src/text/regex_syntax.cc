@@ -147,7 +147,7 @@ class Translator {
       if (Ahead("[:")) {
         inside += Posix();
       } else if (Peek() == '[') {
-        FailHere("a class in a class, which is not supported");
+        inside += Nested();
       } else if (Peek() == '\\') {
         inside += Escape(/*in_class=*/true);
       } else {
@@ -156,6 +156,17 @@ class Translator {
     }
     ++at_;
     return fmt::format("[{}]", inside);
+  }
+
+  // What [a[b]] has besides: the same as if it stood there without brackets.
+  std::string Nested() {
+    const size_t start = at_;
+    const std::string nested = Class();
+    if (nested.starts_with("[^") || !nested.starts_with('[')) {
+      at_ = start;
+      FailHere("a class in a class that is not supported");
+    }
+    return nested.substr(1, nested.size() - 2);
   }
 
   std::string WithoutClass(const std::string& inside) {

@@ -61,6 +61,11 @@ TEST(Regex, TakesAwayWhatAnIntersectionExcludes) {
             (std::vector<std::string>{"a", "cd"}));
 }
 
+TEST(Regex, TakesAClassInAClass) {
+  EXPECT_EQ(Matches(Regex("[^(\\s|[.,]]+"), "a.b(c|d e"),
+            (std::vector<std::string>{"a", "b", "c", "d", "e"}));
+}
+
 TEST(Regex, MatchesLinesAndEitherCase) {
   EXPECT_EQ(Matches(Regex("^b$"), "a\nb\nc"), (std::vector<std::string>{"b"}));
   EXPECT_EQ(Matches(Regex("(?i:'s)"), "'S '\u017F"),
@@ -92,8 +97,8 @@ TEST(Regex, RefusesWhatIsNoPattern) {
             "the pattern '\\u12' has \\u without four digits at byte 0");
   EXPECT_EQ(Message("\\p{L"),
             "the pattern '\\p{L' has a property without an end at byte 2");
-  EXPECT_EQ(Message("[a[b]]"),
-            "the pattern '[a[b]]' has a class in a class, which is not "
+  EXPECT_EQ(Message("[a[^b]]"),
+            "the pattern '[a[^b]]' has a class in a class that is not "
             "supported at byte 2");
   EXPECT_EQ(Message("[a&&b]"),
             "the pattern '[a&&b]' has an intersection that "
