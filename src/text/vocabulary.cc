@@ -1,6 +1,5 @@
 #include "text/vocabulary.h"
 
-#include <algorithm>
 #include <functional>
 
 #include "base/error.h"
@@ -21,7 +20,7 @@ int HexDigit(char c) {
 size_t Vocabulary::SlotOf(std::string_view text) const {
   const size_t mask = slots_.size() - 1;
   size_t slot = std::hash<std::string_view>()(text) & mask;
-  while (slots_[slot] != kNoToken && tokens_[slots_[slot]].text != text) {
+  while (slots_[slot] != kNowhere && tokens_[slots_[slot]].text != text) {
     slot = (slot + 1) & mask;
   }
   return slot;
@@ -31,10 +30,9 @@ void Vocabulary::Reserve(size_t tokens) {
   size_t slots = kFewestSlots;
   while (slots < 2 * tokens) slots *= 2;
   if (slots <= slots_.size()) return;
-  slots_.assign(slots, kNoToken);
-  for (size_t id = 0; id < tokens_.size(); ++id) {
-    if (!tokens_[id].present) continue;
-    slots_[SlotOf(tokens_[id].text)] = static_cast<TokenId>(id);
+  slots_.assign(slots, kNowhere);
+  for (size_t place = 0; place < tokens_.size(); ++place) {
+    slots_[SlotOf(tokens_[place].text)] = static_cast<int32_t>(place);
   }
 }
 
@@ -57,15 +55,17 @@ void Vocabulary::Add(int64_t id, std::string_view text, std::string_view source,
     Fail(ErrorKind::kInput, "{}: the tokens {} and {} are the same, '{}'",
          source, taken, id, text);
   }
-  Reserve(std::max(tokens_.size(), ++count_));
-  const size_t slot = SlotOf(text);
-  if (id >= size()) tokens_.resize(id + 1);
-  tokens_[id] = {std::string(text), true};
-  slots_[slot] = static_cast<TokenId>(id);
+  Reserve(tokens_.size() + 1);
+  if (id >= size()) places_.resize(id + 1, kNowhere);
+  places_[id] = static_cast<int32_t>(tokens_.size());
+  slots_[SlotOf(text)] = places_[id];
+  tokens_.push_back({std::string(text), static_cast<TokenId>(id)});
 }
 
 TokenId Vocabulary::Find(std::string_view text) const {
-  return slots_.empty() ? kNoToken : slots_[SlotOf(text)];
+  if (slots_.empty()) return kNoToken;
+  const int32_t place = slots_[SlotOf(text)];
+  return place == kNowhere ? kNoToken : tokens_[place].id;
 }
 
 int ByteOfToken(std::string_view text) {

@@ -27,26 +27,32 @@ class Vocabulary {
   void Reserve(size_t tokens);
 
   // One above the largest number.
-  int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
+  int64_t size() const { return static_cast<int64_t>(places_.size()); }
   bool Has(int64_t id) const {
-    return id >= 0 && id < size() && tokens_[id].present;
+    return id >= 0 && id < size() && places_[id] != kNowhere;
   }
-  const std::string& Text(TokenId id) const { return tokens_[id].text; }
+  const std::string& Text(TokenId id) const {
+    return tokens_[places_[id]].text;
+  }
   // kNoToken if there is none of this text.
   TokenId Find(std::string_view text) const;
 
  private:
+  static constexpr int32_t kNowhere = -1;
+
   struct Token {
     std::string text;
-    bool present = false;
+    TokenId id;
   };
 
   // Where in slots_ the text is or would be.
   size_t SlotOf(std::string_view text) const;
 
-  std::vector<Token> tokens_;
-  std::vector<TokenId> slots_;  // a hash table, open addressing
-  size_t count_ = 0;
+  std::vector<Token> tokens_;  // in the order they came
+  // By number: where in tokens_. A gap costs no more than this, so a small file
+  // with a large number takes little memory.
+  std::vector<int32_t> places_;
+  std::vector<int32_t> slots_;  // a hash table of places, open addressing
 };
 
 // The token <0x41> of each byte, kNoToken where there is none.
