@@ -4,7 +4,7 @@ _tl() {
   local cur prev commands program
   cur=${COMP_WORDS[COMP_CWORD]}
   prev=${COMP_WORDS[COMP_CWORD-1]}
-  commands="run check test repl plan info convert diff fmt version"
+  commands="run check test repl plan generate info convert diff fmt version"
   program="--threads --device --seed --exact --check-finite"
 
   local types="f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q2_k_s q3_k_s q3_k_m
@@ -13,7 +13,10 @@ _tl() {
 
   case $prev in
     --device) COMPREPLY=($(compgen -W "cpu gpu" -- "$cur")); return ;;
-    --threads | --seed | --filter | --shard-size | -e | --eval) return ;;
+    --threads | --seed | --filter | --shard-size | -e | --eval | -p | \
+      --prompt | -n | --tokens | --context | --temperature | --top-k | \
+      --top-p | --min-p | --repetition-penalty) return ;;
+    --dtype) COMPREPLY=($(compgen -W "float16 float32" -- "$cur")); return ;;
     --layout) COMPREPLY=($(compgen -W "hf gguf" -- "$cur")); return ;;
     --type) COMPREPLY=($(compgen -W "$types" -- "$cur")); return ;;
   esac
@@ -23,7 +26,8 @@ _tl() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       --threads | --device | --seed | --type | --layout | --shard-size | -e | \
-        --eval)
+        --eval | -p | --prompt | -n | --tokens | --context | --temperature | \
+        --top-k | --top-p | --min-p | --repetition-penalty | --dtype)
         ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
@@ -35,6 +39,8 @@ _tl() {
     "") options+=" --version --eval --profile $program" ;;
     run) options+=" --profile $program" ;;
     test | repl | plan) options+=" $program" ;;
+    generate) options+=" --prompt --tokens --context --temperature --top-k
+      --top-p --min-p --repetition-penalty --dtype --profile $program" ;;
     info) options+=" --json --filter --stats --sha256 --check" ;;
     convert) options+=" --type --layout --shard-size --threads" ;;
     fmt) options+=" --check" ;;

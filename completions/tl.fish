@@ -1,8 +1,8 @@
 # Completion of tl for fish: share/fish/vendor_completions.d/tl.fish
 
-set -l commands run check test repl plan info convert diff fmt version
+set -l commands run check test repl plan generate info convert diff fmt version
 set -l at_first "not __fish_seen_subcommand_from $commands"
-set -l of_program "$at_first; or __fish_seen_subcommand_from run test repl plan"
+set -l of_program "$at_first; or __fish_seen_subcommand_from run test repl plan generate"
 
 complete -c tl -s h -l help -d 'Show help'
 complete -c tl -n $at_first -l version -d 'Print the version'
@@ -13,6 +13,7 @@ complete -c tl -n $at_first -a check -d 'Find faults without running'
 complete -c tl -n $at_first -a test -d 'Run the test blocks of a program'
 complete -c tl -n $at_first -a repl -d 'Type programs line by line'
 complete -c tl -n $at_first -a plan -d 'Show what a program will compute'
+complete -c tl -n $at_first -a generate -d 'Continue a text with a language model'
 complete -c tl -n $at_first -a info -d 'Show what is in a model file'
 complete -c tl -n $at_first -a convert -d 'Write a model in another type or format'
 complete -c tl -n $at_first -a diff -d 'Compare two models'
@@ -24,9 +25,27 @@ complete -c tl -n $of_program -l device -x -a 'cpu gpu' -d 'Where to compute'
 complete -c tl -n $of_program -l seed -x -d 'Where random numbers begin'
 complete -c tl -n $of_program -l exact -d 'Multiply packed weights in f32'
 complete -c tl -n $of_program -l check-finite -d 'Stop at the first inf or NaN'
-complete -c tl -n "$at_first; or __fish_seen_subcommand_from run" \
+complete -c tl -n "$at_first; or __fish_seen_subcommand_from run generate" \
   -l profile -d 'Time of each step'
 
+complete -c tl -n '__fish_seen_subcommand_from generate' -s p -l prompt -x \
+  -d 'The text to continue'
+complete -c tl -n '__fish_seen_subcommand_from generate' -s n -l tokens -x \
+  -d 'Tokens to write at most'
+complete -c tl -n '__fish_seen_subcommand_from generate' -l context -x \
+  -d 'Tokens to remember at most'
+complete -c tl -n '__fish_seen_subcommand_from generate' -l temperature -x \
+  -d '0 takes the likeliest token'
+complete -c tl -n '__fish_seen_subcommand_from generate' -l top-k -x \
+  -d 'Of the K likeliest'
+complete -c tl -n '__fish_seen_subcommand_from generate' -l top-p -x \
+  -d 'Of those that make up this probability'
+complete -c tl -n '__fish_seen_subcommand_from generate' -l min-p -x \
+  -d 'Not less likely than P times the likeliest'
+complete -c tl -n '__fish_seen_subcommand_from generate' -l repetition-penalty \
+  -x -d 'Above 1 avoids what was said'
+complete -c tl -n '__fish_seen_subcommand_from generate' -l dtype -x \
+  -a 'float16 float32' -d 'What is computed in'
 complete -c tl -n '__fish_seen_subcommand_from info' -l json -d 'As JSON'
 complete -c tl -n '__fish_seen_subcommand_from info' -l filter -x \
   -d 'Only these tensors'

@@ -12,6 +12,7 @@ _tl() {
     'test:Run the test blocks of a program'
     'repl:Type programs line by line'
     'plan:Show what a program will compute'
+    'generate:Continue a text with a language model'
     'info:Show what is in a model file'
     'convert:Write a model in another type or format'
     'diff:Compare two models'
@@ -46,6 +47,17 @@ _tl() {
                '1:program:_files -g "*.tl"' '*:argument:_files' ;;
         plan) _arguments '(- *)'{-h,--help}'[show help]' $program \
                '1:program:_files -g "*.tl"' '*:argument:_files' ;;
+        generate) _arguments '(- *)'{-h,--help}'[show help]' \
+               '(-p --prompt)'{-p,--prompt}'[the text to continue]:text' \
+               '(-n --tokens)'{-n,--tokens}'[tokens to write at most]:number' \
+               '--context[tokens to remember at most]:number' \
+               '--temperature[0 takes the likeliest token]:number' \
+               '--top-k[of the K likeliest]:number' \
+               '--top-p[of those that make up this probability]:number' \
+               '--min-p[not less likely than P times the likeliest]:number' \
+               '--repetition-penalty[above 1 avoids what was said]:number' \
+               '--dtype[what is computed in]:type:(float16 float32)' \
+               '--profile[time of each step]' $program '1:model:_files' ;;
         test) _arguments '(- *)'{-h,--help}'[show help]' $program \
                '*:program:_files -g "*.tl"' ;;
         repl) _arguments '(- *)'{-h,--help}'[show help]' $program ;;

@@ -90,6 +90,7 @@ void AddCommands(CLI::App& app, CommandLine& line) {
   AddTestCommand(app, line);
   AddReplCommand(app, line);
   AddPlanCommand(app, line);
+  AddGenerateCommand(app, line);
   AddInfoCommand(app, line);
   AddConvertCommand(app, line);
   AddDiffCommand(app, line);

@@ -31,7 +31,8 @@ TEST(Completion, NamesOfTheProgramBuiltinsAndWords) {
   EXPECT_EQ(WordsAfter("soft"), (Words{"softmax", "softplus"}));
   EXPECT_EQ(WordsAfter("whi"), (Words{"while"}));
   EXPECT_EQ(WordsAfter("w"),
-            (Words{"weights", "where", "while", "wide", "write_text"}));
+            (Words{"weights", "where", "while", "wide", "write",
+                                     "write_text"}));
 }
 
 TEST(Completion, NothingWithoutALetter) {

@@ -1,0 +1,27 @@
+#include "cli/library_program.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "base/error.h"
+#include "cli/run.h"
+#include "interp/disk_files.h"
+
+namespace tl {
+
+int RunLibraryProgram(const ProgramOptions& options, std::string_view name,
+                      std::vector<std::string> arguments) {
+  const std::string path =
+      fmt::format("{}/commands/{}.tl", FindLibrary(), name);
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) {
+    Fail(ErrorKind::kInput,
+         "the library is not beside this program: no file {}", path);
+  }
+  return RunProgram(options, std::move(arguments),
+                    [&](Interpreter& interpreter) {
+                      return interpreter.RunFile(path);
+                    });
+}
+
+}  // namespace tl
