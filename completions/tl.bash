@@ -4,7 +4,7 @@ _tl() {
   local cur prev commands program
   cur=${COMP_WORDS[COMP_CWORD]}
   prev=${COMP_WORDS[COMP_CWORD-1]}
-  commands="run check test repl plan generate info convert diff fmt version"
+  commands="run check test repl plan generate bench info convert diff fmt version"
   program="--threads --device --seed --exact --check-finite"
 
   local types="f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q2_k_s q3_k_s q3_k_m
@@ -15,7 +15,8 @@ _tl() {
     --device) COMPREPLY=($(compgen -W "cpu gpu" -- "$cur")); return ;;
     --threads | --seed | --filter | --shard-size | -e | --eval | -p | \
       --prompt | -n | --tokens | --context | --temperature | --top-k | \
-      --top-p | --min-p | --repetition-penalty) return ;;
+      --top-p | --min-p | --repetition-penalty | --prompt-tokens | -r | \
+      --repetitions) return ;;
     --dtype) COMPREPLY=($(compgen -W "float16 float32" -- "$cur")); return ;;
     --layout) COMPREPLY=($(compgen -W "hf gguf" -- "$cur")); return ;;
     --type) COMPREPLY=($(compgen -W "$types" -- "$cur")); return ;;
@@ -27,7 +28,8 @@ _tl() {
     case ${COMP_WORDS[i]} in
       --threads | --device | --seed | --type | --layout | --shard-size | -e | \
         --eval | -p | --prompt | -n | --tokens | --context | --temperature | \
-        --top-k | --top-p | --min-p | --repetition-penalty | --dtype)
+        --top-k | --top-p | --min-p | --repetition-penalty | --dtype | \
+        --prompt-tokens | -r | --repetitions)
         ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
@@ -41,6 +43,7 @@ _tl() {
     test | repl | plan) options+=" $program" ;;
     generate) options+=" --prompt --tokens --context --temperature --top-k
       --top-p --min-p --repetition-penalty --dtype --profile $program" ;;
+    bench) options+=" --prompt-tokens --tokens --repetitions --dtype $program" ;;
     info) options+=" --json --filter --stats --sha256 --check" ;;
     convert) options+=" --type --layout --shard-size --threads" ;;
     fmt) options+=" --check" ;;

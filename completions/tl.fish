@@ -1,8 +1,8 @@
 # Completion of tl for fish: share/fish/vendor_completions.d/tl.fish
 
-set -l commands run check test repl plan generate info convert diff fmt version
+set -l commands run check test repl plan generate bench info convert diff fmt version
 set -l at_first "not __fish_seen_subcommand_from $commands"
-set -l of_program "$at_first; or __fish_seen_subcommand_from run test repl plan generate"
+set -l of_program "$at_first; or __fish_seen_subcommand_from run test repl plan generate bench"
 
 complete -c tl -s h -l help -d 'Show help'
 complete -c tl -n $at_first -l version -d 'Print the version'
@@ -14,6 +14,7 @@ complete -c tl -n $at_first -a test -d 'Run the test blocks of a program'
 complete -c tl -n $at_first -a repl -d 'Type programs line by line'
 complete -c tl -n $at_first -a plan -d 'Show what a program will compute'
 complete -c tl -n $at_first -a generate -d 'Continue a text with a language model'
+complete -c tl -n $at_first -a bench -d 'Measure how fast a language model runs'
 complete -c tl -n $at_first -a info -d 'Show what is in a model file'
 complete -c tl -n $at_first -a convert -d 'Write a model in another type or format'
 complete -c tl -n $at_first -a diff -d 'Compare two models'
@@ -45,6 +46,14 @@ complete -c tl -n '__fish_seen_subcommand_from generate' -l min-p -x \
 complete -c tl -n '__fish_seen_subcommand_from generate' -l repetition-penalty \
   -x -d 'Above 1 avoids what was said'
 complete -c tl -n '__fish_seen_subcommand_from generate' -l dtype -x \
+  -a 'float16 float32' -d 'What is computed in'
+complete -c tl -n '__fish_seen_subcommand_from bench' -s p -l prompt-tokens -x \
+  -d 'Tokens of the prompt'
+complete -c tl -n '__fish_seen_subcommand_from bench' -s n -l tokens -x \
+  -d 'Tokens to write'
+complete -c tl -n '__fish_seen_subcommand_from bench' -s r -l repetitions -x \
+  -d 'How often'
+complete -c tl -n '__fish_seen_subcommand_from bench' -l dtype -x \
   -a 'float16 float32' -d 'What is computed in'
 complete -c tl -n '__fish_seen_subcommand_from info' -l json -d 'As JSON'
 complete -c tl -n '__fish_seen_subcommand_from info' -l filter -x \

@@ -13,6 +13,7 @@ _tl() {
     'repl:Type programs line by line'
     'plan:Show what a program will compute'
     'generate:Continue a text with a language model'
+    'bench:Measure how fast a language model runs'
     'info:Show what is in a model file'
     'convert:Write a model in another type or format'
     'diff:Compare two models'
@@ -58,6 +59,12 @@ _tl() {
                '--repetition-penalty[above 1 avoids what was said]:number' \
                '--dtype[what is computed in]:type:(float16 float32)' \
                '--profile[time of each step]' $program '1:model:_files' ;;
+        bench) _arguments '(- *)'{-h,--help}'[show help]' \
+               '(-p --prompt-tokens)'{-p,--prompt-tokens}'[tokens of the prompt]:number' \
+               '(-n --tokens)'{-n,--tokens}'[tokens to write]:number' \
+               '(-r --repetitions)'{-r,--repetitions}'[how often]:number' \
+               '--dtype[what is computed in]:type:(float16 float32)' \
+               $program '1:model:_files' ;;
         test) _arguments '(- *)'{-h,--help}'[show help]' $program \
                '*:program:_files -g "*.tl"' ;;
         repl) _arguments '(- *)'{-h,--help}'[show help]' $program ;;

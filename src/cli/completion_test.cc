@@ -32,7 +32,7 @@ TEST(Completion, NamesOfTheProgramBuiltinsAndWords) {
   EXPECT_EQ(WordsAfter("whi"), (Words{"while"}));
   EXPECT_EQ(WordsAfter("w"),
             (Words{"weights", "where", "while", "wide", "write",
-                                     "write_text"}));
+                   "write_text"}));
 }
 
 TEST(Completion, NothingWithoutALetter) {
