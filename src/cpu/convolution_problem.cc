@@ -81,21 +81,24 @@ void PlaceTaps(ConvolutionProblem& problem) {
   band.slice = band.across * band.down * band.phase;
   band.channel =
       problem.in_place ? band.phase : deep.kernel * band.slice + kSlack;
-  band.taps.reserve(problem.weights->taps());
-  for (int64_t slice = 0; slice < problem.weights->ins * deep.kernel; ++slice) {
-    const int64_t at = slice / deep.kernel * band.channel +
-                       slice % deep.kernel * band.slice;
+  std::vector<int64_t> taps;  // of one channel
+  for (int64_t u = 0; u < deep.kernel; ++u) {
     for (int64_t v = 0; v < down.kernel; ++v) {
       const int64_t row = v * down.dilation;
       for (int64_t k = 0; k < across.kernel; ++k) {
         const int64_t place = k * across.dilation;
         const int64_t phase =
             row % down.stride * band.across + place % across.stride;
-        band.taps.push_back(at + phase * band.phase +
-                            row / down.stride * band.pitch +
-                            place / across.stride);
+        taps.push_back(u * band.slice + phase * band.phase +
+                       row / down.stride * band.pitch +
+                       place / across.stride);
       }
     }
+  }
+  band.taps.resize(static_cast<size_t>(problem.weights->taps()));
+  int64_t* to = band.taps.data();
+  for (int64_t in = 0; in < problem.weights->ins; ++in) {
+    for (int64_t tap : taps) *to++ = in * band.channel + tap;
   }
 }
 
@@ -234,8 +237,13 @@ ConvolutionProblem ConvolutionProblemOf(const KernelArgs& args,
   const int64_t channels = problem.groups * problem.weights->outs;
   // A block of channels is read as a whole.
   problem.bias.assign(channels + ConvolutionWeights::kSlack, 0);
-  for (int64_t o = 0; args.inputs.size() - more > 2 && o < channels; ++o) {
-    problem.bias[o] = At(args.inputs[2], o);
+  const bool biased = args.inputs.size() - more > 2;
+  if (biased && args.inputs[2].dtype == DType::F32) {
+    std::copy_n(args.inputs[2].as<float>(), channels, problem.bias.data());
+  } else if (biased) {
+    for (int64_t o = 0; o < channels; ++o) {
+      problem.bias[o] = At(args.inputs[2], o);
+    }
   }
   if (IsPointwise(problem.window)) {
     const int64_t plane = problem.window.from_plane();
