@@ -1,6 +1,7 @@
 // Text to tokens and back.
 #include "base/error.h"
 #include "interp/builtins.h"
+#include "interp/detokenizer_value.h"
 #include "interp/operators.h"
 #include "interp/tokenizer_value.h"
 #include "interp/vm.h"
@@ -73,6 +74,13 @@ Value Detokenize(Vm& vm, std::span<Value> arguments) {
       FlagArgument(arguments[2], "detokenize", "skip_special");
   return Value::String(
       tokenizer.Detokenize(IdsArgument(vm, arguments[1], tokenizer), options));
+}
+
+Value NewDetokenizer(Vm&, std::span<Value> arguments) {
+  TokenizerArgument(arguments[0], "detokenizer");
+  const auto& value =
+      static_cast<const TokenizerValue&>(arguments[0].as_handle());
+  return Value::Adopt(new DetokenizerValue(value.shared()));
 }
 
 }  // namespace builtins

@@ -18,6 +18,7 @@ class TokenizerValue final : public Handle {
       : tokenizer_(std::move(tokenizer)), source_(std::move(source)) {}
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const std::shared_ptr<const Tokenizer>& shared() const { return tokenizer_; }
 
   std::string_view type_name() const override { return "tokenizer"; }
   TypeKind type() const override { return TypeKind::kTokenizer; }
