@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""`tl generate` with trained models that nobody of this project made: the text is
-the published one. Skipped where ../shared/models is not there."""
+"""`tl generate` with trained models: the text is the published one of a model that
+nobody of this project made (skipped where ../shared/models is not there), and that
+of transformers for the bundled one."""
 
 import json
 import pathlib
+import tempfile
 import unittest
 
 import report
@@ -45,6 +47,28 @@ class Stories(unittest.TestCase):
                         "--context", 4)
         self.assertEqual(done.returncode, 65)
         self.assertIn("tokens; the context holds 4", done.stderr)
+
+
+class Bundled(unittest.TestCase):
+    """The model of models/verses, and what transformers made of it."""
+    FOLDER = ROOT / "models" / "verses"
+
+    def check(self, model):
+        expected = json.loads((self.FOLDER / "EXPECTED.json").read_text())
+        done = generate(model, "-p", expected["prompt"], "-n", expected["max_tokens"],
+                        "--temperature", 0, "--dtype", "float32")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout, expected["text"] + "\n")
+
+    def test_the_folder_gives_the_text_of_transformers(self):
+        self.check(self.FOLDER)
+
+    def test_its_gguf_gives_the_text_of_transformers(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "verses.gguf"
+            done = tl_command.tl("convert", self.FOLDER, path, "--type", "f16")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.check(path)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "format/json.h"
 
 namespace tl {
 namespace {
@@ -187,7 +188,7 @@ void ReadJson(const Model& model, const std::string& text,
               ModelConfig& config) {
   simdjson::dom::parser parser;
   simdjson::dom::object json;
-  if (parser.parse(text).get(json) != simdjson::SUCCESS) {
+  if (ParseJson(parser, text).get(json) != simdjson::SUCCESS) {
     Fail(ErrorKind::kInput, "{}: its config.json is not a JSON object",
          model.Label());
   }

@@ -11,6 +11,7 @@
 #include "format/config.h"
 #include "format/hf_keys.h"
 #include "format/hf_tokenizer.h"
+#include "format/json.h"
 #include "format/rope.h"
 
 namespace tl {
@@ -39,7 +40,7 @@ class HfConfig {
            label_);
     }
     text_ = *text;
-    if (parser_.parse(text_).get(root_) != simdjson::SUCCESS ||
+    if (ParseJson(parser_, text_).get(root_) != simdjson::SUCCESS ||
         !root_.is_object()) {
       Fail(ErrorKind::kInput, "{}: its config.json is not a JSON object",
            label_);
@@ -329,7 +330,7 @@ std::string ModelTypeOf(const Model& model) {
   simdjson::dom::parser parser;
   Json root;
   std::string_view type;
-  if (!text || parser.parse(*text).get(root) != simdjson::SUCCESS ||
+  if (!text || ParseJson(parser, *text).get(root) != simdjson::SUCCESS ||
       root["model_type"].get(type) != simdjson::SUCCESS) {
     return "";
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "format/json.h"
 
 namespace tl {
 namespace {
@@ -88,7 +89,7 @@ class TokenizerReader {
   Json Parse(simdjson::dom::parser& parser, const std::string& text,
              std::string_view file) const {
     Json json;
-    if (parser.parse(text).get(json) != simdjson::SUCCESS ||
+    if (ParseJson(parser, text).get(json) != simdjson::SUCCESS ||
         !json.is_object()) {
       Fail(ErrorKind::kInput, "{}: its {} is not a JSON object", files_.label,
            file);
@@ -282,6 +283,7 @@ class TokenizerReader {
       if (!id && has_model) id = IdInConfig(model, token + "_id");
       if (id) metadata_.Set(key, MetadataValue::Of(static_cast<uint32_t>(*id)));
     }
+    AddTemplate(root_["post_processor"]);
     if (!has_config) return;
     for (const char* flag : {"add_bos_token", "add_eos_token"}) {
       bool value;
@@ -291,6 +293,34 @@ class TokenizerReader {
     }
     const std::string_view chat = TextOf(config, "chat_template");
     if (!chat.empty()) metadata_.Set("tokenizer.chat_template", chat);
+  }
+
+  // What is put around a text: GGUF knows a first and a last token.
+  void AddTemplate(simdjson::simdjson_result<Json> processor) {
+    simdjson::dom::array parts;
+    if (processor["processors"].get(parts) == simdjson::SUCCESS) {
+      for (size_t i = 0; i < parts.size(); ++i) AddTemplate(parts.at(i));
+    }
+    if (processor["single"].get(parts) != simdjson::SUCCESS ||
+        parts.size() == 0) {
+      return;
+    }
+    const auto is = [&](simdjson::simdjson_result<Json> part, const char* key) {
+      std::string_view text;
+      const MetadataValue* id = metadata_.Find(key);
+      if (id == nullptr ||
+          part["SpecialToken"]["id"].get(text) != simdjson::SUCCESS) {
+        return false;
+      }
+      const auto found = ids_.find(std::string(text));
+      return found != ids_.end() && id->Int() == found->second;
+    };
+    if (is(parts.at(0), "tokenizer.ggml.bos_token_id")) {
+      metadata_.Set("tokenizer.ggml.add_bos_token", MetadataValue::Of(true));
+    }
+    if (is(parts.at(parts.size() - 1), "tokenizer.ggml.eos_token_id")) {
+      metadata_.Set("tokenizer.ggml.add_eos_token", MetadataValue::Of(true));
+    }
   }
 
   // "<s>", or {"content": "<s>", ...}.

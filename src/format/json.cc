@@ -1,6 +1,7 @@
 #include "format/json.h"
 
 #include "base/error.h"
+#include "base/large_numbers.h"
 
 namespace tl {
 namespace {
@@ -100,6 +101,14 @@ void JsonDocument::Skip(Value value, int depth) {
       }
       return;
   }
+}
+
+simdjson::simdjson_result<simdjson::dom::element> ParseJson(
+    simdjson::dom::parser& parser, std::string_view text) {
+  const auto parsed = parser.parse(text.data(), text.size());
+  if (!parsed.error()) return parsed;
+  const std::string reals = WithLargeNumbersAsReals(text);
+  return parser.parse(reals);
 }
 
 }  // namespace tl

@@ -74,4 +74,8 @@ class JsonDocument {
   const char* last_key_ = nullptr;  // in text_
 };
 
+// As parser.parse(text), but a whole number too large for 64 bits is a double.
+simdjson::simdjson_result<simdjson::dom::element> ParseJson(
+    simdjson::dom::parser& parser, std::string_view text);
+
 }  // namespace tl

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "format/config.h"
+#include "format/json.h"
 #include "format/rope_factors.h"
 
 namespace tl {
@@ -39,7 +40,7 @@ class JsonSource final : public Source {
  public:
   JsonSource(const std::string& text, bool local) : local_(local) {
     // ConfigOf has parsed it before.
-    TL_CHECK(parser_.parse(text).get(root_) == simdjson::SUCCESS);
+    TL_CHECK(ParseJson(parser_, text).get(root_) == simdjson::SUCCESS);
     // Newer files have a group for each kind of layer.
     const char* kind = local ? "sliding_attention" : "full_attention";
     AddGroup(root_["rope_parameters"][kind]);

@@ -186,6 +186,10 @@ Value TokenizerOf(const Model& model) {
   const Metadata& metadata = model.metadata();
   const std::string label = model.path().empty() ? "the model" : model.path();
   const auto kind = metadata.Text(kGgufTokenizerModel);
+  // A model that was only given the layout of GGUF has its own file still.
+  const bool gguf = model.format() == "GGUF";
+  const auto beside = gguf ? std::nullopt : model.FileBeside(kTokenizerJson);
+  if (beside) return LoadJson(*beside);
   if (kind && *kind != "none" && *kind != "no_vocab") {
     return MakeValue(MakeGgufTokenizer(GgufVocabularyOf(metadata, label)),
                      label);
@@ -196,10 +200,7 @@ Value TokenizerOf(const Model& model) {
     files.tokenizer = *json;
     return MakeValue(ReadTokenizerJson(files), label);
   }
-  if (const auto beside = model.FileBeside(kTokenizerJson)) {
-    return LoadJson(*beside);
-  }
-  if (model.format() == "GGUF" && !kind) {
+  if (gguf && !kind) {
     Fail(ErrorKind::kInput, "{} has no tokenizer: its metadata lacks {}",
          model.Label(), kGgufTokenizerModel);
   }

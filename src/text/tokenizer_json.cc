@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/large_numbers.h"
 #include "text/json_part.h"
 #include "text/tokenizer_json_model.h"
 #include "text/tokenizer_json_steps.h"
@@ -15,7 +16,10 @@ class JsonFile {
  public:
   JsonFile(const std::string& text, const std::string& label) {
     simdjson::dom::element root;
-    const auto error = parser_.parse(text).get(root);
+    auto error = parser_.parse(text).get(root);
+    if (error != simdjson::SUCCESS) {
+      error = parser_.parse(WithLargeNumbersAsReals(text)).get(root);
+    }
     if (error != simdjson::SUCCESS) {
       Fail(ErrorKind::kInput, "{}: is no JSON: {}", label,
            simdjson::error_message(error));
