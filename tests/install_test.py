@@ -33,9 +33,16 @@ class Installed(unittest.TestCase):
         self.assertEqual(output_of(tl, "examples/digits.tl", cwd=ROOT),
                          output_of(BUILD / "tl", "examples/digits.tl", cwd=ROOT))
         share = prefix / "share"
-        modules = sorted((share / "tensorlogic" / "std").rglob("*.tl"))
+        modules = sorted((share / "tensorlogic" / "std").glob("*.tl"))
         self.assertNotEqual(modules, [])
         output_of(tl, "test", *modules)
+        # Those in commands/ are programs: tl runs them.
+        self.assertTrue(output_of(
+            tl, "generate", ROOT / "models" / "verses", "-p", "And God said", "-n", 3,
+            cwd=self.folder).startswith("And God said"))
+        self.assertIn("4 new tokens", output_of(
+            tl, "bench", ROOT / "models" / "verses", "-p", 8, "-n", 4, "-r", 1,
+            cwd=self.folder))
         output_of(tl, "-e", "import std.transformer\nprint(encoder_layer)",
                   cwd=self.folder)
         for file in ("man/man1/tl.1", "bash-completion/completions/tl",
