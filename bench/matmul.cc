@@ -126,7 +126,7 @@ void Attend(const Heads& h, const Tensor& q, const Tensor& k, const Tensor& v,
                          view(v, h.keys, h.kv_heads)};
   const View output = view(out, h.queries, h.heads);
   const int64_t ints[] = {1, 0, 0};  // causal
-  const double numbers[] = {0.125, 0};
+  const double numbers[] = {0.125, 0, 0};  // scale
   KernelArgs args;
   args.inputs = inputs;
   args.outputs = {&output, 1};

@@ -97,6 +97,7 @@ AttentionProblem AttentionProblemOf(const KernelArgs& args) {
   problem.queries = q.dims[rank - 3];
   problem.heads = q.dims[rank - 2];
   problem.dim = q.dims[rank - 1];
+  TL_CHECK(args.numbers.size() == 3);
   const auto given = static_cast<int64_t>(args.numbers[2]);
   problem.keys = given > 0 ? given : k.dims[rank - 3];
   problem.kv_heads = k.dims[rank - 2];

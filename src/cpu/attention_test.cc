@@ -8,6 +8,7 @@ struct Options {
   int64_t window = 0;
   double scale = 0.3;
   double softcap = 0;
+  int64_t keys = 0;  // of the buffers of k and v that are written; 0: all
 };
 
 bool Sees(const Options& options, int64_t at, int64_t key) {
@@ -34,9 +35,10 @@ std::vector<double> AttentionOf(const TestArray& q, const TestArray& k,
     const int64_t kv_head = head / (heads / kv_heads);
     double sum = 0;
     std::vector<double> values(value_dim);
-    for (int64_t key = 0; key < sk; ++key) {
+    const int64_t keys = options.keys > 0 ? options.keys : sk;
+    for (int64_t key = 0; key < keys; ++key) {
       const int64_t place = ((b * heads + head) * sq + i) * sk + key;
-      if (!Sees(options, sk - sq + i, key)) continue;
+      if (!Sees(options, keys - sq + i, key)) continue;
       if (mask != nullptr && keep[place] == 0) continue;
       const int64_t kv_row = (b * sk + key) * kv_heads + kv_head;
       double score = 0;
@@ -65,7 +67,7 @@ void Attend(const TestArray& q, const TestArray& k, const TestArray& v,
   if (mask != nullptr) inputs.push_back(*mask);
   Call(Attention, inputs, {out},
        {options.causal ? 1 : 0, mask == nullptr ? 0 : 1, options.window},
-       {options.scale, options.softcap});
+       {options.scale, options.softcap, double(options.keys)});
 }
 
 void Check(const TestArray& q, const TestArray& k, const TestArray& v,
@@ -120,6 +122,23 @@ TEST(AttentionTest, HeadsShareKeysAndValues) {
       const Arrays a = RandomArrays(sq, 12, 70, kv_heads, 24, 24);
       Check(a.q, a.k, a.v, nullptr, {.causal = true});
     }
+  }
+}
+
+// The rest of a cache is NaN here.
+TEST(AttentionTest, LooksAtTheFirstKeysOnly) {
+  for (int64_t queries : {1, 3, 70}) {
+    SCOPED_TRACE(queries);
+    const int64_t keys = 71, room = 150;
+    const Arrays a = RandomArrays(queries, 4, room, 2, 32, 48);
+    for (int64_t i = keys * 2 * 32; i < room * 2 * 32; ++i) {
+      a.k.Set(i, std::numeric_limits<double>::quiet_NaN());
+    }
+    for (int64_t i = keys * 2 * 48; i < room * 2 * 48; ++i) {
+      a.v.Set(i, std::numeric_limits<double>::quiet_NaN());
+    }
+    Check(a.q, a.k, a.v, nullptr, {.causal = true, .keys = keys});
+    Check(a.q, a.k, a.v, nullptr, {.causal = true, .window = 9, .keys = keys});
   }
 }
 
