@@ -41,7 +41,7 @@ void TryMetadata(const Metadata& metadata) {
 }
 
 void TryLayout(Model model) {
-  const HfLayout layout = InHfLayout(std::move(model));
+  const ModelLayout layout = InHfLayout(std::move(model));
   for (const auto& [name, change] : layout.changes) {
     Accepts([&] { Changed(layout.model.Get(name), change); });
   }
