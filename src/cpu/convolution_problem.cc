@@ -248,7 +248,9 @@ ConvolutionProblem ConvolutionProblemOf(const KernelArgs& args,
   if (IsPointwise(problem.window)) {
     const int64_t plane = problem.window.from_plane();
     problem.window.from = problem.window.to = {1, 1, plane};
-    problem.in_place = x.dtype == DType::F32;
+    // A block of one channel is computed in whole tiles, which would read past
+    // the end of x.
+    problem.in_place = x.dtype == DType::F32 && weights.lanes() > 1;
   }
   CutBands(problem);
   PlaceTaps(problem);
