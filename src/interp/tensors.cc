@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "interp/kv_cache.h"
+#include "interp/operators.h"
 #include "interp/plain_numbers.h"
 #include "interp/signatures.h"
 #include "interp/tensor_operand.h"
@@ -107,6 +108,15 @@ Value Tensors::Result(TensorRef ref) {
 
 namespace {
 
+void RequireCache(const Value& value, std::string_view function,
+                  std::string_view parameter) {
+  const bool cache = value.is_handle() &&
+                     value.as_handle().type() == TypeKind::kCache;
+  if (cache || value.is_none() || value.is_unset()) return;
+  Fail(ErrorKind::kProgram, "{}: '{}' is {}; expected a cache", function,
+       parameter, Describe(value));
+}
+
 // attention(q, k, v, .., cache: c): k and v go into the cache, and what it
 // holds by then takes their place.
 FunctionResult LowerWithCache(const FunctionInfo& info,
@@ -161,7 +171,8 @@ Value Tensors::Call(uint16_t function, std::span<const Value> given,
     if (parameter.type == TypeKind::kTensor && value.is_list()) {
       converted.push_back(
           Argument::Of(OperandOf(builder, value, list_type)));
-    } else if (parameter.type == TypeKind::kCache && value.is_handle()) {
+    } else if (parameter.type == TypeKind::kCache) {
+      RequireCache(value, info.name, parameter.name);
       converted.push_back(Argument::None());  // see LowerWithCache
     } else {
       converted.push_back(ArgumentOf(number ? Number(value) : value));
