@@ -215,9 +215,8 @@ void ConvolveBlocks(const ConvolutionProblem& problem, int64_t each) {
   // What little there is to read in place is no work to share.
   constexpr int64_t kReadGrain = 16 << 10;
   const int64_t grain =
-      problem.in_place ? bands * ins
-                       : std::max<int64_t>(kReadGrain * ins / floats, 1);
-  ParallelFor(bands * ins, grain, [&](int64_t begin, int64_t end) {
+      problem.in_place ? bands * ins : kReadGrain * ins / floats;
+  ParallelFor(bands * ins, std::max<int64_t>(grain, 1), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       work[i / ins].Read(i % ins, i % ins + 1);
     }
