@@ -33,6 +33,7 @@ class Maker {
 
  private:
   // One for each model.
+  void AddSentencePieceDecoders(bool prefix);
   void MakeSentencePiece();
   void MakeByteLevel();
   void MakeWordPiece();
@@ -193,6 +194,19 @@ void Maker::AddTemplate(bool bos, bool eos) {
   if (pattern.size() > 1) parts_.templates.push_back(std::move(pattern));
 }
 
+// Marks are blanks again, bytes characters, and a blank that was put before the
+// text goes.
+void Maker::AddSentencePieceDecoders(bool prefix) {
+  parts_.decoders.push_back(
+      std::make_unique<ReplaceDecoder>(Regex::Literal(kSpaceMark), " "));
+  parts_.decoders.push_back(
+      std::make_unique<ByteFallbackDecoder>(WrongRun::kWrongPart));
+  parts_.decoders.push_back(std::make_unique<FuseDecoder>());
+  if (prefix) {
+    parts_.decoders.push_back(std::make_unique<StripDecoder>(" ", 1, 0));
+  }
+}
+
 void Maker::MakeSentencePiece() {
   FindSpecialIds({.bos = 1, .eos = 2, .unknown = 0, .separator = {}});
   const bool prefix = file_.add_space_prefix.value_or(true);
@@ -211,14 +225,7 @@ void Maker::MakeSentencePiece() {
   parts_.model = std::make_unique<ScoredBpe>(
       *parts_.vocabulary, scores,
       UnknownOptions{.token = UnknownId(), .fuse = false, .bytes = true});
-  parts_.decoders.push_back(
-      std::make_unique<ReplaceDecoder>(Regex::Literal(kSpaceMark), " "));
-  parts_.decoders.push_back(
-      std::make_unique<ByteFallbackDecoder>(WrongRun::kWrongPart));
-  parts_.decoders.push_back(std::make_unique<FuseDecoder>());
-  if (prefix) {
-    parts_.decoders.push_back(std::make_unique<StripDecoder>(" ", 1, 0));
-  }
+  AddSentencePieceDecoders(prefix);
   AddTemplate(true, false);
 }
 
@@ -315,14 +322,7 @@ void Maker::MakeUnigram() {
       *parts_.vocabulary, pieces,
       UnknownOptions{.token = UnknownId(), .fuse = true, .bytes = true},
       ScorePrecision::kFloat);
-  parts_.decoders.push_back(
-      std::make_unique<ReplaceDecoder>(Regex::Literal(kSpaceMark), " "));
-  parts_.decoders.push_back(
-      std::make_unique<ByteFallbackDecoder>(WrongRun::kWrongPart));
-  parts_.decoders.push_back(std::make_unique<FuseDecoder>());
-  if (prefix) {
-    parts_.decoders.push_back(std::make_unique<StripDecoder>(" ", 1, 0));
-  }
+  AddSentencePieceDecoders(prefix);
   AddTemplate(false, true);
 }
 

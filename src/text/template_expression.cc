@@ -38,13 +38,19 @@ NodePtr Parser::ParseTupleOrExpression() {
   return tuple;
 }
 
+NodePtr Parser::Pair(NodeKind kind, NodePtr left,
+                     NodePtr (Parser::*operand)()) {
+  const Token& token = Take();
+  NodePtr node = Make(kind, token.at, token.text);
+  Add(*node, std::move(left));
+  Add(*node, (this->*operand)());
+  return node;
+}
+
 NodePtr Parser::ParseOr() {
   NodePtr left = ParseAnd();
   while (PeekName("or")) {
-    NodePtr node = Make(NodeKind::kOr, Take().at);
-    Add(*node, std::move(left));
-    Add(*node, ParseAnd());
-    left = std::move(node);
+    left = Pair(NodeKind::kOr, std::move(left), &Parser::ParseAnd);
   }
   return left;
 }
@@ -52,10 +58,7 @@ NodePtr Parser::ParseOr() {
 NodePtr Parser::ParseAnd() {
   NodePtr left = ParseNot();
   while (PeekName("and")) {
-    NodePtr node = Make(NodeKind::kAnd, Take().at);
-    Add(*node, std::move(left));
-    Add(*node, ParseNot());
-    left = std::move(node);
+    left = Pair(NodeKind::kAnd, std::move(left), &Parser::ParseNot);
   }
   return left;
 }
@@ -104,11 +107,7 @@ NodePtr Parser::LeftToRight(std::initializer_list<std::string_view> operators,
     bool found = false;
     for (std::string_view text : operators) found |= PeekOperator(text);
     if (!found) return left;
-    const Token& token = Take();
-    NodePtr node = Make(NodeKind::kBinary, token.at, token.text);
-    Add(*node, std::move(left));
-    Add(*node, (this->*operand)());
-    left = std::move(node);
+    left = Pair(NodeKind::kBinary, std::move(left), operand);
   }
 }
 
@@ -122,15 +121,9 @@ NodePtr Parser::ParseProduct() {
   return LeftToRight({"*", "/", "//", "%"}, &Parser::ParsePower);
 }
 NodePtr Parser::ParsePower() {
-  NodePtr left = ParseUnary(true);
-  while (PeekOperator("**")) {
-    NodePtr node = Make(NodeKind::kBinary, Take().at, "**");
-    Add(*node, std::move(left));
-    Add(*node, ParseUnary(true));
-    left = std::move(node);
-  }
-  return left;
+  return LeftToRight({"**"}, &Parser::ParseFiltered);
 }
+NodePtr Parser::ParseFiltered() { return ParseUnary(true); }
 
 NodePtr Parser::ParseUnary(bool with_filters) {
   NodePtr node;

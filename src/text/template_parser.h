@@ -65,6 +65,7 @@ class Parser {
   NodePtr ParseConcat();
   NodePtr ParseProduct();
   NodePtr ParsePower();
+  NodePtr ParseFiltered();
   NodePtr ParseUnary(bool with_filters);
   NodePtr ParsePrimary();
   NodePtr ParseNumber();
@@ -77,6 +78,8 @@ class Parser {
   NodePtr ParseFilter(NodePtr node);
   NodePtr ParseTest(NodePtr node);
   void ParseArguments(Node& call);
+  // The operator that comes next, between `left` and an operand.
+  NodePtr Pair(NodeKind kind, NodePtr left, NodePtr (Parser::*operand)());
   NodePtr LeftToRight(std::initializer_list<std::string_view> operators,
                       NodePtr (Parser::*operand)());
 
