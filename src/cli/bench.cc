@@ -60,7 +60,6 @@ void AddBenchCommand(CLI::App& app, CommandLine& line) {
       "weights for each new token is\nof the memory's speed, measured between "
       "the repetitions.");
   const auto options = std::make_shared<BenchOptions>();
-  command->add_option("MODEL", options->model)->required()->group("");
   const auto count = [&](const char* names, int64_t& value, const char* what) {
     command->add_option(names, value, what)
         ->type_name("N")
@@ -71,11 +70,7 @@ void AddBenchCommand(CLI::App& app, CommandLine& line) {
   count("-n,--tokens", options->tokens, "Tokens to write (default: 128)");
   count("-r,--repetitions", options->repetitions,
         "How often, after one more (default: 3)");
-  command
-      ->add_option("--dtype", options->dtype,
-                   "float16 or float32 (default: float16)")
-      ->type_name("TYPE")
-      ->check(CLI::IsMember({"float16", "float32"}).description(""));
+  AddModelOptions(*command, options->model, options->dtype);
   AddProgramOptions(*command, line.program);
   command->callback([options, &line] {
     line.choice.run = [options, &line] {

@@ -44,7 +44,6 @@ void AddGenerateCommand(CLI::App& app, CommandLine& line) {
       "MODEL is a .gguf file or a folder of Hugging Face. What it writes is "
       "shown as it\ncomes; the same seed gives the same text.");
   const auto options = std::make_shared<GenerateOptions>();
-  command->add_option("MODEL", options->model)->required()->group("");
   command->add_option("-p,--prompt", options->prompt, "The text to continue")
       ->type_name("TEXT")
       ->required();
@@ -80,11 +79,7 @@ void AddGenerateCommand(CLI::App& app, CommandLine& line) {
       ->add_option("--repetition-penalty", options->repetition_penalty,
                    "Above 1 avoids what was said (default: 1)")
       ->type_name("X");
-  command
-      ->add_option("--dtype", options->dtype,
-                   "float16 or float32 (default: float16)")
-      ->type_name("TYPE")
-      ->check(CLI::IsMember({"float16", "float32"}).description(""));
+  AddModelOptions(*command, options->model, options->dtype);
   AddProgramOptions(*command, line.program);
   AddProfileOption(*command, line.program);
   command->callback([options, &line] {

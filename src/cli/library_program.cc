@@ -9,6 +9,16 @@
 
 namespace tl {
 
+void AddModelOptions(CLI::App& command, std::string& model,
+                     std::string& dtype) {
+  command.add_option("MODEL", model)->required()->group("");
+  command
+      .add_option("--dtype", dtype,
+                  "float16 or float32 (default: float16)")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"float16", "float32"}).description(""));
+}
+
 int RunLibraryProgram(const ProgramOptions& options, std::string_view name,
                       std::vector<std::string> arguments) {
   const std::string path =

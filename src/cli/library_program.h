@@ -10,6 +10,9 @@
 
 namespace tl {
 
+// MODEL and --dtype, for commands on language models.
+void AddModelOptions(CLI::App& command, std::string& model, std::string& dtype);
+
 // Runs it and gives its exit status. Fails if the library is not installed.
 int RunLibraryProgram(const ProgramOptions& options, std::string_view name,
                       std::vector<std::string> arguments);
