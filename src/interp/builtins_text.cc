@@ -54,7 +54,8 @@ Value LoadTokenizer(Vm&, std::span<Value> arguments) {
 }
 
 Value Tokenize(Vm&, std::span<Value> arguments) {
-  const Tokenizer& tokenizer = TokenizerArgument(arguments[0], "tokenize");
+  const Tokenizer& tokenizer =
+      TokenizerArgument(arguments[0], "tokenize").tokenizer();
   const std::string& text = StringArgument(arguments[1], "tokenize", "text");
   TokenizeOptions options;
   options.add_special = FlagArgument(arguments[2], "tokenize", "add_special");
@@ -68,7 +69,8 @@ Value Tokenize(Vm&, std::span<Value> arguments) {
 }
 
 Value Detokenize(Vm& vm, std::span<Value> arguments) {
-  const Tokenizer& tokenizer = TokenizerArgument(arguments[0], "detokenize");
+  const Tokenizer& tokenizer =
+      TokenizerArgument(arguments[0], "detokenize").tokenizer();
   DetokenizeOptions options;
   options.skip_special =
       FlagArgument(arguments[2], "detokenize", "skip_special");
@@ -77,10 +79,8 @@ Value Detokenize(Vm& vm, std::span<Value> arguments) {
 }
 
 Value NewDetokenizer(Vm&, std::span<Value> arguments) {
-  TokenizerArgument(arguments[0], "detokenizer");
-  const auto& value =
-      static_cast<const TokenizerValue&>(arguments[0].as_handle());
-  return Value::Adopt(new DetokenizerValue(value.shared()));
+  return Value::Adopt(new DetokenizerValue(
+      TokenizerArgument(arguments[0], "detokenizer").shared()));
 }
 
 }  // namespace builtins

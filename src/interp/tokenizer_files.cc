@@ -1,5 +1,6 @@
 #include "interp/tokenizer_files.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
@@ -117,13 +118,31 @@ bool IsJson(const std::string& path) {
   return false;
 }
 
-Value MakeValue(Tokenizer tokenizer, const std::string& source) {
+// What a file does not say of its special tokens, their numbers do.
+void AddSpecialTokens(const Tokenizer& tokenizer, ChatTemplates& chat) {
+  if (!chat.special_tokens.empty()) return;
+  const SpecialIds& special = tokenizer.special();
+  const std::pair<const char*, std::optional<TokenId>> tokens[] = {
+      {"bos_token", special.bos},
+      {"eos_token", special.eos},
+      {"unk_token", special.unknown},
+      {"pad_token", special.pad}};
+  for (const auto& [name, id] : tokens) {
+    if (id) chat.special_tokens.emplace_back(name, tokenizer.TokenText(*id));
+  }
+}
+
+Value MakeValue(Tokenizer tokenizer, ChatTemplates chat,
+                const std::string& source) {
+  AddSpecialTokens(tokenizer, chat);
   return Value::Adopt(new TokenizerValue(
-      std::make_shared<const Tokenizer>(std::move(tokenizer)), source));
+      std::make_shared<const Tokenizer>(std::move(tokenizer)),
+      std::make_shared<const ChatTemplates>(std::move(chat)), source));
 }
 
 Value LoadJson(const std::string& path) {
-  return MakeValue(ReadTokenizerJson(TokenizerJsonFilesAt(path)), path);
+  const TokenizerJsonFiles files = TokenizerJsonFilesAt(path);
+  return MakeValue(ReadTokenizerJson(files), ChatTemplatesBeside(files), path);
 }
 
 }  // namespace
@@ -169,6 +188,48 @@ TokenizerJsonFiles TokenizerJsonFilesAt(const std::string& path) {
   return files;
 }
 
+ChatTemplates ChatTemplatesOf(const Metadata& metadata) {
+  constexpr std::string_view kKey = "tokenizer.chat_template";
+  ChatTemplates found;
+  for (const MetadataEntry& entry : metadata) {
+    std::string_view name = entry.key;
+    const auto text = entry.value.Text();
+    if (!name.starts_with(kKey) || !text) continue;
+    name.remove_prefix(kKey.size());
+    if (name.empty()) {
+      found.templates.emplace_back(kDefaultTemplate, *text);
+    } else if (name.starts_with('.')) {
+      found.templates.emplace_back(name.substr(1), *text);
+    }
+  }
+  return found;
+}
+
+ChatTemplates ChatTemplatesBeside(const TokenizerJsonFiles& files) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(files.label).parent_path();
+  ChatTemplates found;
+  if (!files.tokenizer_config.empty()) {
+    found = ReadChatTemplates(files.tokenizer_config,
+                              (folder / "tokenizer_config.json").string());
+  }
+  ChatTemplates of_files;
+  const std::string text = TextOfFile(folder / "chat_template.jinja");
+  if (!text.empty()) of_files.templates.emplace_back(kDefaultTemplate, text);
+  std::error_code ignored;
+  for (const auto& entry :
+       fs::directory_iterator(folder / "additional_chat_templates", ignored)) {
+    if (entry.path().extension() != ".jinja") continue;
+    of_files.templates.emplace_back(entry.path().stem().string(),
+                                    TextOfFile(entry.path()));
+  }
+  if (!of_files.templates.empty()) {
+    std::ranges::sort(of_files.templates);
+    found.templates = std::move(of_files.templates);
+  }
+  return found;
+}
+
 Value LoadTokenizer(const std::string& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) {
@@ -192,13 +253,14 @@ Value TokenizerOf(const Model& model) {
   if (beside) return LoadJson(*beside);
   if (kind && *kind != "none" && *kind != "no_vocab") {
     return MakeValue(MakeGgufTokenizer(GgufVocabularyOf(metadata, label)),
-                     label);
+                     ChatTemplatesOf(metadata), label);
   }
   if (const auto json = metadata.Text(kTokenizerKey)) {
     TokenizerJsonFiles files;
     files.label = label + ": " + kTokenizerKey;
     files.tokenizer = *json;
-    return MakeValue(ReadTokenizerJson(files), label);
+    return MakeValue(ReadTokenizerJson(files), ChatTemplatesOf(metadata),
+                     label);
   }
   if (gguf && !kind) {
     Fail(ErrorKind::kInput, "{} has no tokenizer: its metadata lacks {}",

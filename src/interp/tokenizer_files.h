@@ -6,6 +6,7 @@
 #include <string>
 
 #include "format/metadata.h"
+#include "text/chat_templates.h"
 #include "text/gguf_tokenizer.h"
 #include "text/tokenizer_json.h"
 
@@ -20,5 +21,12 @@ GgufVocabulary GgufVocabularyOf(const Metadata& metadata,
 
 // A tokenizer.json with what lies beside it.
 TokenizerJsonFiles TokenizerJsonFilesAt(const std::string& path);
+
+// tokenizer.chat_template, and tokenizer.chat_template.NAME of others.
+ChatTemplates ChatTemplatesOf(const Metadata& metadata);
+
+// Those of chat_template.jinja and additional_chat_templates/NAME.jinja in the
+// folder of tokenizer.json, else of its tokenizer_config.json.
+ChatTemplates ChatTemplatesBeside(const TokenizerJsonFiles& files);
 
 }  // namespace tl

@@ -43,6 +43,10 @@ Value TokenizerValue::FindMember(std::string_view name) const {
   if (name == "pad") return IdValue(special.pad);
   if (name == "unk") return IdValue(special.unknown);
   if (name == "ends") return IdList(special.ends);
+  if (name == "chat_template") {
+    const std::string* text = chat_->Find(kDefaultTemplate);
+    return text ? Value::String(*text) : Value();
+  }
   return Value::Unset();
 }
 
@@ -78,18 +82,18 @@ int64_t TokenizerValue::Length() const { return tokenizer_->vocabulary_size(); }
 
 // It never changes, so it may be shared.
 Value TokenizerValue::Copy() const {
-  return Value::Adopt(new TokenizerValue(tokenizer_, source_));
+  return Value::Adopt(new TokenizerValue(tokenizer_, chat_, source_));
 }
 
-const Tokenizer& TokenizerArgument(const Value& value,
-                                   std::string_view function) {
+const TokenizerValue& TokenizerArgument(const Value& value,
+                                        std::string_view function) {
   if (!value.is_handle() || value.as_handle().type() != TypeKind::kTokenizer) {
     const bool model =
         value.is_handle() && value.as_handle().type() == TypeKind::kModel;
     Fail(ErrorKind::kProgram, "{}: 'tok' is {}; expected a tokenizer{}",
          function, Describe(value), model ? ", which m.tokenizer is" : "");
   }
-  return static_cast<const TokenizerValue&>(value.as_handle()).tokenizer();
+  return static_cast<const TokenizerValue&>(value.as_handle());
 }
 
 }  // namespace tl

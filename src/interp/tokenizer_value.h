@@ -8,16 +8,22 @@
 #include "format/model.h"
 #include "interp/value.h"
 #include "lang/ast.h"
+#include "text/chat_templates.h"
 #include "text/tokenizer.h"
 
 namespace tl {
 
 class TokenizerValue final : public Handle {
  public:
-  TokenizerValue(std::shared_ptr<const Tokenizer> tokenizer, std::string source)
-      : tokenizer_(std::move(tokenizer)), source_(std::move(source)) {}
+  TokenizerValue(std::shared_ptr<const Tokenizer> tokenizer,
+                 std::shared_ptr<const ChatTemplates> chat, std::string source)
+      : tokenizer_(std::move(tokenizer)),
+        chat_(std::move(chat)),
+        source_(std::move(source)) {}
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const ChatTemplates& chat() const { return *chat_; }
+  const std::string& source() const { return source_; }
   const std::shared_ptr<const Tokenizer>& shared() const { return tokenizer_; }
 
   std::string_view type_name() const override { return "tokenizer"; }
@@ -33,12 +39,13 @@ class TokenizerValue final : public Handle {
 
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
+  std::shared_ptr<const ChatTemplates> chat_;
   std::string source_;
 };
 
 // The tokenizer of a function's argument; fails for any other value.
-const Tokenizer& TokenizerArgument(const Value& value,
-                                   std::string_view function);
+const TokenizerValue& TokenizerArgument(const Value& value,
+                                        std::string_view function);
 
 // A tokenizer.json, a model's file, or a folder with one of them.
 Value LoadTokenizer(const std::string& path);

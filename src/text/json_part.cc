@@ -1,5 +1,7 @@
 #include "text/json_part.h"
 
+#include "base/large_numbers.h"
+
 namespace tl {
 namespace {
 
@@ -107,6 +109,20 @@ bool JsonPart::FlagOf(std::string_view key, bool otherwise) const {
 int64_t JsonPart::IntOf(std::string_view key, int64_t otherwise) const {
   const auto part = Find(key);
   return part ? part->Int() : otherwise;
+}
+
+JsonFile::JsonFile(const std::string& text, const std::string& label) {
+  simdjson::dom::element root;
+  auto error = parser_.parse(text).get(root);
+  if (error != simdjson::SUCCESS) {
+    error = parser_.parse(WithLargeNumbersAsReals(text)).get(root);
+  }
+  if (error != simdjson::SUCCESS) {
+    Fail(ErrorKind::kInput, "{}: is no JSON: {}", label,
+         simdjson::error_message(error));
+  }
+  root_.emplace(root, label + ": ");
+  if (!root.is_object()) Fail(ErrorKind::kInput, "{}: is no object", label);
 }
 
 }  // namespace tl

@@ -60,6 +60,19 @@ class JsonPart {
   std::string path_;
 };
 
+// A JSON text that stays in memory as long as its parts are looked at.
+class JsonFile {
+ public:
+  // Fails for what is no object.
+  JsonFile(const std::string& text, const std::string& label);
+
+  const JsonPart& root() const { return *root_; }
+
+ private:
+  simdjson::dom::parser parser_;
+  std::optional<JsonPart> root_;
+};
+
 // One row for each name that a "type" may have, and what reads it.
 template <class Result>
 struct JsonKind {

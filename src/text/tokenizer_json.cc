@@ -3,37 +3,12 @@
 #include <algorithm>
 #include <array>
 
-#include "base/large_numbers.h"
 #include "text/json_part.h"
 #include "text/tokenizer_json_model.h"
 #include "text/tokenizer_json_steps.h"
 
 namespace tl {
 namespace {
-
-// A JSON text that stays in memory as long as its parts are looked at.
-class JsonFile {
- public:
-  JsonFile(const std::string& text, const std::string& label) {
-    simdjson::dom::element root;
-    auto error = parser_.parse(text).get(root);
-    if (error != simdjson::SUCCESS) {
-      error = parser_.parse(WithLargeNumbersAsReals(text)).get(root);
-    }
-    if (error != simdjson::SUCCESS) {
-      Fail(ErrorKind::kInput, "{}: is no JSON: {}", label,
-           simdjson::error_message(error));
-    }
-    root_.emplace(root, label + ": ");
-    if (!root.is_object()) Fail(ErrorKind::kInput, "{}: is no object", label);
-  }
-
-  const JsonPart& root() const { return *root_; }
-
- private:
-  simdjson::dom::parser parser_;
-  std::optional<JsonPart> root_;
-};
 
 // Of the added tokens those that the model has already keep their numbers.
 std::vector<AddedToken> ReadAddedTokens(const JsonPart& root,
