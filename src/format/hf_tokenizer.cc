@@ -18,6 +18,8 @@ using JsonObject = simdjson::dom::object;
 
 constexpr int64_t kMaxTokens = 10'000'000;  // forty times the largest known
 
+constexpr int64_t kLongestWord = 100;  // of word pieces, in characters
+
 // tokenizer.ggml.token_type
 enum TokenType : int32_t {
   kNormal = 1,
@@ -27,6 +29,8 @@ enum TokenType : int32_t {
   kUnused = 5,
   kByte = 6,
 };
+
+constexpr char kBeginsWord[] = "\xE2\x96\x81";  // U+2581
 
 // Regular expressions that cut a text before BPE, and what GGUF calls them.
 struct PreTokenizer {
@@ -63,11 +67,13 @@ class TokenizerReader {
       FailTokenizer("it has no 'model'");
     }
     const std::string_view type = TextOf(model_, "type");
-    if (type != "BPE" && !type.empty()) {
+    if (type != "BPE" && type != "WordPiece" && !type.empty()) {
       FailTokenizer(fmt::format("it is of the kind '{}'", type));
     }
     ReadTokens();
-    if (FlagOf(model_, "byte_fallback")) {
+    if (type == "WordPiece") {
+      AddWordPiece();
+    } else if (FlagOf(model_, "byte_fallback")) {
       AddSentencePiece();
     } else {
       AddByteLevel();
@@ -212,6 +218,133 @@ class TokenizerReader {
     metadata_.Set("tokenizer.ggml.merges", MetadataValue::Strings(Merges()));
   }
 
+  // GGUF marks the tokens that begin a word, and what goes around them.
+  void AddWordPiece() {
+    metadata_.Set("tokenizer.ggml.model", "bert");
+    CheckWordPiece();
+    for (size_t id = 0; id < tokens_.size(); ++id) {
+      if (types_[id] == kControl || types_[id] == kUnknown ||
+          types_[id] == kUnused) {
+        continue;
+      }
+      tokens_[id] = WordPieceText(tokens_[id], types_[id]);
+    }
+    const Json normalizer = root_["normalizer"];
+    const bool lowercase = FlagOf(normalizer, "lowercase");
+    bool strip = lowercase;
+    if (normalizer["strip_accents"].get(strip) != simdjson::SUCCESS) {
+      strip = lowercase;
+    }
+    metadata_.Set("tokenizer.ggml.normalizer.lowercase",
+                  MetadataValue::Of(lowercase));
+    metadata_.Set("tokenizer.ggml.normalizer.strip_accents",
+                  MetadataValue::Of(strip));
+    AddUnknown();
+    AddAroundWordPieces();
+  }
+
+  std::string WordPieceText(const std::string& text, int32_t type) const {
+    if (type != kNormal || !text.starts_with("##")) return kBeginsWord + text;
+    const std::string rest = text.substr(2);
+    if (rest.starts_with(kBeginsWord) ||
+        (rest.starts_with('[') && rest.ends_with(']'))) {
+      FailTokenizer(fmt::format("its token '{}' would begin a word", text));
+    }
+    return rest;
+  }
+
+  // What GGUF's readers take for granted.
+  void CheckWordPiece() const {
+    if (TextOf(model_, "continuing_subword_prefix") != "##") {
+      FailTokenizer("what continues a word is not marked by '##'");
+    }
+    int64_t longest;
+    if (model_["max_input_chars_per_word"].get(longest) == simdjson::SUCCESS &&
+        longest != kLongestWord) {
+      FailTokenizer(fmt::format("its longest word has {} characters, not {}",
+                                longest, kLongestWord));
+    }
+    Json normalizer;
+    if (root_["normalizer"].get(normalizer) != simdjson::SUCCESS ||
+        TextOf(normalizer, "type") != "BertNormalizer" ||
+        !FlagOf(normalizer, "clean_text") ||
+        !FlagOf(normalizer, "handle_chinese_chars") ||
+        !Mentions("pre_tokenizer", "BertPreTokenizer")) {
+      FailTokenizer("it does not cut texts as BERT does");
+    }
+  }
+
+  void AddUnknown() {
+    const auto id = ids_.find(std::string(TextOf(model_, "unk_token")));
+    if (id == ids_.end()) FailTokenizer("it has no 'unk_token'");
+    SetId("unknown_token_id", id->second);
+  }
+
+  void SetId(std::string_view key, int64_t id) {
+    metadata_.Set(fmt::format("tokenizer.ggml.{}", key),
+                  MetadataValue::Of(static_cast<uint32_t>(id)));
+  }
+
+  void AddAroundWordPieces() {
+    Json processor;
+    std::string_view first, last;
+    if (root_["post_processor"].get(processor) == simdjson::SUCCESS &&
+        !processor.is_null()) {
+      if (!AroundOf(processor, first, last)) {
+        FailTokenizer("it puts other tokens around texts than BERT does");
+      }
+    }
+    if (!first.empty()) {
+      SetId("bos_token_id", ids_.at(std::string(first)));
+      SetId("cls_token_id", ids_.at(std::string(first)));
+    }
+    if (!last.empty()) {
+      SetId("seperator_token_id", ids_.at(std::string(last)));
+    }
+    metadata_.Set("tokenizer.ggml.add_bos_token",
+                  MetadataValue::Of(!first.empty()));
+    metadata_.Set("tokenizer.ggml.add_sep_token",
+                  MetadataValue::Of(!last.empty()));
+  }
+
+  // One token before a text and one after it, or none.
+  bool AroundOf(Json processor, std::string_view& first,
+                std::string_view& last) const {
+    simdjson::dom::array parts;
+    if (TextOf(processor, "type") == "BertProcessing") {
+      return processor["cls"].at(0).get(first) == simdjson::SUCCESS &&
+             processor["sep"].at(0).get(last) == simdjson::SUCCESS &&
+             ids_.contains(std::string(first)) &&
+             ids_.contains(std::string(last));
+    }
+    if (processor["single"].get(parts) != simdjson::SUCCESS) return false;
+    bool seen = false;  // the text itself
+    for (Json part : parts) {
+      std::string_view text;
+      if (part["SpecialToken"]["id"].get(text) != simdjson::SUCCESS) {
+        if (seen) return false;
+        seen = true;
+        continue;
+      }
+      std::string_view& place = seen ? last : first;
+      if (!place.empty() || !IsOneToken(processor, text)) return false;
+      place = text;
+    }
+    return seen;
+  }
+
+  // A template may have several tokens under one name, or others.
+  bool IsOneToken(Json processor, std::string_view name) const {
+    const auto known = ids_.find(std::string(name));
+    simdjson::dom::array ids;
+    int64_t id = -1;
+    return known != ids_.end() &&
+           processor["special_tokens"][name]["ids"].get(ids) ==
+               simdjson::SUCCESS &&
+           ids.size() == 1 && ids.at(0).get(id) == simdjson::SUCCESS &&
+           id == known->second;
+  }
+
   // The steps of "pre_tokenizer" or "normalizer", which may be one or a list.
   std::vector<Json> Steps(std::string_view part) const {
     Json step;
@@ -275,7 +408,8 @@ class TokenizerReader {
     constexpr Special kSpecial[] = {{"bos", "tokenizer.ggml.bos_token_id"},
                                     {"eos", "tokenizer.ggml.eos_token_id"},
                                     {"unk", "tokenizer.ggml.unknown_token_id"},
-                                    {"pad", "tokenizer.ggml.padding_token_id"}};
+                                    {"pad", "tokenizer.ggml.padding_token_id"},
+                                    {"mask", "tokenizer.ggml.mask_token_id"}};
     for (const auto& [name, key] : kSpecial) {
       const std::string token = std::string(name) + "_token";
       std::optional<int64_t> id;

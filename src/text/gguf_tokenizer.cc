@@ -46,7 +46,8 @@ class Maker {
          fmt::format(text, std::forward<Args>(args)...));
   }
 
-  static std::string WordPieceText(std::string_view text);
+  // As the vocabulary has it.
+  std::string TextOf(size_t id) const;
   void AddTokens();
   void AddSpecials();
   void CheckCount(size_t count, std::string_view key) const;
@@ -94,6 +95,20 @@ const std::vector<float>& Maker::Scores() const {
   return *file_.scores;
 }
 
+// Of word pieces the file marks what begins a word; Hugging Face's
+// vocabularies, and ours then, mark what continues one.
+std::string Maker::TextOf(size_t id) const {
+  const std::string_view text = file_.tokens[id];
+  if (file_.model != "bert" || TypeOf(id) == kControlToken) {
+    return std::string(text);
+  }
+  if (text.starts_with(kSpaceMark)) {
+    return std::string(text.substr(std::string_view(kSpaceMark).size()));
+  }
+  if (text.starts_with('[') && text.ends_with(']')) return std::string(text);
+  return "##" + std::string(text);
+}
+
 void Maker::AddTokens() {
   if (file_.tokens.empty()) FailFile("it lacks tokenizer.ggml.tokens");
   if (file_.scores) CheckCount(file_.scores->size(), "scores");
@@ -102,9 +117,7 @@ void Maker::AddTokens() {
   vocabulary.Reserve(file_.tokens.size());
   const std::string source = file_.label + ": tokenizer.ggml.tokens";
   for (size_t id = 0; id < file_.tokens.size(); ++id) {
-    const std::string_view text = file_.tokens[id];
-    vocabulary.Add(static_cast<int64_t>(id),
-                   file_.model == "bert" ? WordPieceText(text) : text, source);
+    vocabulary.Add(static_cast<int64_t>(id), TextOf(id), source);
   }
 }
 
@@ -116,7 +129,7 @@ void Maker::AddSpecials() {
     const bool special = type == kControlToken || type == kUnknownToken;
     if (!special && type != kUserToken) continue;
     added.push_back({.id = static_cast<TokenId>(id),
-                     .text = std::string(file_.tokens[id]),
+                     .text = TextOf(id),
                      .special = special});
   }
   parts_.added = AddedTokens(std::move(added), parts_.normalizers);
@@ -262,16 +275,6 @@ void Maker::MakeByteLevel() {
                             file_.label + ": tokenizer.ggml.merges");
   parts_.decoders.push_back(std::make_unique<ByteLevelDecoder>());
   AddTemplate(row->add_bos, false);
-}
-
-// The file marks what begins a word; Hugging Face's vocabularies, and ours
-// then, mark what continues one.
-std::string Maker::WordPieceText(std::string_view text) {
-  if (text.starts_with(kSpaceMark)) {
-    return std::string(text.substr(std::string_view(kSpaceMark).size()));
-  }
-  if (text.starts_with('[') && text.ends_with(']')) return std::string(text);
-  return "##" + std::string(text);
 }
 
 void Maker::MakeWordPiece() {
