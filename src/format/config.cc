@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "format/json.h"
+#include "format/pooling.h"
 
 namespace tl {
 namespace {
@@ -44,6 +45,7 @@ const Source kSources[] = {
     {"attn_bias", {"attention_bias"}, {}},
     {"output_bias", {"attention_bias"}, {}},
     {"tied", {"tie_word_embeddings"}, {}},
+    {"pooling", {}, {"pooling_type"}},
 };
 
 constexpr std::string_view kArchitecture = "general.architecture";
@@ -206,6 +208,9 @@ void ReadJson(const Model& model, const std::string& text,
     FieldOf(config, "query_scale").value = 1 / std::sqrt(width);
   }
   SetWindows(ReadWindows(json, config), config);
+  if (auto pooling = PoolingBeside(model)) {
+    FieldOf(config, "pooling").value = std::move(*pooling);
+  }
 }
 
 // An array has a number for each layer: one number if all are the same.
@@ -268,6 +273,19 @@ LocalLayers WindowsIn(const Metadata& metadata, std::string_view architecture) {
   return local;
 }
 
+// "none" is of a model whose vectors are those of its positions.
+void NamePooling(ModelConfig& config) {
+  ConfigValue& value = FieldOf(config, "pooling").value;
+  const int64_t* number = std::get_if<int64_t>(&value);
+  if (number == nullptr) return;
+  if (*number == 0) {
+    value = {};
+  } else {
+    const auto word = PoolingOfGguf(*number);
+    value = word ? std::string(*word) : fmt::format("{}", *number);
+  }
+}
+
 void ReadMetadata(const Model& model, std::string_view architecture,
                   ModelConfig& config) {
   const Metadata& metadata = model.metadata();
@@ -282,6 +300,7 @@ void ReadMetadata(const Model& model, std::string_view architecture,
     }
   }
   ReadTensors(model, config);
+  NamePooling(config);
   const MetadataValue* tokens = metadata.Find(kTokens);
   if (tokens != nullptr && tokens->is_array()) {
     SetIfAbsent(config, "vocab", tokens->array().size());

@@ -220,6 +220,19 @@ TEST_F(ConfigTest, BiasesOfAttentionAreSaidOrFound) {
   EXPECT_EQ(biases(gguf), Pair(true, false));
 }
 
+TEST_F(ConfigTest, PoolingIsANameOrANumberOfGguf) {
+  Model model = GgufModel();
+  EXPECT_EQ(Field(ConfigOf(model), "pooling"), ConfigValue());
+  const std::pair<uint32_t, ConfigValue> kinds[] = {
+      {0, ConfigValue()},       {1, ConfigValue("mean")},
+      {2, ConfigValue("cls")},  {3, ConfigValue("last")},
+      {4, ConfigValue("rank")}, {5, ConfigValue("5")}};
+  for (const auto& [number, expected] : kinds) {
+    model.metadata().Set("llama.pooling_type", MetadataValue::Of(number));
+    EXPECT_EQ(Field(ConfigOf(model), "pooling"), expected) << number;
+  }
+}
+
 TEST_F(ConfigTest, RefusesAConfigThatIsNoObject) {
   const Model model = ModelWith("[1]");
   try {

@@ -12,6 +12,7 @@
 #include "format/hf_keys.h"
 #include "format/hf_tokenizer.h"
 #include "format/json.h"
+#include "format/pooling.h"
 #include "format/rope.h"
 
 namespace tl {
@@ -141,6 +142,7 @@ class MetadataMaker {
       metadata_.Set("general.name", Name());
     }
     AddNumbers();
+    AddPooling();
     AddAttention();
     AddScaling();
     AddTokens();
@@ -219,6 +221,19 @@ class MetadataMaker {
         "{}: its config.json says \"norm_topk_prob\": {}, in GGUF it is {} for "
         "'{}'",
         config_.label(), *norms, !*norms, family_.model_type);
+  }
+
+  void AddPooling() {
+    const auto pooling = PoolingBeside(model_);
+    if (!pooling) return;
+    const auto number = GgufPooling(*pooling);
+    if (!number) {
+      Fail(ErrorKind::kInput,
+           "{}: its vectors are made by '{}', which GGUF cannot say; known are "
+           "mean, cls and last",
+           model_.Label(), *pooling);
+    }
+    SetCount("pooling_type", *number);
   }
 
   // What m.config has made of several keys. A window is said only where some

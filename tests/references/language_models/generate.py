@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes what transformers computes of the models of zoo.py, in float32: the logits
 after the prompt's pieces and after each further token, which find their keys and
-values cached; of an encoder what it makes of the prompt. Run with the environment `full`:
+values cached, and what each position of the prompt is in the end ("NAME.hidden", of
+encoders that alone). Run with the environment `full`:
 
     $(python3 tests/python_env.py full) tests/references/language_models/generate.py
 """
@@ -22,7 +23,7 @@ import zoo
 
 SIZES = {"vocab_size": 200, "hidden_size": 32, "intermediate_size": 48,
          "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-         "max_position_embeddings": 64}
+         "max_position_embeddings": 128}
 WITH_HEADS = {**SIZES, "head_dim": 12}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 1000.0, "factor": 4.0,
           "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -47,6 +48,7 @@ CONFIGS = {
     "qwen2_window": transformers.Qwen2Config(
         **SIZES, use_sliding_window=True, sliding_window=5, max_window_layers=1),
     "qwen3": transformers.Qwen3Config(**WITH_HEADS),
+    "gemma": transformers.GemmaConfig(**WITH_HEADS, rms_norm_eps=1e-5),
     "gemma2": transformers.Gemma2Config(
         **WITH_HEADS, sliding_window=5, query_pre_attn_scalar=20,
         attn_logit_softcapping=2.0, final_logit_softcapping=3.0),
@@ -65,10 +67,10 @@ CONFIGS = {
         **SIZES, pad_token_id=0, original_max_position_embeddings=16,
         rope_parameters=LONG),
     "phi3_short": transformers.Phi3Config(
-        **SIZES, pad_token_id=0, original_max_position_embeddings=32,
+        **SIZES, pad_token_id=0, original_max_position_embeddings=96,
         rope_parameters=LONG),
     "gpt2": transformers.GPT2Config(vocab_size=200, n_embd=32, n_layer=2, n_head=4,
-                                    n_positions=64),
+                                    n_positions=128),
     "bert": transformers.BertConfig(
         **{key: size for key, size in SIZES.items() if key != "num_key_value_heads"}),
 }
@@ -104,11 +106,12 @@ def loaded(name):
     return model
 
 
-def encoded(name):
+def hidden(name):
     """[prompt, dim]"""
+    model = loaded(name)
+    ids = torch.tensor([zoo.tokens(name)[:zoo.PROMPT]])
     with torch.no_grad():
-        ids = torch.tensor([zoo.tokens(name)[:zoo.PROMPT]])
-        return loaded(name)(ids).last_hidden_state[0].numpy()
+        return model.base_model(ids).last_hidden_state[0].numpy()
 
 
 def logits(name):
@@ -134,8 +137,9 @@ def write(folder):
     folder = pathlib.Path(folder)
     zoo.MODELS = {name: described(name) for name in CONFIGS}
     (folder / "models.json").write_text(json.dumps(zoo.MODELS, indent=1) + "\n")
-    save_file({name: encoded(name) if name in zoo.ENCODERS else logits(name)
-               for name in CONFIGS}, folder / "logits.safetensors")
+    stored = {f"{name}.hidden": hidden(name) for name in CONFIGS}
+    stored |= {name: logits(name) for name in CONFIGS if name not in zoo.ENCODERS}
+    save_file(stored, folder / "logits.safetensors")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ MODELS = json.loads((HERE / "models.json").read_text()) if (
     HERE / "models.json").exists() else {}
 # Of these the whole of what comes out after the prompt is stored, not logits.
 ENCODERS = ["bert"]
-PROMPT, STEPS = 20, 8
+PROMPT, STEPS = 20, 64
 
 # Where a prompt may be cut. LongRoPE turns all of a text by the factors that its
 # length asks for, so the first piece must be as long as the whole in that.
