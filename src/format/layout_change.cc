@@ -14,43 +14,12 @@ namespace {
 // More experts than any model has.
 constexpr int64_t kMaxExperts = 65536;
 
-HeadCounts HeadCountsOf(const Model& model, const Family& family) {
-  if (!family.paired_rows) return {};
-  const ModelConfig config = ConfigOf(model);
-  const HeadCounts counts{CountIn(config, "heads"),
-                          CountIn(config, "kv_heads")};
-  if (counts.heads > 0 && counts.kv_heads > 0) return counts;
-  Fail(ErrorKind::kInput,
-       "{}: the rows of q and k stand in another order in the other layout, "
-       "which needs the number of {}, the same in each layer; the model does "
-       "not say it",
-       model.Label(), counts.heads > 0 ? "kv_heads" : "heads");
-}
-
 [[noreturn]] void FailPlace(const TensorEntry& entry, const Family& family,
                             std::string_view layout) {
   const std::string_view name =
       family.model_type.empty() ? family.arch : family.model_type;
   Fail(ErrorKind::kInput, "tensor {}: has no place in the {} layout of '{}'",
        QuoteName(entry.name), layout, name);
-}
-
-void CheckChange(const TensorEntry& entry, const RowChange& change) {
-  if (change.none()) return;
-  if (!entry.dtype || !IsComputable(*entry.dtype)) {
-    Fail(ErrorKind::kInput,
-         "tensor {}: {} cannot be brought into another layout",
-         QuoteName(entry.name), entry.type_name());
-  }
-  const int64_t rows = entry.shape.empty() ? 0 : entry.shape[0];
-  if (change.heads > 0 && rows % (2 * change.heads) != 0) {
-    Fail(ErrorKind::kInput, "tensor {}: {} rows are not {} heads of pairs",
-         QuoteName(entry.name), rows, change.heads);
-  }
-  if (change.transposed && entry.shape.size() != 2) {
-    Fail(ErrorKind::kInput, "tensor {}: {} is no matrix to be transposed",
-         QuoteName(entry.name), ShapeText(entry.shape));
-  }
 }
 
 PlacedTensor Placed(const std::string& name, const TensorEntry& entry,
@@ -120,6 +89,38 @@ bool IsGateOfShared(std::string_view gguf_name) {
 }
 
 }  // namespace
+
+HeadCounts HeadCountsOf(const Model& model, const Family& family) {
+  if (!family.paired_rows) return {};
+  const ModelConfig config = ConfigOf(model);
+  const HeadCounts counts{CountIn(config, "heads"),
+                          CountIn(config, "kv_heads")};
+  if (counts.heads > 0 && counts.kv_heads > 0) return counts;
+  Fail(ErrorKind::kInput,
+       "{}: the rows of q and k stand in another order in the other layout, "
+       "which needs the number of {}, the same in each layer; the model does "
+       "not say it",
+       model.Label(), counts.heads > 0 ? "kv_heads" : "heads");
+}
+
+void CheckChange(const TensorEntry& entry, const RowChange& change) {
+  if (change.none()) return;
+  if (!entry.dtype || !IsComputable(*entry.dtype)) {
+    Fail(ErrorKind::kInput,
+         "tensor {}: {} cannot be brought into another layout",
+         QuoteName(entry.name), entry.type_name());
+  }
+  const int64_t rows = entry.shape.empty() ? 0 : entry.shape[0];
+  if (change.heads > 0 &&
+      (rows % 2 != 0 || rows / 2 % change.heads != 0)) {
+    Fail(ErrorKind::kInput, "tensor {}: {} rows are not {} heads of pairs",
+         QuoteName(entry.name), rows, change.heads);
+  }
+  if (change.transposed && entry.shape.size() != 2) {
+    Fail(ErrorKind::kInput, "tensor {}: {} is no matrix to be transposed",
+         QuoteName(entry.name), ShapeText(entry.shape));
+  }
+}
 
 std::vector<PlacedTensor> PlaceInGguf(const Model& model,
                                       const Family& family) {

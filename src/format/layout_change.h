@@ -30,6 +30,12 @@ std::vector<PlacedTensor> PlaceInGguf(const Model& model, const Family& family);
 std::vector<PlacedTensor> PlaceInHuggingFace(const Model& model,
                                              const Family& family);
 
+// The number of heads, where the family's q and k have rows in another order in
+// the other layout; fails where the model does not say it.
+HeadCounts HeadCountsOf(const Model& model, const Family& family);
+// Fails, naming the tensor, where its rows cannot be changed so.
+void CheckChange(const TensorEntry& entry, const RowChange& change);
+
 // Whether the model has the names of a family of Hugging Face, by its
 // embedding.
 bool HasHuggingFaceNames(const Model& model);

@@ -79,16 +79,20 @@ const TensorEntry* Model::Find(std::string_view name) const {
   return position == NameIndex::kNone ? nullptr : &tensors_[position];
 }
 
-const TensorEntry& Model::Get(std::string_view name) const {
-  if (const TensorEntry* entry = Find(name)) return *entry;
+std::string Model::NearestText(std::string_view name) const {
   std::vector<std::string_view> names;
   for (const TensorEntry& entry : tensors_) names.push_back(entry.name);
   std::string hint;
   for (std::string_view near : NearestNames(name, names, 3)) {
     hint += (hint.empty() ? "; nearest: " : ", ") + QuoteName(near);
   }
+  return hint;
+}
+
+const TensorEntry& Model::Get(std::string_view name) const {
+  if (const TensorEntry* entry = Find(name)) return *entry;
   Fail(ErrorKind::kInput, "{} has no tensor {} among its {}{}", Label(),
-       QuoteName(name), size(), hint);
+       QuoteName(name), size(), NearestText(name));
 }
 
 const std::vector<uint32_t>& Model::ByName() const {

@@ -95,6 +95,8 @@ class Model {
   const TensorEntry* Find(std::string_view name) const;
   // Fails with the nearest names and how many there are.
   const TensorEntry& Get(std::string_view name) const;
+  // "; nearest: 'a.weight', 'b.weight'", for messages; "" where none is near.
+  std::string NearestText(std::string_view name) const;
   // Whether `part` or anything below it ("part.…") names a tensor.
   bool HasPart(std::string_view part) const;
   // The tensors below `part`, in name order, with their whole names.
