@@ -126,6 +126,7 @@ def program_suites(folder, environment):
     yield script("references_test.py", python, TL=tl)
     yield script("language_models_test.py", python, TL=tl)
     yield script("embed_test.py", python, TL=tl)
+    yield script("lora_test.py", python, TL=tl)
     yield script("sampling_test.py", python, TL=tl)
     yield script("tokenizers_test.py", python, TL=tl)
     yield script("generate_test.py", python, TL=tl)

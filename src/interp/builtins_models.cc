@@ -1,5 +1,6 @@
-// Opening, making and saving models.
+// Opening, making, merging and saving models.
 #include "interp/builtins.h"
+#include "interp/operators.h"
 #include "interp/vm.h"
 
 namespace tl::builtins {
@@ -14,6 +15,13 @@ Value SaveModel(Vm& vm, std::span<Value> arguments) {
   vm.models().Save(arguments[0], PathArgument(arguments[1], "save_model"),
                    arguments[2].as_string());
   return Value();
+}
+
+Value ApplyLora(Vm& vm, std::span<Value> arguments) {
+  const double scale =
+      RealNumber(vm.tensors(), arguments[2], "apply_lora: 'scale'");
+  return vm.models().ApplyLora(
+      arguments[0], PathArgument(arguments[1], "apply_lora"), scale);
 }
 
 Value NewModel(Vm& vm, std::span<Value>) { return vm.models().New(); }

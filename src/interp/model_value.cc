@@ -217,6 +217,16 @@ void OpenModel::Remove(std::string_view name) {
   tensors_.erase(std::string(name));
 }
 
+const TensorEntry& OpenModel::Stored(std::string_view name) {
+  Settle(name);
+  return model_.Get(name);
+}
+
+void OpenModel::Replace(std::string_view name, TensorEntry entry) {
+  model_.Set(name, std::move(entry));
+  tensors_.erase(std::string(name));
+}
+
 std::shared_ptr<OpenModel> OpenModel::Copy() const {
   Model copy(model_.path(), model_.format());
   for (const TensorEntry& entry : model_.tensors()) copy.Add(entry);

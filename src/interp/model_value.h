@@ -43,6 +43,10 @@ class OpenModel {
   TensorRef Get(std::string_view name);
   void Set(std::string_view name, const Value& tensor);
   void Remove(std::string_view name);
+  // The stored tensor as the layout has it; good until the next change.
+  const TensorEntry& Stored(std::string_view name);
+  // Other bytes for a tensor that is there.
+  void Replace(std::string_view name, TensorEntry entry);
   std::shared_ptr<OpenModel> Copy() const;
   // What the model says of itself (format/config.h), as a map.
   const Value& Config();

@@ -1,9 +1,13 @@
 #include "interp/models.h"
 
+#include <cmath>
+
 #include "base/error.h"
 #include "format/model_layout.h"
 #include "format/load.h"
+#include "format/lora_adapter.h"
 #include "format/save.h"
+#include "interp/merge_lora.h"
 #include "interp/model_value.h"
 #include "interp/tensor_runtime.h"
 
@@ -116,6 +120,28 @@ void Models::Save(const Value& value, const std::string& path,
        SaveModel(model.open().model(), path, {.type = type})) {
     fmt::print(stderr, "note: {}: {}\n", path, note);
   }
+}
+
+Value Models::ApplyLora(const Value& value, const std::string& path,
+                        double scale) {
+  ModelValue& model = AsModel(value);
+  if (!model.whole()) {
+    Fail(ErrorKind::kProgram,
+         "apply_lora: {} is a part of a model; a whole model is needed",
+         model.ToString());
+  }
+  if (!std::isfinite(scale)) {
+    Fail(ErrorKind::kProgram, "apply_lora: 'scale' is {}; expected a number",
+         scale);
+  }
+  const std::shared_ptr<OpenModel> merged = model.open().Copy();
+  for (const AdapterChange& change :
+       ReadAdapter(path, merged->model(), scale)) {
+    merged->Replace(change.name,
+                    Merged(runtime_, merged->Stored(change.name), change,
+                           merged->dtype()));
+  }
+  return ModelValue::Make(merged);
 }
 
 bool Models::IsModel(const Value& value) {

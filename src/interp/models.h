@@ -32,6 +32,10 @@ class Models final : public HeaderSource {
   void Save(const Value& model, const std::string& path,
             const std::string& type);
 
+  // A model that shares with this one all tensors but those that the adapter
+  // changes.
+  Value ApplyLora(const Value& model, const std::string& path, double scale);
+
   static bool IsModel(const Value& value);  // or a part of one
 
   std::shared_ptr<const ModelHeader> Find(const std::string& path) override;
