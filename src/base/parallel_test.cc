@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -98,6 +99,28 @@ TEST_P(ParallelTest, SurvivesManyShortRegions) {
   int64_t expected = 0;
   for (int round = 0; round < 5000; ++round) expected += round % 7 + 1;
   EXPECT_EQ(total, expected);
+}
+
+// The first chunk ends when the others have: somebody else must have taken those
+// that its thread would have come to next.
+TEST(Threads, TakeWhatASlowOneHasNotBegun) {
+  SetThreads(2);
+  constexpr int64_t kChunks = 8;
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  std::atomic<int64_t> others = 0;
+  std::atomic<bool> alone = false;
+  ParallelFor(kChunks, 1, [&](int64_t begin, int64_t) {
+    if (begin != 0) {
+      ++others;
+      return;
+    }
+    while (others < kChunks - 1 && !alone) {
+      alone = std::chrono::steady_clock::now() > deadline;
+    }
+  });
+  SetThreads(DefaultThreads());
+  EXPECT_FALSE(alone) << others << " of " << kChunks - 1;
 }
 
 TEST(Threads, AreAtLeastOneAndAsSet) {

@@ -96,12 +96,15 @@ HWY_INLINE void StoreSums<4>(const VF (&v)[4], float* to) {
 #endif
 
 // out[m * out_stride + c] = x row m . w column c for C columns of w, each
-// contiguous along the depth and `w_stride` apart. x is padded with zeros.
+// contiguous along the depth and `w_stride` apart. x is padded with zeros. While
+// these columns pass, the columns after them are fetched.
 template <int M, int C, int Chains, class X, class T>
 HWY_INLINE void DotColumns(const X* HWY_RESTRICT x, int64_t x_stride,
                            const T* HWY_RESTRICT w, int64_t w_stride,
                            int64_t depth, float* out, int64_t out_stride) {
   constexpr int64_t kStep = Chains * kTileLanes;
+  constexpr int kVectorsPerLine =
+      std::max<int>(1, 64 / (kTileLanes * sizeof(T)));
   const F32 d;
   VF sum[Chains][M][C];
   HWY_UNROLL(16)
@@ -116,8 +119,12 @@ HWY_INLINE void DotColumns(const X* HWY_RESTRICT x, int64_t x_stride,
   for (; k + kStep <= depth; k += kStep) {
     HWY_UNROLL(16)
     for (int i = 0; i < Chains; ++i) {
-      AddProducts<M, C>(x + k + i * kTileLanes, x_stride,
-                        w + k + i * kTileLanes, w_stride, sum[i]);
+      const T* part = w + k + i * kTileLanes;
+      if (i % kVectorsPerLine == 0) {
+        for (int c = C; c < 2 * C; ++c) hwy::Prefetch(part + c * w_stride);
+      }
+      AddProducts<M, C>(x + k + i * kTileLanes, x_stride, part, w_stride,
+                        sum[i]);
     }
   }
   for (; k + kTileLanes <= depth; k += kTileLanes) {
