@@ -167,6 +167,31 @@ class WholeModels(Scratch):
                                                        adapter="adapter.gguf"))
 
 
+    def test_the_embedding(self):
+        """Of which both kinds of adapters store the halves in another way."""
+        random = np.random.default_rng()
+        weight = zoo.weights("llama")["model.embed_tokens.weight"]
+        a, b = (random.standard_normal(shape).astype(np.float32)
+                for shape in ((3, weight.shape[0]), (weight.shape[1], 3)))
+        expected = weight + 2.0 * (b.astype(np.float64) @ a).T
+        module = "base_model.model.model.embed_tokens.lora_embedding_"
+        (self.folder / "adapter").mkdir()
+        save_file({module + "A": a, module + "B": b},
+                  self.folder / "adapter" / "adapter_model.safetensors")
+        (self.folder / "adapter" / "adapter_config.json").write_text(
+            json.dumps({**CONFIG, "r": 3, "lora_alpha": 6}))
+        write_gguf(self.folder / "adapter.gguf", {
+            "token_embd.weight.lora_a": a.T, "token_embd.weight.lora_b": b}, alpha=6)
+        for adapter in ("adapter", "adapter.gguf"):
+            for model in ("llama", self.converted("llama")):
+                with self.subTest(adapter, model=model):
+                    self.good(PROGRAM.format(model=model, layout="gguf", adapter=adapter)
+                              + 'save_model(m, "out.gguf")\n')
+                    got = {t.name: t.data for t in
+                           gguf.GGUFReader(self.folder / "out.gguf").tensors}
+                    np.testing.assert_allclose(got["token_embd.weight"], expected,
+                                               rtol=1e-5, atol=1e-5)
+
 
 def bfloat16(values):
     """Rounded to the nearest, halves to even, as the bits of it and as float32."""
@@ -175,11 +200,15 @@ def bfloat16(values):
     return bits.astype(np.uint16), (bits << 16).astype(np.uint32).view(np.float32)
 
 
-def write_bfloat16(path, name, bits):
-    """SafeTensors from NumPy, which has no such type."""
-    header = json.dumps({name: {"dtype": "BF16", "shape": list(bits.shape),
-                                "data_offsets": [0, 2 * bits.size]}}).encode()
-    path.write_bytes(len(header).to_bytes(8, "little") + header + bits.tobytes())
+def write_raw(path, tensors):
+    """SafeTensors of types that NumPy has not: their name, and the bits as an array."""
+    header, data = {}, b""
+    for name, (dtype, bits) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": list(bits.shape),
+                        "data_offsets": [len(data), len(data) + bits.nbytes]}
+        data += bits.tobytes()
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
 
 
 class Tensors(Scratch):
@@ -230,7 +259,7 @@ class Tensors(Scratch):
 
     def test_bfloat16_stays_bfloat16(self):
         bits, values = bfloat16(self.normal(40, 24))
-        write_bfloat16(self.folder / "model.safetensors", "fc.weight", bits)
+        write_raw(self.folder / "model.safetensors", {"fc.weight": ("BF16", bits)})
         # Sums that float32 holds, so that there is one right answer.
         a = self.random.integers(-4, 5, (2, 24)).astype(np.float32)
         b = self.random.integers(-4, 5, (40, 2)).astype(np.float32) / 8
@@ -241,6 +270,21 @@ class Tensors(Scratch):
         expected, _ = bfloat16(exact.astype(np.float32))
         np.testing.assert_array_equal(
             np.frombuffer(data[-2 * bits.size:], np.uint16).reshape(bits.shape), expected)
+
+    def test_a_weight_that_another_tensor_scales_is_refused(self):
+        one = np.full((4, 6), 0x38, np.uint8)
+        write_raw(self.folder / "model.safetensors", {
+            "fc.weight": ("F8_E4M3", one), "fc.weight_scale": ("F32", self.normal(1))})
+        ones = {"lora_A.weight": np.ones((2, 6), np.float32),
+                "lora_B.weight": np.ones((4, 2), np.float32)}
+        self.write({f"fc.{key}": values for key, values in ones.items()})
+        self.assertEqual(
+            self.fault('apply_lora(load_model("model.safetensors"), "adapter")\n'),
+            "'model.safetensors': tensor 'fc.weight' is F8_E4M3, scaled as a "
+            "whole by 'fc.weight_scale'; no adapter can be merged with it")
+        write_raw(self.folder / "model.safetensors", {"fc.weight": ("F8_E4M3", one)})
+        got = load_file(self.merged())["fc.weight"]
+        np.testing.assert_array_equal(got, np.full((4, 6), 5, np.float16))
 
     def test_a_packed_weight_becomes_one_of_the_models_type(self):
         w = {name: self.normal(64, 256) for name in ("changed", "other")}
@@ -291,6 +335,55 @@ class Tensors(Scratch):
         got = gguf.GGUFReader(self.folder / "out.gguf").tensors[0].data
         np.testing.assert_allclose(got, w + b.astype(np.float64) @ a, rtol=1e-5,
                                    atol=1e-5)
+
+    def test_weights_that_are_stored_as_in_times_out(self):
+        w = self.normal(6, 9)
+        save_file({"fc.weight": w}, self.folder / "model.safetensors")
+        a, b = self.normal(2, 6), self.normal(9, 2)
+        tensors = {"fc.lora_A.weight": a, "fc.lora_B.weight": b}
+        self.write(tensors, {"fan_in_fan_out": True})
+        got = load_file(self.merged())["fc.weight"]
+        np.testing.assert_allclose(got, w + 2.0 * (b.astype(np.float64) @ a).T,
+                                   rtol=1e-5, atol=1e-5)
+        self.write(tensors)
+        program = 'apply_lora(load_model("model.safetensors"), "adapter")\n'
+        file = "'adapter/adapter_model.safetensors': "
+        module = "'base_model.model.fc.lora_"
+        self.assertEqual(
+            self.fault(program), f"{file}{module}B.weight' [9, 2] and {module}A.weight' "
+            "[2, 6] make [out, in] = [9, 6], but 'fc.weight' of 'model.safetensors' is "
+            "[6, 9]")
+        self.write({**tensors, "fc.lora_magnitude_vector": w[0]},
+                   {"fan_in_fan_out": True, "use_dora": True})
+        self.assertEqual(
+            self.fault(program), f"{file}DoRA of 'fc', whose weight is [in, out], is "
+            'merged only into a model that is loaded with layout: "gguf"')
+
+    def test_one_expert_of_a_layer(self):
+        w = self.normal(3, 8, 6)
+        writer = gguf.GGUFWriter(self.folder / "model.gguf", "llama")
+        writer.add_expert_count(3)
+        writer.add_head_count(2)
+        writer.add_head_count_kv(2)
+        writer.add_tensor("token_embd.weight", self.normal(5, 6))
+        writer.add_tensor("blk.0.ffn_gate_exps.weight", w)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        a, b = self.normal(2, 6), self.normal(8, 2)
+        module = "model.layers.0.block_sparse_moe.experts.1.w1"
+        self.write({f"{module}.lora_A.weight": a, f"{module}.lora_B.weight": b})
+        self.assertEqual(
+            self.fault('apply_lora(load_model("model.gguf"), "adapter")\n'),
+            f"'adapter/adapter_model.safetensors': changes '{module}.weight', one expert "
+            "of 'blk.0.ffn_gate_exps.weight', where all of a layer are; load the model "
+            'with layout: "hf"')
+        got = load_file(self.merged("model.gguf", load=', layout: "hf"'))
+        np.testing.assert_allclose(got[f"{module}.weight"],
+                                   w[1] + 2.0 * b.astype(np.float64) @ a, rtol=1e-5,
+                                   atol=1e-5)
+        np.testing.assert_array_equal(got[module.replace("1.w1", "2.w1.weight")], w[2])
 
     def test_two_adapters_one_after_the_other(self):
         w = self.normal(8, 6)
