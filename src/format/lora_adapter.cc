@@ -1,7 +1,9 @@
 #include "format/lora_adapter.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
@@ -61,21 +63,30 @@ void CheckNumbers(const Model& model, const TensorEntry& entry) {
        model.Label(), QuoteName(entry.name), what);
 }
 
-// A model without an output of its own takes the embedding for it, which a
-// trained adapter does not mean.
+bool IsAmong(std::string_view name, std::span<const std::string_view> names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+// An adapter means the embedding or the output, not one tensor that is both.
 void CheckTied(const Model& adapter, const Model& model,
                const std::string& name) {
-  const bool embedding =
-      name == "token_embd.weight" || name == "model.embed_tokens.weight" ||
-      name == "transformer.wte.weight" || name == "wte.weight";
-  const bool output =
-      model.Find("output.weight") || model.Find("lm_head.weight");
+  constexpr std::string_view kEmbeddings[] = {
+      "token_embd.weight", "model.embed_tokens.weight",
+      "transformer.wte.weight", "wte.weight"};
+  constexpr std::string_view kOutputs[] = {"output.weight", "lm_head.weight"};
+  const auto is_there = [&](std::string_view tensor) {
+    return model.Find(tensor) != nullptr;
+  };
   const Family* family = TensorFamilyOf(ArchitectureOf(model));
   const bool encoder = family != nullptr && family->naming == Naming::kBert;
-  if (!embedding || output || encoder) return;
+  const bool tied = !encoder && std::ranges::any_of(kEmbeddings, is_there) &&
+                    std::ranges::none_of(kOutputs, is_there);
+  if (!tied || (!IsAmong(name, kEmbeddings) && !IsAmong(name, kOutputs))) {
+    return;
+  }
   Fail(ErrorKind::kInput,
-       "{}: changes {}, which {} computes its output with, too; that cannot be "
-       "merged into one tensor",
+       "{}: changes {}, but {} has one tensor for its embedding and its "
+       "output; an adapter of one of them cannot be merged",
        adapter.Label(), QuoteName(name), model.Label());
 }
 
@@ -135,6 +146,7 @@ void CheckMagnitude(const Model& adapter, const TensorEntry& weight,
 
 void Check(const Model& adapter, const Model& model,
            const AdapterChange& change) {
+  CheckTied(adapter, model, change.name);
   const TensorEntry* weight = model.Find(change.name);
   if (weight == nullptr) {
     Fail(ErrorKind::kInput,
@@ -144,7 +156,6 @@ void Check(const Model& adapter, const Model& model,
          model.NearestText(change.name));
   }
   CheckNumbers(model, *weight);
-  CheckTied(adapter, model, change.name);
   for (const auto* matrix :
        {&change.whole, &change.left, &change.right, &change.magnitude}) {
     if (!*matrix) continue;

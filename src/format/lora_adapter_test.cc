@@ -233,8 +233,14 @@ TEST_F(LoraAdapterTest, AnEmbeddingThatIsTheOutputIsNotChanged) {
           {{"/base_model.model.model.embed_tokens.lora_embedding_A", {2, 10}},
            {"/base_model.model.model.embed_tokens.lora_embedding_B", {8, 2}}}),
       "'adapter/adapter_model.safetensors': changes "
-      "'model.embed_tokens.weight', which 'model.safetensors' computes its "
-      "output with, too; that cannot be merged into one tensor");
+      "'model.embed_tokens.weight', but 'model.safetensors' has one tensor for "
+      "its embedding and its output; an adapter of one of them cannot be "
+      "merged");
+  EXPECT_EQ(
+      Refused({{"/base_model.model.lm_head.weight", {10, 8}}}, kPlain, true),
+      "'adapter/adapter_model.safetensors': changes 'output.weight', but "
+      "'model.safetensors' has one tensor for its embedding and its "
+      "output; an adapter of one of them cannot be merged");
 }
 
 TEST_F(LoraAdapterTest, DoraIsSaidAndThere) {
