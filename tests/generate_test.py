@@ -70,6 +70,14 @@ class Bundled(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.check(path)
 
+    def test_the_gguf_beside_it_is_what_convert_makes_of_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "verses.gguf"
+            done = tl_command.tl("convert", self.FOLDER, path, "--type", "q8_0")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(path.read_bytes(),
+                             (self.FOLDER / "verses.q8_0.gguf").read_bytes())
+
 
 if __name__ == "__main__":
     report.main()

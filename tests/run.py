@@ -210,6 +210,7 @@ def full_suite():
     yield script("references/coreml/regenerated_test.py",
                  python_env.python_for("coreml"))
     yield script("transformers_test.py", python, TL=tl)
+    yield script("llama_cpp_test.py", python, TL=tl)
     yield from interop(python, tl)
 
 
