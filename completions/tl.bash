@@ -4,7 +4,7 @@ _tl() {
   local cur prev commands program
   cur=${COMP_WORDS[COMP_CWORD]}
   prev=${COMP_WORDS[COMP_CWORD-1]}
-  commands="run check test repl plan generate bench info convert diff fmt version"
+  commands="run check test repl plan generate bench perplexity info convert diff fmt version"
   program="--threads --device --seed --exact --check-finite"
 
   local types="f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q2_k_s q3_k_s q3_k_m
@@ -44,6 +44,7 @@ _tl() {
     generate) options+=" --prompt --tokens --context --temperature --top-k
       --top-p --min-p --repetition-penalty --dtype --profile $program" ;;
     bench) options+=" --prompt-tokens --tokens --repetitions --dtype $program" ;;
+    perplexity) options+=" --context --dtype --profile $program" ;;
     info) options+=" --json --filter --stats --sha256 --check" ;;
     convert) options+=" --type --layout --shard-size --threads" ;;
     fmt) options+=" --check" ;;

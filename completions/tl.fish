@@ -1,8 +1,8 @@
 # Completion of tl for fish: share/fish/vendor_completions.d/tl.fish
 
-set -l commands run check test repl plan generate bench info convert diff fmt version
+set -l commands run check test repl plan generate bench perplexity info convert diff fmt version
 set -l at_first "not __fish_seen_subcommand_from $commands"
-set -l of_program "$at_first; or __fish_seen_subcommand_from run test repl plan generate bench"
+set -l of_program "$at_first; or __fish_seen_subcommand_from run test repl plan generate bench perplexity"
 
 complete -c tl -s h -l help -d 'Show help'
 complete -c tl -n $at_first -l version -d 'Print the version'
@@ -15,6 +15,7 @@ complete -c tl -n $at_first -a repl -d 'Type programs line by line'
 complete -c tl -n $at_first -a plan -d 'Show what a program will compute'
 complete -c tl -n $at_first -a generate -d 'Continue a text with a language model'
 complete -c tl -n $at_first -a bench -d 'Measure how fast a language model runs'
+complete -c tl -n $at_first -a perplexity -d 'Measure how well a language model knows a text'
 complete -c tl -n $at_first -a info -d 'Show what is in a model file'
 complete -c tl -n $at_first -a convert -d 'Write a model in another type or format'
 complete -c tl -n $at_first -a diff -d 'Compare two models'
@@ -26,7 +27,7 @@ complete -c tl -n $of_program -l device -x -a 'cpu gpu' -d 'Where to compute'
 complete -c tl -n $of_program -l seed -x -d 'Where random numbers begin'
 complete -c tl -n $of_program -l exact -d 'Multiply packed weights in f32'
 complete -c tl -n $of_program -l check-finite -d 'Stop at the first inf or NaN'
-complete -c tl -n "$at_first; or __fish_seen_subcommand_from run generate" \
+complete -c tl -n "$at_first; or __fish_seen_subcommand_from run generate perplexity" \
   -l profile -d 'Time of each step'
 
 complete -c tl -n '__fish_seen_subcommand_from generate' -s p -l prompt -x \
@@ -54,6 +55,10 @@ complete -c tl -n '__fish_seen_subcommand_from bench' -s n -l tokens -x \
 complete -c tl -n '__fish_seen_subcommand_from bench' -s r -l repetitions -x \
   -d 'How often'
 complete -c tl -n '__fish_seen_subcommand_from bench' -l dtype -x \
+  -a 'float16 float32' -d 'What is computed in'
+complete -c tl -n '__fish_seen_subcommand_from perplexity' -l context -x \
+  -d 'Tokens of a chunk'
+complete -c tl -n '__fish_seen_subcommand_from perplexity' -l dtype -x \
   -a 'float16 float32' -d 'What is computed in'
 complete -c tl -n '__fish_seen_subcommand_from info' -l json -d 'As JSON'
 complete -c tl -n '__fish_seen_subcommand_from info' -l filter -x \

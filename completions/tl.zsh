@@ -14,6 +14,7 @@ _tl() {
     'plan:Show what a program will compute'
     'generate:Continue a text with a language model'
     'bench:Measure how fast a language model runs'
+    'perplexity:Measure how well a language model knows a text'
     'info:Show what is in a model file'
     'convert:Write a model in another type or format'
     'diff:Compare two models'
@@ -65,6 +66,11 @@ _tl() {
                '(-r --repetitions)'{-r,--repetitions}'[how often]:number' \
                '--dtype[what is computed in]:type:(float16 float32)' \
                $program '1:model:_files' ;;
+        perplexity) _arguments '(- *)'{-h,--help}'[show help]' \
+               '--context[tokens of a chunk]:number' \
+               '--dtype[what is computed in]:type:(float16 float32)' \
+               '--profile[time of each step]' $program \
+               '1:model:_files' '2:text:_files' ;;
         test) _arguments '(- *)'{-h,--help}'[show help]' $program \
                '*:program:_files -g "*.tl"' ;;
         repl) _arguments '(- *)'{-h,--help}'[show help]' $program ;;

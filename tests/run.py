@@ -131,6 +131,7 @@ def program_suites(folder, environment):
     yield script("tokenizers_test.py", python, TL=tl)
     yield script("generate_test.py", python, TL=tl)
     yield script("chat_test.py", python, TL=tl)
+    yield script("perplexity_test.py", python, TL=tl)
     yield script("coreml_weights_test.py", python, TL=tl)
     yield script("coreml_predict_test.py", python, TL=tl)
     yield script("coreml_operations_test.py", python, TL=tl)

@@ -92,6 +92,7 @@ void AddCommands(CLI::App& app, CommandLine& line) {
   AddPlanCommand(app, line);
   AddGenerateCommand(app, line);
   AddBenchCommand(app, line);
+  AddPerplexityCommand(app, line);
   AddInfoCommand(app, line);
   AddConvertCommand(app, line);
   AddDiffCommand(app, line);

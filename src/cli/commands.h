@@ -33,6 +33,7 @@ void AddReplCommand(CLI::App& app, CommandLine& line);
 void AddPlanCommand(CLI::App& app, CommandLine& line);
 void AddGenerateCommand(CLI::App& app, CommandLine& line);
 void AddBenchCommand(CLI::App& app, CommandLine& line);
+void AddPerplexityCommand(CLI::App& app, CommandLine& line);
 void AddInfoCommand(CLI::App& app, CommandLine& line);
 void AddConvertCommand(CLI::App& app, CommandLine& line);
 void AddDiffCommand(CLI::App& app, CommandLine& line);

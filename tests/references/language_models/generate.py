@@ -2,7 +2,7 @@
 """Writes what transformers computes of the models of zoo.py, in float32: the logits
 after the prompt's pieces and after each further token, which find their keys and
 values cached, and what each position of the prompt is in the end ("NAME.hidden", of
-encoders that alone). Run with the environment `full`:
+encoders that alone); and the perplexity of the bundled model on a text. Run with the environment `full`:
 
     $(python3 tests/python_env.py full) tests/references/language_models/generate.py
 """
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import transformers
 from safetensors.numpy import save_file
+from tokenizers import Tokenizer
 
 import zoo
 
@@ -133,10 +134,36 @@ def logits(name):
     return result
 
 
+def perplexity(context, begins):
+    """Of zoo.text(), as llama.cpp measures: the second half of each chunk counts."""
+    folder = zoo.HERE.parent.parent.parent / "models" / "verses"
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    ids = tokenizer.encode(zoo.text(), add_special_tokens=begins).ids
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder,
+                                                              dtype=torch.float32)
+    losses = []
+    for at in range(0, len(ids) - context + 1, context):
+        chunk = torch.tensor(ids[at:at + context])
+        if begins:
+            chunk[0] = tokenizer.token_to_id("<|begin|>")
+        with torch.no_grad():
+            scores = model(chunk[None]).logits[0].double()
+        first = context // 2
+        losses.append(torch.nn.functional.cross_entropy(
+            scores[first:-1], chunk[first + 1:], reduction="none"))
+    losses = torch.cat(losses)
+    value = losses.mean().exp().item()
+    error = (losses.var(correction=0) / (len(losses) - 1)).sqrt().item()
+    return {"context": context, "begins": begins, "perplexity": value,
+            "error": value * error, "counted": len(losses), "tokens": len(ids)}
+
+
 def write(folder):
     folder = pathlib.Path(folder)
     zoo.MODELS = {name: described(name) for name in CONFIGS}
     (folder / "models.json").write_text(json.dumps(zoo.MODELS, indent=1) + "\n")
+    (folder / "perplexity.json").write_text(json.dumps(
+        [perplexity(*case) for case in zoo.PERPLEXITIES], indent=1) + "\n")
     stored = {f"{name}.hidden": hidden(name) for name in CONFIGS}
     stored |= {name: logits(name) for name in CONFIGS if name not in zoo.ENCODERS}
     save_file(stored, folder / "logits.safetensors")

@@ -31,6 +31,13 @@ class Stored(unittest.TestCase):
                          for folder in (HERE, self.fresh))
         self.assertEqual(stored, fresh)
 
+    def test_perplexity(self):
+        stored, fresh = (json.loads((folder / "perplexity.json").read_text())
+                         for folder in (HERE, self.fresh))
+        for one, other in zip(stored, fresh, strict=True):
+            np.testing.assert_allclose(list(one.values()), list(other.values()),
+                                       rtol=1e-5)
+
     def test_logits(self):
         stored, fresh = (load_file(folder / "logits.safetensors")
                          for folder in (HERE, self.fresh))

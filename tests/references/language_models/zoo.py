@@ -25,6 +25,20 @@ CHUNKS_OF = {"phi3_long": [17, 3]}
 SEEN = [1, 7, 15, *range(PROMPT, PROMPT + STEPS + 1)]
 
 
+# Tokens of a chunk, and whether what begins a text begins every chunk.
+PERPLEXITIES = [(512, True), (101, True), (64, False)]
+
+
+def text():
+    """One that a model of English knows a little, with words that none knows."""
+    known = json.loads((HERE.parent.parent.parent / "models" / "verses" /
+                        "EXPECTED.json").read_text())["text"]
+    random = np.random.default_rng(5)
+    words = known.split()
+    return " ".join(str(random.choice(words)) if i % 7 else f"{known[:60]} \u00e9\u4e16{i}"
+                    for i in range(250)) + "\n"
+
+
 def tokens(name):
     vocabulary = MODELS[name]["config"]["vocab_size"]
     random = np.random.default_rng(zlib.crc32(name.encode()))
