@@ -21,9 +21,60 @@ std::string NameOf(int64_t layer, std::string_view part) {
   return fmt::format("blk.{}.{}", layer, part);
 }
 
+bool IsComputed(const TensorRef& x) { return !x || AsNode(x)->has_value(); }
+
+bool IsComputed(const KvCache::Layer& layer) {
+  return IsComputed(layer.keys) && IsComputed(layer.values);
+}
+
 }  // namespace
 
-int64_t KvCache::position() const {
+// What was written stays in the buffer, behind the positions that count. A
+// buffer that waits to be written is the first input of the writing.
+void KvCache::StepBack(Layer& layer) {
+  layer.length = std::min(layer.length, layer.before.back());
+  layer.before.pop_back();
+  for (TensorRef* buffer : {&layer.keys, &layer.values}) {
+    if (!IsComputed(*buffer)) *buffer = TensorRef(AsNode(*buffer)->inputs()[0]);
+  }
+}
+
+void KvCache::TakeBack(Layer& layer) {
+  for (; layer.own > 0; --layer.own) StepBack(layer);
+  layer.length = std::min(layer.length, layer.start);
+}
+
+void KvCache::DropWhatFails(Layer& layer) {
+  while (!IsComputed(layer) && !layer.before.empty()) {
+    try {
+      runtime_.Evaluate(layer.keys);
+      runtime_.Evaluate(layer.values);
+    } catch (const Error&) {
+      StepBack(layer);
+    }
+  }
+}
+
+void KvCache::Settle() {
+  if (entry_ == runtime_.entry()) return;
+  const bool own_failed = runtime_.HasFailed(entry_);
+  const bool any_failed = runtime_.last_failed() >= entry_;
+  for (Layer& layer : layers_) {
+    if (own_failed) TakeBack(layer);
+    if (any_failed) DropWhatFails(layer);
+    layer.own = 0;
+    layer.start = layer.length;
+  }
+  entry_ = runtime_.entry();
+}
+
+const KvCache::Layer& KvCache::layer(int64_t index) {
+  Settle();
+  return layers_[index];
+}
+
+int64_t KvCache::position() {
+  Settle();
   int64_t position = capacity_;
   for (const Layer& layer : layers_) {
     position = std::min(position, layer.length);
@@ -75,9 +126,19 @@ TensorRef KvCache::Written(TensorRef buffer, int64_t at, const TensorRef& part) 
 
 void KvCache::Append(int64_t index, const TensorRef& keys,
                      const TensorRef& values) {
+  Settle();
   Layer& layer = layers_[index];
   RequireFit(layer, keys, values);
-  if (!layer.keys) layer = {Room(keys), Room(values), 0};
+  if (!layer.keys) {
+    layer.keys = Room(keys);
+    layer.values = Room(values);
+  }
+  if (IsComputed(layer)) {
+    layer.before.clear();
+    layer.own = 0;
+  }
+  layer.before.push_back(layer.length);
+  ++layer.own;
   layer.keys = Written(std::move(layer.keys), layer.length, keys);
   layer.values = Written(std::move(layer.values), layer.length, values);
   layer.length += keys->shape()[0].value();
@@ -88,7 +149,10 @@ void KvCache::Truncate(int64_t length) {
     Fail(ErrorKind::kProgram, "truncate: {} is not one of 0 to {}, the "
          "positions that the cache holds", length, position());
   }
-  for (Layer& layer : layers_) layer.length = length;
+  for (Layer& layer : layers_) {
+    layer.length = length;
+    layer.start = std::min(layer.start, length);
+  }
 }
 
 TensorRef KvCache::Part(const TensorRef& buffer, int64_t length) {
@@ -98,10 +162,12 @@ TensorRef KvCache::Part(const TensorRef& buffer, int64_t length) {
 }
 
 TensorRef KvCache::Keys(int64_t layer) {
+  Settle();
   return Part(layers_[layer].keys, layers_[layer].length);
 }
 
 TensorRef KvCache::Values(int64_t layer) {
+  Settle();
   return Part(layers_[layer].values, layers_[layer].length);
 }
 
@@ -125,10 +191,13 @@ void KvCache::Load(const std::string& path) {
   for (int64_t i = 0; i < layers(); ++i) {
     loaded.Append(i, tensor(i, "k"), tensor(i, "v"));
   }
+  Settle();
   layers_ = std::move(loaded.layers_);
+  for (Layer& layer : layers_) layer.start = layer.length;
 }
 
-std::shared_ptr<KvCache> KvCache::Copy() const {
+std::shared_ptr<KvCache> KvCache::Copy() {
+  Settle();
   // Buffers are shared until one of the two writes, which copies.
   return std::make_shared<KvCache>(*this);
 }

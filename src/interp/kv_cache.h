@@ -1,7 +1,8 @@
 // Keys and values of the positions that a language model has seen, so that the
 // next ones need not compute them again. One buffer for each layer, made for
 // `capacity` positions when the first are written and written in place from
-// then on; `keys` and `values` have [capacity, kv_heads, dim].
+// then on; `keys` and `values` have [capacity, kv_heads, dim]. Both are lazy as
+// all tensors are: an append may turn out to fail long after it was made.
 #pragma once
 
 #include <memory>
@@ -22,19 +23,25 @@ class KvCache {
       : layers_(static_cast<size_t>(layers)),
         capacity_(capacity),
         runtime_(runtime),
-        models_(models) {}
+        models_(models),
+        entry_(runtime.entry()) {}
 
   struct Layer {
     TensorRef keys, values;  // null before the first positions
     int64_t length = 0;      // positions written
+    // Lengths before those appends that may still be pending, the last `own`
+    // of them of the running entry, and the length to go back to if it fails.
+    std::vector<int64_t> before;
+    int64_t own = 0;
+    int64_t start = 0;
   };
 
   int64_t layers() const { return static_cast<int64_t>(layers_.size()); }
   int64_t capacity() const { return capacity_; }
-  const Layer& layer(int64_t index) const { return layers_[index]; }
+  const Layer& layer(int64_t index);
   // Positions that every layer has: while layers are written one after the
   // other, those before.
-  int64_t position() const;
+  int64_t position();
 
   // Writes keys and values [seq, kv_heads, dim] behind the others of the layer.
   // Fails, changing nothing, if there is no room or the shapes do not fit.
@@ -52,9 +59,15 @@ class KvCache {
   // As a SafeTensors file with the tensors blk.0.k, blk.0.v ..
   void Save(const std::string& path);
   void Load(const std::string& path);
-  std::shared_ptr<KvCache> Copy() const;
+  std::shared_ptr<KvCache> Copy();
 
  private:
+  // Takes back what an entry of a session wrote that failed or was interrupted
+  // since: to be called first by all that looks at the layers.
+  void Settle();
+  void TakeBack(Layer& layer);
+  void DropWhatFails(Layer& layer);
+  static void StepBack(Layer& layer);
   TensorRef Room(const TensorRef& like) const;
   TensorRef Written(TensorRef buffer, int64_t at, const TensorRef& part);
   TensorRef Part(const TensorRef& buffer, int64_t length);
@@ -65,6 +78,7 @@ class KvCache {
   int64_t capacity_;
   TensorRuntime& runtime_;
   Models& models_;
+  int64_t entry_;  // of a session, when the cache was last used
 };
 
 // A cache, or one layer of it (`cache[l]`).

@@ -13,6 +13,20 @@ namespace {
 
 constexpr int kProgramStatus = static_cast<int>(ErrorKind::kProgram);
 
+// An entry that does not come to its end has failed.
+class EntryScope {
+ public:
+  explicit EntryScope(TensorRuntime& runtime) : runtime_(runtime) {}
+  ~EntryScope() { runtime_.EndEntry(failed_); }
+  EntryScope(const EntryScope&) = delete;
+  EntryScope& operator=(const EntryScope&) = delete;
+  void Succeed() { failed_ = false; }
+
+ private:
+  TensorRuntime& runtime_;
+  bool failed_ = true;
+};
+
 }  // namespace
 
 Interpreter::Interpreter(RunOptions options, Output& output)
@@ -134,10 +148,13 @@ int Interpreter::RunTests(
   const uint16_t module = Compile(*program, TopLevel::kProgram);
   int status = Run(module);
   if (status != 0) return status;
+  runtime_->EndEntry(false);
   for (const TestCode& test : program_.modules[module].tests) {
     TestResult result{test.name, std::nullopt};
     try {
+      EntryScope scope(*runtime_);
       vm_->Run(*test.code);
+      scope.Succeed();
     } catch (const Error& error) {
       result.failure = error;
       status = kProgramStatus;
@@ -155,6 +172,7 @@ Interpreter::Entry Interpreter::RunEntry(std::string text) {
   if (!program) return entry;
   entry.accepted = true;
   const uint16_t module = Compile(*program, TopLevel::kSession);
+  EntryScope scope(*runtime_);
   try {
     const Value value = vm_->RunModule(module);
     if (!value.is_none()) {
@@ -164,6 +182,7 @@ Interpreter::Entry Interpreter::RunEntry(std::string text) {
   } catch (const ExitRequest& exit) {
     entry.exit = exit.code;
   }
+  scope.Succeed();
   output_.Flush();
   return entry;
 }

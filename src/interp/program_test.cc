@@ -226,6 +226,67 @@ TEST_F(Session, AFunctionDefinedAgainReplacesTheOldOne) {
   EXPECT_EQ(Enter("g()"), "2");
 }
 
+TEST_F(Session, ACacheForgetsWhatAFailingEntryWrote) {
+  Enter("let c = kv_cache(2, length: 8)\nlet x = ones(2, 1, 4)");
+  Enter("attention(x, x, x, cache: c[0])\nattention(x, x, x, cache: c[1])");
+  EXPECT_EQ(Enter("c.pos"), "2");
+  EXPECT_EQ(Enter("attention(x, x, x, cache: c[0])\n"
+                  "attention(x, x, ones(2, 2, 4), cache: c[1])"),
+            "cache: keys [2, 1, 4] and values [2, 2, 4] do not fit; expected "
+            "[seq, kv_heads, dim] behind positions of [8, 1, 4] and [8, 1, 4]");
+  EXPECT_EQ(Enter("[c[0].pos, c[1].pos]"), "[2, 2]");
+  // Positions of layer 0 that are there already, in a computed buffer.
+  EXPECT_EQ(Enter("print(attention(x, x, 3 * x, cache: c[0]))\npanic(\"no\")"),
+            "panic: no");
+  EXPECT_EQ(Enter("c[0].pos"), "2");
+  EXPECT_EQ(Enter("c.append(0, x, x)\nc.append(1, x, x)\nc.append(1, x)"),
+            "append: 2 arguments; its form is append(layer, k, v)");
+  EXPECT_EQ(Enter("c"), "cache(2 layers, 2 of 8 positions)");
+  EXPECT_EQ(Enter("attention(x, 5 * x, x, cache: c[0])\nsum(c.get_k(0))"),
+            "48.0");
+}
+
+TEST_F(Session, ACacheForgetsWhatCannotBeComputed) {
+  Enter("let c = kv_cache(1, length: 8)\nlet x = ones(2, 1, 4)");
+  Enter("let y = attention(x, x, x, cache: c)");
+  // Nothing has been computed: neither what is good nor what is not.
+  Enter("let z = attention(x[[0, 9]], x[[0, 9]], x, cache: c)");
+  EXPECT_EQ(Enter("c.pos"), "4");
+  EXPECT_EQ(Enter("z"), "index 9 is out of range for axis 0 of size 2");
+  EXPECT_EQ(Enter("c.pos"), "2");
+  EXPECT_EQ(Enter("sum(c.get_k(0))"), "8.0");
+  // A prompt that fills the cache.
+  Enter("c.clear()\nlet all = x[[0, 0, 0, 0, 0, 0, 0, 9]]");
+  EXPECT_EQ(Enter("attention(all, all, all, cache: c)"),
+            "index 9 is out of range for axis 0 of size 2");
+  EXPECT_EQ(Enter("c.pos"), "0");
+  EXPECT_EQ(Enter("attention(x, 2 * x, x, cache: c)\nsum(c.get_k(0))"), "16.0");
+}
+
+TEST_F(Session, ACacheForgetsWhatWasInterrupted) {
+  Enter("let c = kv_cache(1, length: 8)\nlet x = ones(2, 1, 4)");
+  Enter("attention(x, x, x, cache: c)");
+  EXPECT_THROW(
+      {
+        interrupt_requested.store(true);
+        interpreter_.RunEntry(
+            "attention(x, x, x, cache: c)\nfor i in 0..1000000 { i }");
+      },
+      Interrupted);
+  EXPECT_EQ(Enter("c.pos"), "2");
+}
+
+TEST_F(Session, WhatACopyOfACacheForgetsIsItsOwn) {
+  Enter("let c = kv_cache(1, length: 8)\nlet x = ones(2, 1, 4)");
+  Enter("attention(x, x, x, cache: c)\nlet d = c.copy()");
+  EXPECT_EQ(Enter("attention(x, x, x, cache: d)\npanic(\"no\")"), "panic: no");
+  EXPECT_EQ(Enter("[c.pos, d.pos]"), "[2, 2]");
+  // What is truncated before a fault is gone: it may be overwritten by then.
+  EXPECT_EQ(Enter("d.truncate(1)\nd.append(0, x, x)\npanic(\"no\")"),
+            "panic: no");
+  EXPECT_EQ(Enter("[c.pos, d.pos]"), "[2, 1]");
+}
+
 TEST_F(Session, TellsItsNames) {
   Enter("let b = {}\nlet a = 1");
   EXPECT_EQ(interpreter_.Names(), (std::vector<std::string>{"a", "b"}));

@@ -111,6 +111,15 @@ void TensorRuntime::RunIfMuchIsPending() {
   max_pending_nodes_ = builder_.pending() + kMaxPendingNodes;
 }
 
+bool TensorRuntime::HasFailed(int64_t entry) const {
+  return std::binary_search(failed_.begin(), failed_.end(), entry);
+}
+
+void TensorRuntime::EndEntry(bool failed) {
+  if (failed) failed_.push_back(entry_);
+  ++entry_;
+}
+
 // Kept alive while they are computed in turn.
 std::vector<NodePtr> TensorRuntime::HeldNodes() const {
   std::vector<NodePtr> nodes;

@@ -48,6 +48,13 @@ class TensorRuntime final : private Observer {
 
   std::string Describe(Location location) override;  // "mlp.tl:7:12"
 
+  // What a session is given at once, or a test. One that fails takes back what
+  // it wrote behind the positions of caches (interp/kv_cache.h).
+  int64_t entry() const { return entry_; }
+  bool HasFailed(int64_t entry) const;
+  int64_t last_failed() const { return failed_.empty() ? -1 : failed_.back(); }
+  void EndEntry(bool failed);
+
  private:
   std::vector<NodePtr> HeldNodes() const;
   void OnPlan(const Plan& plan, const Structure& structure) override;
@@ -62,6 +69,8 @@ class TensorRuntime final : private Observer {
   std::unique_ptr<Backend> backend_;
   Builder builder_;
   Executor executor_;
+  int64_t entry_ = 0;
+  std::vector<int64_t> failed_;      // in order
   int64_t pending_bytes_limit_ = 0;  // 0: not asked for yet
   // A run of this many nodes plans in about a millisecond; waiting longer
   // would only make the graph large. More where nodes that fail stay pending.
