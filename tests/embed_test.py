@@ -190,6 +190,40 @@ class Refused(Scratch):
             load + 'embed(m, ["w1", "w2 " * 130])\n',
             "panic: embed: the text has 132 tokens; the model reads 128")
 
+    def test_a_tokenizer_of_another_model(self):
+        tokenizer = Tokenizer(models.WordPiece(
+            {f"w{i}": i for i in range(300)}, unk_token="w0"))
+        tokenizer.normalizer = normalizers.BertNormalizer()
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        (self.folder / "text.txt").write_text("w250 " * 10)
+        for name in ("bert", "llama"):
+            zoo.write(name, self.folder / name)
+            tokenizer.save(str(self.folder / name / "tokenizer.json"))
+        message = ("error: panic: the text has token 250, 'w250': the tokenizer has 300 "
+                   "tokens, the model 200\n")
+        for words in (
+                ["generate", "llama", "-p", "w1 w250"],
+                ["perplexity", "llama", "text.txt", "--context", "8"],
+                ["-e", 'import std.language_model\n'
+                       'embed(load_model("bert"), ["w250", "w1"])'],
+                ["-e", 'import std.language_model\n'
+                       'embed(load_model("llama"), "w250")']):
+            with self.subTest(str(words)):
+                done = tl_command.tl(*words, cwd=self.folder)
+                self.assertEqual(done.returncode, 65)
+                self.assertTrue(done.stderr.startswith(message), done.stderr)
+
+    def test_what_cannot_write_text(self):
+        self.model()
+        zoo.write("llama", self.folder / "llama")
+        for model, message, status in (
+                ("hf", "panic: 'bert' is an encoder, which gives no logits; see embed", 65),
+                ("llama", "'llama' has no tokenizer: there is no tokenizer.json beside it",
+                 66)):
+            done = tl_command.tl("generate", model, "-p", "w1", cwd=self.folder)
+            self.assertEqual(done.returncode, status)
+            self.assertTrue(done.stderr.startswith(f"error: {message}\n"), done.stderr)
+
     def test_no_texts_and_no_tokens(self):
         load = self.model()
         self.assert_fails(load + "embed(m, [])\n", "panic: embed: no texts")
