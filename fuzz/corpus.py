@@ -118,6 +118,28 @@ def ggufs():
                     ("blk.0.attn_norm.weight", [2], 0, 8)])
 
 
+def adapters():
+    """Of the model of fuzz/lora.cc, and what may stand beside them."""
+    module = "base_model.model.model.layers.0.self_attn.q_proj"
+    embedding = "base_model.model.model.embed_tokens.lora_embedding_"
+    yield tensors((f"{module}.lora_A.weight", "F32", [2, 4], 32),
+                  (f"{module}.lora_B.weight", "BF16", [4, 2], 16))
+    yield tensors((f"{module}.base_layer.weight", "F16", [4, 4], 32),
+                  (f"{module}.lora_magnitude_vector", "F16", [4], 8))
+    yield tensors((f"{embedding}A", "F16", [2, 3], 12), (f"{embedding}B", "F16", [4, 2], 16))
+    name = "blk.0.attn_q.weight"
+    yield b"GGUF" + gguf(
+        [("general.type", 8, text("adapter")), ("adapter.type", 8, text("lora")),
+         ("general.architecture", 8, text("llama")),
+         ("adapter.lora.alpha", 6, struct.pack("<f", 2))],
+        [(f"{name}.lora_a", [4, 2], 0, 32), (f"{name}.lora_b", [2, 4], 1, 16)])
+    yield json.dumps({
+        "peft_type": "LORA", "r": 2, "lora_alpha": 0.5, "use_rslora": True,
+        "rank_pattern": {"^model\\.q_proj$": 3}, "alpha_pattern": {"q_proj": 2},
+        "init_lora_weights": "gaussian", "layer_replication": [[0, 1]],
+        "use_qalora": False, "arrow_config": {}, "target_parameters": None}).encode()
+
+
 def coremls():
     """The small ones of tests/references/coreml/, and a text."""
     folder = ROOT / "tests/references/coreml"
@@ -220,6 +242,7 @@ def main():
     write(folder, "safetensors", models(), format_words)
     write(folder, "gguf", ggufs(), format_words)
     write(folder, "coreml", coremls(), format_words)
+    write(folder, "lora", adapters(), format_words)
     write(folder, "chat_template", chat_templates(), words_of("text/template*.cc"))
     write(folder, "tokenizer", tokenizers(), words_of("text/*.cc"))
 
