@@ -159,26 +159,16 @@ void Maker::FindSpecialIds(const DefaultIds& defaults) {
   special.pad = IdOf(file_.padding_token_id, {}, "padding_token_id");
   separator_ =
       IdOf(file_.separator_token_id, defaults.separator, "seperator_token_id");
-  FindEnds();
 }
 
-// Besides those that the file names, the ends of a turn that chat models write
-// and few files name.
 void Maker::FindEnds() {
-  constexpr std::string_view kEnds[] = {
-      "<|eot_id|>", "<|im_end|>",    "<|end|>",         "<end_of_turn>",
-      "<|eom_id|>", "<|endoftext|>", "<|end_of_text|>", "<EOT>"};
-  std::vector<TokenId>& ends = parts_.special.ends;
-  const auto add = [&](std::optional<TokenId> id) {
-    if (id && std::ranges::find(ends, *id) == ends.end()) ends.push_back(*id);
-  };
-  add(parts_.special.eos);
-  add(IdOf(file_.eot_token_id, {}, "eot_token_id"));
-  add(IdOf(file_.eom_token_id, {}, "eom_token_id"));
-  for (std::string_view text : kEnds) {
-    const TokenId id = parts_.vocabulary->Find(text);
-    if (id != kNoToken && TypeOf(id) == kControlToken) add(id);
+  const std::optional<TokenId> named[] = {
+      parts_.special.eos, IdOf(file_.eot_token_id, {}, "eot_token_id"),
+      IdOf(file_.eom_token_id, {}, "eom_token_id")};
+  for (const std::optional<TokenId>& id : named) {
+    if (id) AddEnd(*id, parts_.special);
   }
+  AddUsualEnds(*parts_.vocabulary, parts_.added, parts_.special);
 }
 
 // A token that a file asks for by name, it must have; by default, it may.
@@ -343,6 +333,7 @@ Tokenizer Maker::Make() {
     AddTokens();
     (this->*kind.make)();
     AddSpecials();
+    FindEnds();
     return Tokenizer(std::move(parts_));
   }
   FailFile("tokenizer.ggml.model is '{}'; known here are llama, gpt2, bert, t5",

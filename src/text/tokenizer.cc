@@ -1,9 +1,28 @@
 #include "text/tokenizer.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "text/utf8.h"
 
 namespace tl {
+
+void AddEnd(TokenId id, SpecialIds& special) {
+  if (std::ranges::find(special.ends, id) == special.ends.end()) {
+    special.ends.push_back(id);
+  }
+}
+
+void AddUsualEnds(const Vocabulary& vocabulary, const AddedTokens& added,
+                  SpecialIds& special) {
+  constexpr std::string_view kEnds[] = {
+      "<|eot_id|>", "<|im_end|>",    "<|end|>",         "<end_of_turn>",
+      "<|eom_id|>", "<|endoftext|>", "<|end_of_text|>", "<EOT>"};
+  for (std::string_view text : kEnds) {
+    const TokenId id = vocabulary.Find(text);
+    if (id != kNoToken && added.IsSpecial(text)) AddEnd(id, special);
+  }
+}
 
 std::vector<TokenId> Tokenizer::Tokenize(std::string_view text,
                                          TokenizeOptions options) const {

@@ -32,6 +32,13 @@ struct SpecialIds {
   std::vector<TokenId> ends;
 };
 
+// At the end of `ends`, unless it is there.
+void AddEnd(TokenId id, SpecialIds& special);
+// The ends of a turn that chat models write and few files name, of the special
+// tokens among `added`.
+void AddUsualEnds(const Vocabulary& vocabulary, const AddedTokens& added,
+                  SpecialIds& special);
+
 struct TokenizerParts {
   // Apart, because the model keeps a reference to it.
   std::unique_ptr<Vocabulary> vocabulary = std::make_unique<Vocabulary>();

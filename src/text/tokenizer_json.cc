@@ -199,6 +199,7 @@ Tokenizer ReadTokenizerJson(const TokenizerJsonFiles& files) {
     parts.decoders.push_back(std::make_unique<BlankDecoder>());
   }
   parts.special = SpecialReader(files, vocabulary).Read();
+  AddUsualEnds(vocabulary, parts.added, parts.special);
   return Tokenizer(std::move(parts));
 }
 
