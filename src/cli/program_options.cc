@@ -47,6 +47,7 @@ RunOptions ToRunOptions(const ProgramOptions& options,
   RunOptions run;
   run.tensors = options.tensors;
   run.arguments = std::move(arguments);
+  run.read_line = options.read_line;
   run.library = FindLibrary();
   run.report = PrintDiagnostics;
   return run;

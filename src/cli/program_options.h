@@ -14,6 +14,7 @@ namespace tl {
 struct ProgramOptions {
   TensorOptions tensors;
   bool profile = false;  // time, GB/s and GFLOP/s of each step
+  LineReader read_line;  // where input() reads, if not standard input
 };
 
 void AddProgramOptions(CLI::App& command, ProgramOptions& options);

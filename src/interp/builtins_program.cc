@@ -75,7 +75,19 @@ Value Write(Vm& vm, std::span<Value> arguments) {
   return Value();
 }
 
+Value Eprint(Vm& vm, std::span<Value> arguments) {
+  const std::string line = Joined(vm, arguments[0]) + '\n';
+  vm.output().Flush();
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  return Value();
+}
+
 Value Input(Vm& vm, std::span<Value> arguments) {
+  if (const LineReader& read_line = vm.environment().read_line) {
+    vm.output().Flush();
+    auto line = read_line(ToText(vm.tensors(), arguments[0]));
+    return line ? Value::String(*std::move(line)) : Value();
+  }
   if (!arguments.empty()) {
     vm.output().Write(ToText(vm.tensors(), arguments[0]));
   }
@@ -145,6 +157,16 @@ Value Args(Vm& vm, std::span<Value>) {
 Value Time(Vm&, std::span<Value>) {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return Value::Float(std::chrono::duration<double>(now).count());
+}
+
+Value Interruptible(Vm& vm, std::span<Value> arguments) {
+  try {
+    vm.Call(arguments[0], {});
+    PollInterrupt();  // or what comes next would be stopped
+    return Value::Bool(true);
+  } catch (const Interrupted&) {
+    return Value::Bool(false);
+  }
 }
 
 Value Exit(Vm& vm, std::span<Value> arguments) {

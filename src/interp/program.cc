@@ -36,8 +36,9 @@ Interpreter::Interpreter(RunOptions options, Output& output)
       runtime_(std::make_unique<TensorRuntime>(options_.tensors, sources_)),
       tensors_(std::make_unique<Tensors>(*runtime_)),
       models_(std::make_unique<Models>(*runtime_)),
-      vm_(std::make_unique<Vm>(program_, sources_, *tensors_, *models_, output_,
-                               Environment{options_.arguments})) {}
+      vm_(std::make_unique<Vm>(
+          program_, sources_, *tensors_, *models_, output_,
+          Environment{options_.arguments, options_.read_line})) {}
 
 Interpreter::~Interpreter() = default;
 

@@ -30,6 +30,7 @@ namespace tl {
 struct RunOptions {
   TensorOptions tensors = {};
   std::vector<std::string> arguments = {};  // args()
+  LineReader read_line = {};                // input(), if not standard input
   std::string library = {};                 // folder of `import std.NAME`
   // Gets rendered diagnostics; standard error if empty.
   std::function<void(std::string_view)> report;

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,9 +30,13 @@ inline constexpr size_t kMaxRegisters = size_t{1} << 20;
 // the machine's own stack.
 inline constexpr int kMaxNativeDepth = 200;
 
+// A line in answer to a prompt; nothing at the end of what is read.
+using LineReader = std::function<std::optional<std::string>(std::string)>;
+
 // What a program is run with, beside its code.
 struct Environment {
   std::vector<std::string> arguments;  // args()
+  LineReader read_line;                // input(), if not standard input
 };
 
 // Thrown by exit(): not an error.
