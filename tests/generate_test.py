@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 import report
+import tiny_chat
 import tl_command
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -42,11 +43,6 @@ class Stories(unittest.TestCase):
         self.assertNotEqual(first, other)
         self.assertTrue(first.startswith("Once upon a time"), first)
 
-    def test_a_prompt_longer_than_the_context_is_an_error(self):
-        done = generate(STORIES, "-p", "Once upon a time there was a girl",
-                        "--context", 4)
-        self.assertEqual(done.returncode, 65)
-        self.assertIn("tokens; the context holds 4", done.stderr)
 
 
 class Bundled(unittest.TestCase):
@@ -77,6 +73,96 @@ class Bundled(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(path.read_bytes(),
                              (self.FOLDER / "verses.q8_0.gguf").read_bytes())
+
+
+class Limits(unittest.TestCase):
+    """Of the bundled model: what is refused, and what ends a text."""
+    VERSES = Bundled.FOLDER
+
+    def check_error(self, status, error, *options):
+        done = generate(self.VERSES, *options)
+        self.assertEqual((done.returncode, done.stderr.splitlines()[0]),
+                         (status, "error: " + error))
+
+    def test_a_prompt_longer_than_the_context(self):
+        self.check_error(65, "panic: the prompt has 9 tokens; the context holds 4",
+                         "-p", "And it came to pass, and then", "--context", 4)
+
+    def test_options_out_of_range(self):
+        for option, value, error in [
+                ("-n", -1, "Value -1 not in range 1 to 1073741824"),
+                ("-n", 0, "Value 0 not in range 1 to 1073741824"),
+                ("--context", 0, "Value 0 not in range 1 to 1073741824"),
+                ("--temperature", -1,
+                 "it is -1; expected 0 (the likeliest token) or more"),
+                ("--temperature", "nan",
+                 "it is nan; expected 0 (the likeliest token) or more"),
+                ("--top-k", -1, "Value -1 not in range 0 to 1073741824"),
+                ("--top-p", 1.5, "it is 1.5; expected a number from 0 to 1"),
+                ("--min-p", -0.1, "it is -0.1; expected a number from 0 to 1"),
+                ("--repetition-penalty", 0, "it is 0; expected a number above 0")]:
+            name = {"-n": "--tokens"}.get(option, option)
+            self.check_error(64, f"{name}: {error}", "-p", "And", option, value)
+
+    def test_a_full_context_is_told(self):
+        done = generate(self.VERSES, "-p", "And", "-n", 30, "--context", 8,
+                        "--temperature", 0)
+        whole = generate(self.VERSES, "-p", "And", "-n", 30, "--temperature", 0)
+        self.assertEqual((done.returncode, done.stderr),
+                         (0, "note: the context of 8 tokens is full\n"))
+        self.assertTrue(whole.stdout.startswith(done.stdout.rstrip("\n")), done.stdout)
+        self.assertEqual(whole.stderr, "")
+
+
+class Function(unittest.TestCase):
+    """std.generate in programs."""
+    MODEL = f'import std.generate\nlet m = load_model("{Bundled.FOLDER}", layout: "gguf")\n'
+
+    def run_program(self, text):
+        return tl_command.tl("-e", self.MODEL + text)
+
+    def check_error(self, arguments, error):
+        done = self.run_program(f"generate(m, {arguments})")
+        self.assertEqual((done.returncode, done.stderr.splitlines()[0]),
+                         (65, "error: " + error))
+
+    def test_arguments_out_of_range(self):
+        self.check_error('"And", max_tokens: -1',
+                         "panic: max_tokens is -1; expected 0 or more")
+        self.check_error('"And", temperature: -1.0', "sampler: 'temperature' is -1; "
+                         "expected a finite number, 0 (the largest logit) or more")
+        self.check_error('"And", top_p: 1.5', "sampler: 'top_p' is 1.5; expected a "
+                         "number from 0 to 1 (all)")
+        self.check_error('"And it came to pass, and then", context: 4',
+                         "panic: the prompt has 9 tokens; the context holds 4")
+
+    def test_a_prompt_without_tokens(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder) / "model"
+            tiny_chat.write(folder, says="Hi")
+            tokenizer = json.loads((folder / "tokenizer.json").read_text())
+            tokenizer["post_processor"] = None
+            (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+            done = generate(folder, "-p", "")
+        self.assertEqual(
+            (done.returncode, done.stderr.splitlines()[0]),
+            (65, "error: panic: the prompt has no tokens, and this model begins with "
+             "none"))
+
+    def test_the_reason_of_the_end(self):
+        done = self.run_program("""
+let why = fn(reason) { print("", reason) }
+print(generate(m, "And", max_tokens: 3, on_finish: why) != "")
+print(generate(m, "And", max_tokens: none, context: 8, on_finish: why) != "")
+print(generate(m, "And", max_tokens: 0, on_finish: why) == "")
+""")
+        self.assertEqual((done.stdout, done.stderr),
+                         (" length\ntrue\n context\ntrue\n length\ntrue\n", ""))
+
+    def test_who_does_not_ask_for_the_reason_is_told_of_a_full_context(self):
+        done = self.run_program('generate(m, "And", context: 8)')
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (0, "", "note: the context of 8 tokens is full\n"))
 
 
 if __name__ == "__main__":
