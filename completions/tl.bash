@@ -4,7 +4,7 @@ _tl() {
   local cur prev commands program
   cur=${COMP_WORDS[COMP_CWORD]}
   prev=${COMP_WORDS[COMP_CWORD-1]}
-  commands="run check test repl plan generate bench perplexity info convert diff fmt version"
+  commands="run check test repl plan generate chat bench perplexity info convert diff fmt version"
   program="--threads --device --seed --exact --check-finite"
 
   local types="f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q2_k_s q3_k_s q3_k_m
@@ -14,7 +14,7 @@ _tl() {
   case $prev in
     --device) COMPREPLY=($(compgen -W "cpu gpu" -- "$cur")); return ;;
     --threads | --seed | --filter | --shard-size | -e | --eval | -p | \
-      --prompt | -n | --tokens | --context | --temperature | --top-k | \
+      --prompt | --system | -n | --tokens | --context | --temperature | --top-k | \
       --top-p | --min-p | --repetition-penalty | --prompt-tokens | -r | \
       --repetitions) return ;;
     --dtype) COMPREPLY=($(compgen -W "float16 float32" -- "$cur")); return ;;
@@ -27,7 +27,7 @@ _tl() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       --threads | --device | --seed | --type | --layout | --shard-size | -e | \
-        --eval | -p | --prompt | -n | --tokens | --context | --temperature | \
+        --eval | -p | --prompt | --system | -n | --tokens | --context | --temperature | \
         --top-k | --top-p | --min-p | --repetition-penalty | --dtype | \
         --prompt-tokens | -r | --repetitions)
         ((i++)) ;;
@@ -37,12 +37,14 @@ _tl() {
   done
 
   local options="--help"
+  local writing="--tokens --context --temperature --top-k --top-p --min-p
+    --repetition-penalty --dtype --profile $program"
   case $command in
     "") options+=" --version --eval --profile $program" ;;
     run) options+=" --profile $program" ;;
     test | repl | plan) options+=" $program" ;;
-    generate) options+=" --prompt --tokens --context --temperature --top-k
-      --top-p --min-p --repetition-penalty --dtype --profile $program" ;;
+    generate) options+=" --prompt $writing" ;;
+    chat) options+=" --system $writing" ;;
     bench) options+=" --prompt-tokens --tokens --repetitions --dtype $program" ;;
     perplexity) options+=" --context --dtype --profile $program" ;;
     info) options+=" --json --filter --stats --sha256 --check" ;;

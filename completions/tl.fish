@@ -1,8 +1,9 @@
 # Completion of tl for fish: share/fish/vendor_completions.d/tl.fish
 
-set -l commands run check test repl plan generate bench perplexity info convert diff fmt version
+set -l commands run check test repl plan generate chat bench perplexity info convert diff fmt version
 set -l at_first "not __fish_seen_subcommand_from $commands"
-set -l of_program "$at_first; or __fish_seen_subcommand_from run test repl plan generate bench perplexity"
+set -l of_writing '__fish_seen_subcommand_from generate chat'
+set -l of_program "$at_first; or __fish_seen_subcommand_from run test repl plan generate chat bench perplexity"
 
 complete -c tl -s h -l help -d 'Show help'
 complete -c tl -n $at_first -l version -d 'Print the version'
@@ -14,6 +15,7 @@ complete -c tl -n $at_first -a test -d 'Run the test blocks of a program'
 complete -c tl -n $at_first -a repl -d 'Type programs line by line'
 complete -c tl -n $at_first -a plan -d 'Show what a program will compute'
 complete -c tl -n $at_first -a generate -d 'Continue a text with a language model'
+complete -c tl -n $at_first -a chat -d 'Talk to a language model'
 complete -c tl -n $at_first -a bench -d 'Measure how fast a language model runs'
 complete -c tl -n $at_first -a perplexity -d 'Measure how well a language model knows a text'
 complete -c tl -n $at_first -a info -d 'Show what is in a model file'
@@ -27,26 +29,28 @@ complete -c tl -n $of_program -l device -x -a 'cpu gpu' -d 'Where to compute'
 complete -c tl -n $of_program -l seed -x -d 'Where random numbers begin'
 complete -c tl -n $of_program -l exact -d 'Multiply packed weights in f32'
 complete -c tl -n $of_program -l check-finite -d 'Stop at the first inf or NaN'
-complete -c tl -n "$at_first; or __fish_seen_subcommand_from run generate perplexity" \
+complete -c tl -n "$at_first; or __fish_seen_subcommand_from run generate chat perplexity" \
   -l profile -d 'Time of each step'
 
 complete -c tl -n '__fish_seen_subcommand_from generate' -s p -l prompt -x \
   -d 'The text to continue'
-complete -c tl -n '__fish_seen_subcommand_from generate' -s n -l tokens -x \
+complete -c tl -n '__fish_seen_subcommand_from chat' -l system -x \
+  -d 'What the model is told first'
+complete -c tl -n $of_writing -s n -l tokens -x \
   -d 'Tokens to write at most'
-complete -c tl -n '__fish_seen_subcommand_from generate' -l context -x \
+complete -c tl -n $of_writing -l context -x \
   -d 'Tokens to remember at most'
-complete -c tl -n '__fish_seen_subcommand_from generate' -l temperature -x \
+complete -c tl -n $of_writing -l temperature -x \
   -d '0 takes the likeliest token'
-complete -c tl -n '__fish_seen_subcommand_from generate' -l top-k -x \
+complete -c tl -n $of_writing -l top-k -x \
   -d 'Of the K likeliest'
-complete -c tl -n '__fish_seen_subcommand_from generate' -l top-p -x \
+complete -c tl -n $of_writing -l top-p -x \
   -d 'Of those that make up this probability'
-complete -c tl -n '__fish_seen_subcommand_from generate' -l min-p -x \
+complete -c tl -n $of_writing -l min-p -x \
   -d 'Not less likely than P times the likeliest'
-complete -c tl -n '__fish_seen_subcommand_from generate' -l repetition-penalty \
+complete -c tl -n $of_writing -l repetition-penalty \
   -x -d 'Above 1 avoids what was said'
-complete -c tl -n '__fish_seen_subcommand_from generate' -l dtype -x \
+complete -c tl -n $of_writing -l dtype -x \
   -a 'float16 float32' -d 'What is computed in'
 complete -c tl -n '__fish_seen_subcommand_from bench' -s p -l prompt-tokens -x \
   -d 'Tokens of the prompt'

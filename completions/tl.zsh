@@ -2,7 +2,7 @@
 # Completion of tl for zsh: share/zsh/site-functions/_tl
 
 _tl() {
-  local -a commands program types
+  local -a commands program types writing
   types=(f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q2_k_s q3_k_s q3_k_m q3_k_l
     q4_k_s q4_k_m q5_k_s q5_k_m q6_k iq4_nl iq4_xs tq1_0 tq2_0 mxfp4 nvfp4 q1_0
     q2_0)
@@ -13,6 +13,7 @@ _tl() {
     'repl:Type programs line by line'
     'plan:Show what a program will compute'
     'generate:Continue a text with a language model'
+    'chat:Talk to a language model'
     'bench:Measure how fast a language model runs'
     'perplexity:Measure how well a language model knows a text'
     'info:Show what is in a model file'
@@ -27,6 +28,17 @@ _tl() {
     '--seed[where the stream of random numbers begins]:number'
     '--exact[multiply packed weights in f32]'
     '--check-finite[stop at the first inf or NaN]'
+  )
+  writing=(
+    '(-n --tokens)'{-n,--tokens}'[tokens to write at most]:number'
+    '--context[tokens to remember at most]:number'
+    '--temperature[0 takes the likeliest token]:number'
+    '--top-k[of the K likeliest]:number'
+    '--top-p[of those that make up this probability]:number'
+    '--min-p[not less likely than P times the likeliest]:number'
+    '--repetition-penalty[above 1 avoids what was said]:number'
+    '--dtype[what is computed in]:type:(float16 float32)'
+    '--profile[time of each step]'
   )
   local context state state_descr line
   typeset -A opt_args
@@ -51,15 +63,10 @@ _tl() {
                '1:program:_files -g "*.tl"' '*:argument:_files' ;;
         generate) _arguments '(- *)'{-h,--help}'[show help]' \
                '(-p --prompt)'{-p,--prompt}'[the text to continue]:text' \
-               '(-n --tokens)'{-n,--tokens}'[tokens to write at most]:number' \
-               '--context[tokens to remember at most]:number' \
-               '--temperature[0 takes the likeliest token]:number' \
-               '--top-k[of the K likeliest]:number' \
-               '--top-p[of those that make up this probability]:number' \
-               '--min-p[not less likely than P times the likeliest]:number' \
-               '--repetition-penalty[above 1 avoids what was said]:number' \
-               '--dtype[what is computed in]:type:(float16 float32)' \
-               '--profile[time of each step]' $program '1:model:_files' ;;
+               $writing $program '1:model:_files' ;;
+        chat) _arguments '(- *)'{-h,--help}'[show help]' \
+               '--system[what the model is told first]:text' \
+               $writing $program '1:model:_files' ;;
         bench) _arguments '(- *)'{-h,--help}'[show help]' \
                '(-p --prompt-tokens)'{-p,--prompt-tokens}'[tokens of the prompt]:number' \
                '(-n --tokens)'{-n,--tokens}'[tokens to write]:number' \

@@ -16,7 +16,7 @@ TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
     "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n"
     "{% endif %}")
-VOCABULARY = 300
+VOCABULARY = 256 + len(SPECIAL)
 
 
 def tokenizer():
@@ -46,7 +46,8 @@ def write_tokenizer(folder, template=TEMPLATE, **config):
 
 def follower(chain, dim=320):
     """A Llama without attention, whose likeliest next token is chain[last one]."""
-    tensors, config = tiny_llama.make(np.random.default_rng(0), dim=dim, layers=1)
+    tensors, config = tiny_llama.make(np.random.default_rng(0), dim=dim, layers=1,
+                                      vocabulary=VOCABULARY)
     for name in tensors:
         if name.endswith(("o_proj.weight", "down_proj.weight")):
             tensors[name] = np.zeros_like(tensors[name])
@@ -65,7 +66,7 @@ def write(folder, says=None, ends=None, context=512, template=TEMPLATE, **config
     it, weights are random. `ends` are the end tokens of generation_config.json."""
     tok = write_tokenizer(folder, template, **config)
     if says is None:
-        tensors, model = tiny_llama.make(np.random.default_rng(5))
+        tensors, model = tiny_llama.make(np.random.default_rng(5), vocabulary=VOCABULARY)
     else:
         endless = isinstance(says, list)
         ids = tok.encode("\n" + "".join(says), add_special_tokens=False).ids

@@ -91,6 +91,7 @@ void AddCommands(CLI::App& app, CommandLine& line) {
   AddReplCommand(app, line);
   AddPlanCommand(app, line);
   AddGenerateCommand(app, line);
+  AddChatCommand(app, line);
   AddBenchCommand(app, line);
   AddPerplexityCommand(app, line);
   AddInfoCommand(app, line);

@@ -32,6 +32,7 @@ void AddTestCommand(CLI::App& app, CommandLine& line);
 void AddReplCommand(CLI::App& app, CommandLine& line);
 void AddPlanCommand(CLI::App& app, CommandLine& line);
 void AddGenerateCommand(CLI::App& app, CommandLine& line);
+void AddChatCommand(CLI::App& app, CommandLine& line);
 void AddBenchCommand(CLI::App& app, CommandLine& line);
 void AddPerplexityCommand(CLI::App& app, CommandLine& line);
 void AddInfoCommand(CLI::App& app, CommandLine& line);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <histedit.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -11,7 +12,10 @@
 #include <cerrno>
 #include <clocale>
 #include <cstdio>
+#include <cstdlib>
 #include <cwchar>
+#include <filesystem>
+#include <system_error>
 
 #include "base/interrupt.h"
 #include "lang/utf8.h"
@@ -57,13 +61,19 @@ void RestoreTerminal(EditLine* editor) {
   if (window_changed.exchange(false)) el_resize(editor);
 }
 
-// One byte of standard input: 1, 0 at its end, -1 when it is to stop.
+// One byte of standard input: 1, 0 at its end, -1 when it is to stop. A signal
+// that comes just before the wait would otherwise be seen at the next key.
 int ReadByte(EditLine* editor, char* byte) {
+  constexpr int kLookEveryMilliseconds = 100;
   while (true) {
+    if (interrupt_requested.load()) return -1;
+    RestoreTerminal(editor);
+    pollfd input = {STDIN_FILENO, POLLIN, 0};
+    if (poll(&input, 1, kLookEveryMilliseconds) == 0) continue;
+    if (interrupt_requested.load()) return -1;
     const ssize_t got = read(STDIN_FILENO, byte, 1);
     if (got >= 0) return static_cast<int>(got);
-    if (errno != EINTR || interrupt_requested.load()) return -1;
-    RestoreTerminal(editor);
+    if (errno != EINTR) return -1;
   }
 }
 
@@ -139,6 +149,8 @@ void LineEditor::Bind() {
 std::optional<std::string> LineEditor::Read(std::string prompt) {
   prompt_ = std::move(prompt);
   el_resize(editor_);
+  // Before the prompt is shown: what is typed at once would be shown twice.
+  el_set(editor_, EL_PREP_TERM, 1);
   int length = 0;
   const char* line = el_gets(editor_, &length);
   if (interrupt_requested.load()) {
@@ -190,6 +202,26 @@ unsigned char LineEditor::Complete(editline* editor, int) {
 void LineEditor::ShowChoices(const std::vector<std::string>& words) {
   fmt::print("\n{}", InColumns(words, TerminalWidth()));
   std::fflush(stdout);
+}
+
+std::string HistoryFile(const std::string& name) {
+  namespace fs = std::filesystem;
+  const char* state = std::getenv("XDG_STATE_HOME");
+  const char* home = std::getenv("HOME");
+  fs::path folder;
+  if (state && *state) {
+    folder = state;
+  } else if (home && *home) {
+    folder = fs::path(home) / ".local" / "state";
+  } else {
+    return "";
+  }
+  folder /= "tensorlogic";
+  std::error_code failed;
+  if (fs::create_directories(folder, failed)) {
+    fs::permissions(folder, fs::perms::owner_all, failed);
+  }
+  return fs::is_directory(folder, failed) ? (folder / name).string() : "";
 }
 
 std::string CommonBeginning(const std::vector<std::string>& words) {

@@ -53,6 +53,10 @@ class LineEditor {
   struct editline* editor_;
 };
 
+// $XDG_STATE_HOME/tensorlogic/NAME, its folder made; empty if there is no place
+// for it.
+std::string HistoryFile(const std::string& name);
+
 // What all words begin with.
 std::string CommonBeginning(const std::vector<std::string>& words);
 

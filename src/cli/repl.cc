@@ -3,13 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 
 #include "base/interrupt.h"
 #include "cli/commands.h"
@@ -25,28 +22,6 @@ namespace {
 
 constexpr const char* kPrompt = "> ";
 constexpr const char* kContinuation = "... ";
-
-// $XDG_STATE_HOME/tensorlogic/history, its folder made; empty if there is no
-// place for it.
-std::string HistoryFile() {
-  namespace fs = std::filesystem;
-  const char* state = std::getenv("XDG_STATE_HOME");
-  const char* home = std::getenv("HOME");
-  fs::path folder;
-  if (state && *state) {
-    folder = state;
-  } else if (home && *home) {
-    folder = fs::path(home) / ".local" / "state";
-  } else {
-    return "";
-  }
-  folder /= "tensorlogic";
-  std::error_code failed;
-  if (fs::create_directories(folder, failed)) {
-    fs::permissions(folder, fs::perms::owner_all, failed);
-  }
-  return fs::is_directory(folder, failed) ? (folder / "history").string() : "";
-}
 
 // Where the lines of a session come from.
 class LineSource {
@@ -71,7 +46,7 @@ class TypedLines final : public LineSource, private NamesInScope {
  public:
   explicit TypedLines(Interpreter& interpreter)
       : interpreter_(interpreter),
-        editor_(HistoryFile(), [this](std::string_view before) {
+        editor_(HistoryFile("history"), [this](std::string_view before) {
           return Complete(before, *this);
         }) {}
 
