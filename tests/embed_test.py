@@ -147,7 +147,11 @@ class Small(Scratch):
         self.check("bert", "cls", **{"1_Pooling__config": modes(cls_token=True)})
         fields = gguf.GGUFReader(self.folder / "m.gguf").fields
         self.assertEqual(fields["bert.pooling_type"].contents(), 2)
-        self.assertIn("cls", self.tl("-e", 'print(load_model("m.gguf").config.pooling)'))
+        (self.folder / "back").mkdir()
+        self.tl("convert", "m.gguf", "back/model.safetensors", "--layout", "hf")
+        for path in ("m.gguf", "back"):
+            self.assertEqual(self.tl(
+                "-e", f'print(load_model("{path}").config.pooling)'), "cls\n")
 
 
 class Refused(Scratch):
@@ -205,9 +209,9 @@ class Refused(Scratch):
                 ["generate", "llama", "-p", "w1 w250"],
                 ["perplexity", "llama", "text.txt", "--context", "8"],
                 ["-e", 'import std.language_model\n'
-                       'embed(load_model("bert"), ["w250", "w1"])'],
+                       'embed(load_model("bert", layout: "gguf"), ["w1", "w250"])'],
                 ["-e", 'import std.language_model\n'
-                       'embed(load_model("llama"), "w250")']):
+                       'embed(load_model("llama", layout: "gguf"), "w250")']):
             with self.subTest(str(words)):
                 done = tl_command.tl(*words, cwd=self.folder)
                 self.assertEqual(done.returncode, 65)

@@ -204,6 +204,13 @@ class LanguageModels(unittest.TestCase):
             "the model does not say its architecture: GGUF says it, and config.json "
             "beside Hugging Face's weights")
 
+    def test_the_names_of_hugging_face(self):
+        for name in ("llama", "gemma3", "gpt2", "bert"):
+            self.assert_panics(
+                f'let m = load_model("{name}")\nencode(m, [1])\n',
+                "the model has the names of Hugging Face; load_model(path, layout: "
+                '"gguf") gives it those that std/ knows')
+
     def test_an_encoder_gives_no_logits(self):
         for call in ("forward(m, [1], kv_cache(m, length: 2))", "logits(m, [1])",
                      "hidden(m, [1], kv_cache(m, length: 2))"):

@@ -45,7 +45,7 @@ const Source kSources[] = {
     {"attn_bias", {"attention_bias"}, {}},
     {"output_bias", {"attention_bias"}, {}},
     {"tied", {"tie_word_embeddings"}, {}},
-    {"pooling", {}, {"pooling_type"}},
+    {"pooling", {}, {}},
 };
 
 constexpr std::string_view kArchitecture = "general.architecture";
@@ -273,17 +273,13 @@ LocalLayers WindowsIn(const Metadata& metadata, std::string_view architecture) {
   return local;
 }
 
-// "none" is of a model whose vectors are those of its positions.
-void NamePooling(ModelConfig& config) {
-  ConfigValue& value = FieldOf(config, "pooling").value;
-  const int64_t* number = std::get_if<int64_t>(&value);
-  if (number == nullptr) return;
-  if (*number == 0) {
-    value = {};
-  } else {
-    const auto word = PoolingOfGguf(*number);
-    value = word ? std::string(*word) : fmt::format("{}", *number);
-  }
+// 0 is of a model whose vectors are those of its positions.
+ConfigValue PoolingIn(const Metadata& metadata, std::string_view architecture) {
+  const auto number =
+      metadata.Int(fmt::format("{}.pooling_type", architecture));
+  if (!number || *number == 0) return {};
+  const auto word = PoolingOfGguf(*number);
+  return word ? std::string(*word) : fmt::format("{}", *number);
 }
 
 void ReadMetadata(const Model& model, std::string_view architecture,
@@ -300,7 +296,6 @@ void ReadMetadata(const Model& model, std::string_view architecture,
     }
   }
   ReadTensors(model, config);
-  NamePooling(config);
   const MetadataValue* tokens = metadata.Find(kTokens);
   if (tokens != nullptr && tokens->is_array()) {
     SetIfAbsent(config, "vocab", tokens->array().size());
@@ -324,6 +319,10 @@ ModelConfig ConfigOf(const Model& model) {
     ReadMetadata(model, *architecture, config);
   } else {
     return config;
+  }
+  // config.json does not say it; what came out of GGUF still does.
+  if (architecture) {
+    SetIfAbsent(config, "pooling", PoolingIn(model.metadata(), *architecture));
   }
   Derive(config);
   return config;
