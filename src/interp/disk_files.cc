@@ -76,7 +76,7 @@ std::string FindLibrary() {
   if (failed) return "";
   const fs::path folder = program.parent_path();
   for (const char* place : {"../share/tensorlogic/std", "../std"}) {
-    const fs::path library = folder / place;
+    const fs::path library = (folder / place).lexically_normal();
     if (fs::is_directory(library, failed)) return library.string();
   }
   return "";
