@@ -156,6 +156,8 @@ def asan_suite():
     yield script("run_programs.py", TL=folder / "tl", **strict)
     for name in ("hostile_test.py", "hostile_gguf_test.py"):
         yield script(f"interop/{name}", TL=folder / "tl", **strict)
+    yield script("lora_test.py", python_env.python_for("base"), TL=folder / "tl",
+                 **strict)
 
 
 def tsan_suite():
