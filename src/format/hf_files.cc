@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "format/hf_chat_templates.h"
 #include "format/hf_keys.h"
 #include "format/hf_metadata.h"
 #include "format/metadata_text.h"
@@ -14,12 +15,6 @@ namespace tl {
 namespace {
 
 constexpr char kRopeFactors[] = "rope_freqs.weight";
-
-std::string JsonText(std::string_view text) {
-  std::string json;
-  AppendJsonString(json, text);
-  return json;
-}
 
 // Python takes a number without a point for an integer, and transformers then
 // refuses it.
@@ -176,11 +171,6 @@ std::string MakeConfigJson(const Model& model, const Family& family) {
   return json + "\n}\n";
 }
 
-std::string MakeTokenizerConfig(std::string_view chat_template) {
-  return fmt::format("{{\n  \"chat_template\": {}\n}}\n",
-                     JsonText(chat_template));
-}
-
 }  // namespace
 
 std::optional<Llama3Scaling> Llama3ScalingOf(const Model& model) {
@@ -211,8 +201,8 @@ std::vector<std::pair<std::string, std::string>> MakeHuggingFaceFiles(
   if (const auto tokenizer = metadata.Text(kTokenizerKey)) {
     files.emplace_back("tokenizer.json", std::string(*tokenizer));
   }
-  if (const auto chat = metadata.Text("tokenizer.chat_template")) {
-    files.emplace_back("tokenizer_config.json", MakeTokenizerConfig(*chat));
+  if (std::string config = MakeTokenizerConfig(metadata); !config.empty()) {
+    files.emplace_back("tokenizer_config.json", std::move(config));
   }
   return files;
 }

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "format/config.h"
+#include "format/hf_chat_templates.h"
 #include "format/hf_keys.h"
 #include "format/hf_tokenizer.h"
 #include "format/json.h"
@@ -327,9 +328,7 @@ class MetadataMaker {
     files.model_config = config_.text();
     AddTokenizer(files, metadata_);
     metadata_.Set(kTokenizerKey, *tokenizer);
-    if (const auto chat = TextBeside(model_, "chat_template.jinja")) {
-      metadata_.Set("tokenizer.chat_template", *chat);
-    }
+    AddChatTemplates(model_, files.config_json, metadata_);
   }
 
   const Model& model_;

@@ -425,8 +425,6 @@ class TokenizerReader {
       metadata_.Set(std::string("tokenizer.ggml.") + flag,
                     MetadataValue::Of(value));
     }
-    const std::string_view chat = TextOf(config, "chat_template");
-    if (!chat.empty()) metadata_.Set("tokenizer.chat_template", chat);
   }
 
   // What is put around a text: GGUF knows a first and a last token.

@@ -252,6 +252,12 @@ void AppendJsonString(std::string& json, std::string_view text) {
   json += '"';
 }
 
+std::string JsonText(std::string_view text) {
+  std::string json;
+  AppendJsonString(json, text);
+  return json;
+}
+
 std::string ToText(const MetadataValue& value) {
   const auto text = value.Text();
   const bool plain = JsonHolds(value);

@@ -23,5 +23,6 @@ MetadataValue FromText(std::string_view text);
 
 // In double quotes and escaped. `text` is UTF-8.
 void AppendJsonString(std::string& json, std::string_view text);
+std::string JsonText(std::string_view text);
 
 }  // namespace tl

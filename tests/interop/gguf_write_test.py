@@ -342,6 +342,36 @@ class HuggingFace(Files):
              "add_bos_token": True, "chat_template": "{{ messages }}"}))
         return tokenizer
 
+    def test_chat_templates_travel_both_ways(self):
+        self.make()
+        self.tokenizer("bytes")
+        templates = [{"name": "default", "template": "{{ messages }}"},
+                     {"name": "tool_use", "template": "tools: \"{{ tools }}\"\n"}]
+        config = self.source / "tokenizer_config.json"
+        config.write_text(json.dumps({"chat_template": templates}))
+        self.tl("convert", "hf", "list.gguf")
+        config.write_text("{}")
+        (self.source / "chat_template.jinja").write_text(templates[0]["template"])
+        more = self.source / "additional_chat_templates"
+        more.mkdir()
+        (more / "tool_use.jinja").write_text(templates[1]["template"])
+        self.tl("convert", "hf", "files.gguf")
+        for name in ("list", "files"):
+            with self.subTest(name):
+                fields = gguf.GGUFReader(self.folder / f"{name}.gguf").fields
+                got = {key: fields[key].contents() for key in fields
+                       if key.startswith("tokenizer.chat_template")}
+                self.assertEqual(got, {
+                    "tokenizer.chat_template": templates[0]["template"],
+                    "tokenizer.chat_template.tool_use": templates[1]["template"],
+                    "tokenizer.chat_templates": ["tool_use"]})
+                (self.folder / name).mkdir()
+                self.tl("convert", f"{name}.gguf", f"{name}/model.safetensors",
+                        "--layout", "hf")
+                back = json.loads(
+                    (self.folder / name / "tokenizer_config.json").read_text())
+                self.assertEqual(back, {"chat_template": templates})
+
     def test_tokenizers_travel_both_ways(self):
         for model, name in (("llama", "llama"), ("bytes", "gpt2")):
             with self.subTest(name):

@@ -1,0 +1,21 @@
+// Chat templates as Hugging Face keeps them, in tokenizer_config.json or in files
+// of their own, and as GGUF does, in metadata: tokenizer.chat_template, others
+// with their name behind it, and tokenizer.chat_templates with those names. What
+// they are for: text/chat_templates.h.
+#pragma once
+
+#include <string>
+
+#include "format/metadata.h"
+#include "format/model.h"
+
+namespace tl {
+
+// Those beside a model; `tokenizer_config` is that file's text, or "".
+void AddChatTemplates(const Model& model, const std::string& tokenizer_config,
+                      Metadata& metadata);
+
+// tokenizer_config.json with the templates of `metadata`; "" if there are none.
+std::string MakeTokenizerConfig(const Metadata& metadata);
+
+}  // namespace tl
