@@ -16,7 +16,7 @@ _tl() {
     --threads | --seed | --filter | --shard-size | -e | --eval | -p | \
       --prompt | --system | -n | --tokens | --context | --temperature | --top-k | \
       --top-p | --min-p | --repetition-penalty | --prompt-tokens | -r | \
-      --repetitions) return ;;
+      --repetitions | --lora-scale) return ;;
     --dtype) COMPREPLY=($(compgen -W "float16 float32" -- "$cur")); return ;;
     --layout) COMPREPLY=($(compgen -W "hf gguf" -- "$cur")); return ;;
     --type) COMPREPLY=($(compgen -W "$types" -- "$cur")); return ;;
@@ -29,7 +29,7 @@ _tl() {
       --threads | --device | --seed | --type | --layout | --shard-size | -e | \
         --eval | -p | --prompt | --system | -n | --tokens | --context | --temperature | \
         --top-k | --top-p | --min-p | --repetition-penalty | --dtype | \
-        --prompt-tokens | -r | --repetitions)
+        --prompt-tokens | -r | --repetitions | --lora | --lora-scale)
         ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
@@ -38,7 +38,7 @@ _tl() {
 
   local options="--help"
   local writing="--tokens --context --temperature --top-k --top-p --min-p
-    --repetition-penalty --dtype --profile $program"
+    --repetition-penalty --dtype --lora --lora-scale --profile $program"
   case $command in
     "") options+=" --version --eval --profile $program" ;;
     run) options+=" --profile $program" ;;
@@ -46,7 +46,7 @@ _tl() {
     generate) options+=" --prompt $writing" ;;
     chat) options+=" --system $writing" ;;
     bench) options+=" --prompt-tokens --tokens --repetitions --dtype $program" ;;
-    perplexity) options+=" --context --dtype --profile $program" ;;
+    perplexity) options+=" --context --dtype --lora --lora-scale --profile $program" ;;
     info) options+=" --json --filter --stats --sha256 --check" ;;
     convert) options+=" --type --layout --shard-size --threads" ;;
     fmt) options+=" --check" ;;

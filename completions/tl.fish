@@ -52,6 +52,10 @@ complete -c tl -n $of_writing -l repetition-penalty \
   -x -d 'Above 1 avoids what was said'
 complete -c tl -n $of_writing -l dtype -x \
   -a 'float16 float32' -d 'What is computed in'
+complete -c tl -n '__fish_seen_subcommand_from generate chat perplexity' -l lora -r \
+  -d 'A LoRA adapter to merge into the model'
+complete -c tl -n '__fish_seen_subcommand_from generate chat perplexity' \
+  -l lora-scale -x -d 'How much of the adapter'
 complete -c tl -n '__fish_seen_subcommand_from bench' -s p -l prompt-tokens -x \
   -d 'Tokens of the prompt'
 complete -c tl -n '__fish_seen_subcommand_from bench' -s n -l tokens -x \

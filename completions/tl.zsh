@@ -38,6 +38,8 @@ _tl() {
     '--min-p[not less likely than P times the likeliest]:number'
     '--repetition-penalty[above 1 avoids what was said]:number'
     '--dtype[what is computed in]:type:(float16 float32)'
+    '--lora[a LoRA adapter to merge into the model]:adapter:_files'
+    '--lora-scale[how much of the adapter]:number'
     '--profile[time of each step]'
   )
   local context state state_descr line
@@ -76,6 +78,8 @@ _tl() {
         perplexity) _arguments '(- *)'{-h,--help}'[show help]' \
                '--context[tokens of a chunk]:number' \
                '--dtype[what is computed in]:type:(float16 float32)' \
+               '--lora[a LoRA adapter to merge into the model]:adapter:_files' \
+               '--lora-scale[how much of the adapter]:number' \
                '--profile[time of each step]' $program \
                '1:model:_files' '2:text:_files' ;;
         test) _arguments '(- *)'{-h,--help}'[show help]' $program \

@@ -8,6 +8,9 @@ import pathlib
 import tempfile
 import unittest
 
+import numpy as np
+from safetensors.numpy import save_file
+
 import report
 import tiny_chat
 import tl_command
@@ -73,6 +76,37 @@ class Bundled(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertEqual(path.read_bytes(),
                              (self.FOLDER / "verses.q8_0.gguf").read_bytes())
+
+
+class Adapters(unittest.TestCase):
+    """--lora is apply_lora of the language, which tests/lora_test.py holds to PEFT."""
+    MODEL = ROOT / "models" / "verses"
+    PROGRAM = """
+import std.generate
+let m = apply_lora(load_model("{}", layout: "gguf"), "{}", scale: 0.5)
+print("And God said" + generate(m, "And God said", max_tokens: 8, temperature: 0.0))
+"""
+
+    def test_the_text_is_that_of_the_merged_model(self):
+        with tempfile.TemporaryDirectory() as folder:
+            adapter = pathlib.Path(folder)
+            module = "base_model.model.model.layers.0.self_attn.v_proj"
+            save_file({f"{module}.lora_A.weight": np.ones((1, 192), np.float32),
+                       f"{module}.lora_B.weight": np.ones((64, 1), np.float32)},
+                      adapter / "adapter_model.safetensors")
+            (adapter / "adapter_config.json").write_text(
+                '{"peft_type": "LORA", "r": 1, "lora_alpha": 1}')
+            options = (self.MODEL, "-p", "And God said", "-n", 8, "--temperature", 0)
+            merged = generate(*options, "--lora", adapter, "--lora-scale", 0.5)
+            self.assertEqual(merged.returncode, 0, merged.stderr)
+            program = tl_command.tl("-e", self.PROGRAM.format(self.MODEL, adapter))
+            self.assertEqual(merged.stdout, program.stdout)
+            self.assertNotEqual(merged.stdout, generate(*options).stdout)
+
+    def test_a_scale_of_no_adapter(self):
+        done = generate(self.MODEL, "-p", "And", "--lora-scale", 2)
+        self.assertEqual(done.stderr, "error: --lora-scale requires --lora\n"
+                         "note: tl generate --help shows how it is used\n")
 
 
 class Limits(unittest.TestCase):

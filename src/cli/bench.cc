@@ -10,11 +10,10 @@ namespace tl {
 namespace {
 
 struct BenchOptions {
-  std::string model;
+  ModelOptions model;
   int64_t prompt = 512;
   int64_t tokens = 128;
   int64_t repetitions = 3;
-  std::string dtype = "float16";
 };
 
 // Bytes of weights that each new token reads: of the embedding only one row,
@@ -32,13 +31,20 @@ int64_t BytesOfToken(const std::string& path) {
   return bytes;
 }
 
+LibraryArguments ArgumentsOf(const BenchOptions& options) {
+  const auto text = [](int64_t value) { return fmt::format("{}", value); };
+  LibraryArguments arguments = ArgumentsOf(options.model);
+  arguments.insert(arguments.end(),
+                   {{"prompt_tokens", text(options.prompt)},
+                    {"tokens", text(options.tokens)},
+                    {"repetitions", text(options.repetitions)},
+                    {"bytes_of_token", text(BytesOfToken(options.model.path))}});
+  return arguments;
+}
+
 int RunBench(const ProgramOptions& program, const BenchOptions& options) {
-  const int status = RunLibraryProgram(
-      program, "bench",
-      {options.model, options.dtype, fmt::format("{}", options.prompt),
-       fmt::format("{}", options.tokens),
-       fmt::format("{}", options.repetitions),
-       fmt::format("{}", BytesOfToken(options.model))});
+  const int status =
+      RunLibraryProgram(program, "bench", ArgumentsOf(options));
   rusage usage;
   if (status == 0 && getrusage(RUSAGE_SELF, &usage) == 0) {
     // In KiB; of the 0.5 GB that measuring memory takes, and of mapped files.
@@ -70,7 +76,7 @@ void AddBenchCommand(CLI::App& app, CommandLine& line) {
   count("-n,--tokens", options->tokens, "Tokens to write (default: 128)");
   count("-r,--repetitions", options->repetitions,
         "How often, after one more (default: 3)");
-  AddModelOptions(*command, options->model, options->dtype);
+  AddModelOptions(*command, options->model);
   AddProgramOptions(*command, line.program);
   command->callback([options, &line] {
     line.choice.run = [options, &line] {

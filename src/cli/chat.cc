@@ -18,11 +18,10 @@ bool AtTerminal() {
   return isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
 }
 
-// In the order of std/commands/chat.tl.
-std::vector<std::string> ArgumentsOf(const ChatOptions& options) {
-  std::vector<std::string> arguments = ArgumentsOf(options.generation);
-  arguments.push_back(options.system);
-  arguments.push_back(AtTerminal() ? "terminal" : "pipe");
+LibraryArguments ArgumentsOf(const ChatOptions& options) {
+  LibraryArguments arguments = ArgumentsOf(options.generation);
+  arguments.emplace_back("system", options.system);
+  arguments.emplace_back("input", AtTerminal() ? "terminal" : "pipe");
   return arguments;
 }
 

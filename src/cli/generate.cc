@@ -11,10 +11,9 @@ struct GenerateOptions {
   std::string prompt;
 };
 
-// In the order of std/commands/generate.tl.
-std::vector<std::string> ArgumentsOf(const GenerateOptions& options) {
-  std::vector<std::string> arguments = ArgumentsOf(options.generation);
-  arguments.push_back(options.prompt);
+LibraryArguments ArgumentsOf(const GenerateOptions& options) {
+  LibraryArguments arguments = ArgumentsOf(options.generation);
+  arguments.emplace_back("prompt", options.prompt);
   return arguments;
 }
 

@@ -4,8 +4,6 @@
 
 #include <cmath>
 
-#include "cli/library_program.h"
-
 namespace tl {
 namespace {
 
@@ -66,19 +64,23 @@ void AddGenerationOptions(CLI::App& command, GenerationOptions& options,
                   "Above 1 avoids what was said (default: 1)")
       ->type_name("X")
       ->check(NumberFrom(1e-30, kMost, "a number above 0"));
-  AddModelOptions(command, options.model, options.dtype);
+  AddModelOptions(command, options.model);
+  AddLoraOptions(command, options.model);
 }
 
-std::vector<std::string> ArgumentsOf(const GenerationOptions& options) {
-  return {options.model,
-          options.dtype,
-          options.tokens ? fmt::format("{}", *options.tokens) : "",
-          fmt::format("{}", options.context),
-          fmt::format("{}", options.temperature),
-          fmt::format("{}", options.top_k),
-          fmt::format("{}", options.top_p),
-          fmt::format("{}", options.min_p),
-          fmt::format("{}", options.repetition_penalty)};
+LibraryArguments ArgumentsOf(const GenerationOptions& options) {
+  const auto text = [](auto value) { return fmt::format("{}", value); };
+  LibraryArguments arguments = ArgumentsOf(options.model);
+  arguments.insert(
+      arguments.end(),
+      {{"tokens", options.tokens ? text(*options.tokens) : ""},
+       {"context", text(options.context)},
+       {"temperature", text(options.temperature)},
+       {"top_k", text(options.top_k)},
+       {"top_p", text(options.top_p)},
+       {"min_p", text(options.min_p)},
+       {"repetition_penalty", text(options.repetition_penalty)}});
+  return arguments;
 }
 
 }  // namespace tl

@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
+
+#include "cli/library_program.h"
 
 namespace tl {
 
 struct GenerationOptions {
-  std::string model;
-  std::string dtype = "float16";
+  ModelOptions model;
   std::optional<int64_t> tokens;
   int64_t context = 4096;
   double temperature = 0.8;
@@ -26,7 +26,6 @@ struct GenerationOptions {
 void AddGenerationOptions(CLI::App& command, GenerationOptions& options,
                           const std::string& tokens);
 
-// The first arguments of std/commands/generate.tl and chat.tl, in their order.
-std::vector<std::string> ArgumentsOf(const GenerationOptions& options);
+LibraryArguments ArgumentsOf(const GenerationOptions& options);
 
 }  // namespace tl

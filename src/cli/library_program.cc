@@ -9,18 +9,37 @@
 
 namespace tl {
 
-void AddModelOptions(CLI::App& command, std::string& model,
-                     std::string& dtype) {
-  command.add_option("MODEL", model)->required()->group("");
+void AddModelOptions(CLI::App& command, ModelOptions& options) {
+  command.add_option("MODEL", options.path)->required()->group("");
   command
-      .add_option("--dtype", dtype,
+      .add_option("--dtype", options.dtype,
                   "float16 or float32 (default: float16)")
       ->type_name("TYPE")
       ->check(CLI::IsMember({"float16", "float32"}).description(""));
 }
 
+void AddLoraOptions(CLI::App& command, ModelOptions& options) {
+  CLI::Option* lora =
+      command
+          .add_option("--lora", options.lora,
+                      "A LoRA adapter to merge into the model")
+          ->type_name("PATH");
+  command
+      .add_option("--lora-scale", options.lora_scale,
+                  "How much of the adapter (default: 1)")
+      ->type_name("S")
+      ->needs(lora);
+}
+
+LibraryArguments ArgumentsOf(const ModelOptions& options) {
+  return {{"model", options.path},
+          {"dtype", options.dtype},
+          {"lora", options.lora},
+          {"lora_scale", fmt::format("{}", options.lora_scale)}};
+}
+
 int RunLibraryProgram(const ProgramOptions& options, std::string_view name,
-                      std::vector<std::string> arguments) {
+                      const LibraryArguments& arguments) {
   const std::string path =
       fmt::format("{}/commands/{}.tl", FindLibrary(), name);
   std::error_code ignored;
@@ -28,7 +47,12 @@ int RunLibraryProgram(const ProgramOptions& options, std::string_view name,
     Fail(ErrorKind::kInput,
          "the library is not beside this program: no file {}", path);
   }
-  return RunProgram(options, std::move(arguments),
+  std::vector<std::string> words;
+  for (const auto& [option, value] : arguments) {
+    words.push_back(option);
+    words.push_back(value);
+  }
+  return RunProgram(options, std::move(words),
                     [&](Interpreter& interpreter) {
                       return interpreter.RunFile(path);
                     });

@@ -14,10 +14,9 @@ namespace {
 constexpr int64_t kLongestText = int64_t{1} << 30;
 
 struct PerplexityOptions {
-  std::string model;
+  ModelOptions model;
   std::string text;
   int64_t context = 512;
-  std::string dtype = "float16";
 };
 
 // Wrong bytes would become tokens that nobody wrote.
@@ -34,6 +33,13 @@ std::string TextOf(const std::string& path) {
   return text;
 }
 
+LibraryArguments ArgumentsOf(const PerplexityOptions& options) {
+  LibraryArguments arguments = ArgumentsOf(options.model);
+  arguments.emplace_back("text", TextOf(options.text));
+  arguments.emplace_back("context", fmt::format("{}", options.context));
+  return arguments;
+}
+
 }  // namespace
 
 void AddPerplexityCommand(CLI::App& app, CommandLine& line) {
@@ -45,7 +51,8 @@ void AddPerplexityCommand(CLI::App& app, CommandLine& line) {
       "context, of\nwhich the second halves count. Lower is better; what "
       "stands after +/- is the\nstandard error.");
   const auto options = std::make_shared<PerplexityOptions>();
-  AddModelOptions(*command, options->model, options->dtype);
+  AddModelOptions(*command, options->model);
+  AddLoraOptions(*command, options->model);
   command->add_option("FILE", options->text)->required()->group("");
   command
       ->add_option("--context", options->context,
@@ -57,9 +64,7 @@ void AddPerplexityCommand(CLI::App& app, CommandLine& line) {
   command->callback([options, &line] {
     line.choice.run = [options, &line] {
       return RunLibraryProgram(line.program, "perplexity",
-                               {options->model, options->dtype,
-                                TextOf(options->text),
-                                fmt::format("{}", options->context)});
+                               ArgumentsOf(*options));
     };
   });
 }

@@ -15,11 +15,16 @@ class UsageFormatter final : public CLI::Formatter {
  public:
   explicit UsageFormatter(std::string usage) : usage_(std::move(usage)) {
     column_width(kColumnWidth);
-    label("REQUIRED", "");
   }
 
   std::string make_usage(const CLI::App*, std::string) const override {
     return fmt::format("\nusage: {}\n", usage_);
+  }
+
+  // What an option needs and where it begins is said in its words.
+  std::string make_option_opts(const CLI::Option* option) const override {
+    const bool takes_value = option->get_type_size() != 0;
+    return takes_value ? " " + option->get_type_name() : "";
   }
 
   // Positionals are explained by the usage line and the description.
