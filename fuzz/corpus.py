@@ -218,6 +218,17 @@ def tokenizers():
                + "\n ab xx<unk>\u00e9 xy 12 \u4f60\ufb01".encode() + b"\xe2\x82\0")
 
 
+def grammars():
+    for grammar, text in (
+            ('root ::= "a\\n\\x41\\u00e9\\U0001F600\\"" | [a-cx-] [^\\]\\t] .', "a\nA\u00e9"),
+            ('# c\nroot ::= (x | "b"\n)* y{2} y{1,3} y{2,} # d\nx ::= "x"?\ny ::= x "y"+',
+             "bxxyyxyyyyyy"),
+            ('root ::= v\nv ::= "[" (v ("," v)*)? "]" | [0-9\u4e00-\u9fff]+', "[[1],\u4e2d]"),
+            ('root ::= "a" root "b" | "a" root | r "c"\nr ::= | "x" r', "aaab"),
+            ("root ::= root", "")):
+        yield grammar.encode() + b"\0" + text.encode()
+
+
 def escaped(word):
     return "".join(chr(byte) if 32 < byte < 127 and byte not in b'"\\'
                    else f"\\x{byte:02x}" for byte in word.encode())
@@ -244,6 +255,7 @@ def main():
     write(folder, "coreml", coremls(), format_words)
     write(folder, "lora", adapters(), format_words)
     write(folder, "chat_template", chat_templates(), words_of("text/template*.cc"))
+    write(folder, "grammar", grammars(), ["::=", "root", *words_of("text/json_schema.cc")])
     write(folder, "tokenizer", tokenizers(), words_of("text/*.cc"))
 
 

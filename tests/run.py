@@ -128,6 +128,7 @@ def program_suites(folder, environment):
     yield script("embed_test.py", python, TL=tl)
     yield script("lora_test.py", python, TL=tl)
     yield script("sampling_test.py", python, TL=tl)
+    yield script("grammar_test.py", python, TL=tl)
     yield script("tokenizers_test.py", python, TL=tl)
     yield script("generate_test.py", python, TL=tl)
     yield script("chat_test.py", python, TL=tl)

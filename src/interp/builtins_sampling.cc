@@ -1,7 +1,10 @@
 // Drawing tokens: the row is computed, the choice is text/sampler.h.
+#include <limits>
+
 #include "base/error.h"
 #include "base/philox.h"
 #include "interp/builtins.h"
+#include "interp/grammar_value.h"
 #include "interp/map.h"
 #include "interp/operators.h"
 #include "interp/vm.h"
@@ -69,6 +72,27 @@ std::vector<std::pair<int64_t, double>> BiasOf(Vm& vm, const Value& bias) {
   return pairs;
 }
 
+// Without the logits of what the grammar does not allow.
+std::vector<float> Masked(std::span<const float> logits,
+                          TokenGrammar& grammar) {
+  constexpr float kCut = -std::numeric_limits<float>::infinity();
+  const std::vector<bool>& allowed = grammar.Allowed();
+  std::vector<float> masked(logits.begin(), logits.end());
+  bool some = false;
+  for (size_t token = 0; token < masked.size(); ++token) {
+    if (token >= allowed.size() || !allowed[token]) masked[token] = kCut;
+    some |= masked[token] != kCut;
+  }
+  if (!some) {
+    Fail(ErrorKind::kProgram,
+         "sample_token: none of {} tokens may follow {} in the grammar{}",
+         logits.size(), grammar.Tail(),
+         grammar.may_end() ? ", whose text may end here; no token ends it"
+                           : "");
+  }
+  return masked;
+}
+
 }  // namespace
 
 Value Sample(Vm& vm, std::span<Value> arguments) {
@@ -112,7 +136,15 @@ Value SampleToken(Vm& vm, std::span<Value> arguments) {
   Sampler sampler(std::move(options));
   const FloatRows row = OneRow(vm, arguments[0], "sample_token");
   const uint64_t seed = SeedOf(vm, arguments[11], "sample_token: 'seed'");
-  return Value::Int(sampler.Draw(row.values, history, UniformAt(0, seed)));
+  const float uniform = UniformAt(0, seed);
+  if (!Given(arguments[12])) {
+    return Value::Int(sampler.Draw(row.values, history, uniform));
+  }
+  TokenGrammar& grammar = GrammarArgument(arguments[12], "sample_token");
+  const int64_t token =
+      sampler.Draw(Masked(row.values, grammar), history, uniform);
+  grammar.Push(token);
+  return Value::Int(token);
 }
 
 Value TemperatureSample(Vm& vm, std::span<Value> arguments) {

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "interp/builtins.h"
 #include "interp/detokenizer_value.h"
+#include "interp/grammar_value.h"
 #include "interp/operators.h"
 #include "interp/tokenizer_value.h"
 #include "interp/vm.h"
@@ -81,6 +82,13 @@ Value Detokenize(Vm& vm, std::span<Value> arguments) {
 Value NewDetokenizer(Vm&, std::span<Value> arguments) {
   return Value::Adopt(new DetokenizerValue(
       TokenizerArgument(arguments[0], "detokenizer").shared()));
+}
+
+Value NewGrammar(Vm&, std::span<Value> arguments) {
+  const TokenizerValue& tok = TokenizerArgument(arguments[0], "grammar");
+  const std::string& text = StringArgument(arguments[1], "grammar", "text");
+  return Value::Adopt(
+      new GrammarValue(TokenGrammar(Grammar::Parse(text), tok.texts())));
 }
 
 }  // namespace builtins

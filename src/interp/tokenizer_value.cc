@@ -31,6 +31,11 @@ const Value& OnlyArgument(std::string_view method,
 
 }  // namespace
 
+const std::shared_ptr<const TokenTexts>& TokenizerValue::texts() const {
+  if (!texts_) texts_ = std::make_shared<TokenTexts>(*tokenizer_);
+  return texts_;
+}
+
 std::string TokenizerValue::ToString() const {
   return fmt::format("<tokenizer of {}: {} tokens>", source_, Length());
 }

@@ -9,6 +9,7 @@
 #include "interp/value.h"
 #include "lang/ast.h"
 #include "text/chat_templates.h"
+#include "text/token_texts.h"
 #include "text/tokenizer.h"
 
 namespace tl {
@@ -25,6 +26,8 @@ class TokenizerValue final : public Handle {
   const ChatTemplates& chat() const { return *chat_; }
   const std::string& source() const { return source_; }
   const std::shared_ptr<const Tokenizer>& shared() const { return tokenizer_; }
+  // Made when first asked for, since it takes some tenths of a second.
+  const std::shared_ptr<const TokenTexts>& texts() const;
 
   std::string_view type_name() const override { return "tokenizer"; }
   TypeKind type() const override { return TypeKind::kTokenizer; }
@@ -41,6 +44,7 @@ class TokenizerValue final : public Handle {
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<const ChatTemplates> chat_;
   std::string source_;
+  mutable std::shared_ptr<const TokenTexts> texts_;
 };
 
 // The tokenizer of a function's argument; fails for any other value.

@@ -73,6 +73,7 @@ class Tokenizer {
 
   // One above the largest number of a token.
   int64_t vocabulary_size() const { return parts_.vocabulary->size(); }
+  bool HasToken(int64_t id) const { return parts_.vocabulary->Has(id); }
   // As the vocabulary has it. Fails for a number that is no token's.
   const std::string& TokenText(int64_t id) const;
   TokenId FindToken(std::string_view text) const {

@@ -1,0 +1,52 @@
+// Any bytes as a grammar, and after a NUL as a text held against it. Both may
+// be refused, by a tl::Error and nothing else; a text that was taken whole is
+// taken again, though all sets were forgotten in between.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "base/error.h"
+#include "text/grammar_automaton.h"
+
+namespace tl {
+namespace {
+
+// Beyond these only the time grows.
+constexpr size_t kGrammarBytes = 2000;
+constexpr size_t kTextBytes = 200;
+
+bool Takes(GrammarAutomaton& automaton, std::string_view text) {
+  GrammarAutomaton::Places places = automaton.Start();
+  for (char byte : text) {
+    automaton.Trim();
+    const GrammarAutomaton::Set set =
+        automaton.Step(automaton.SetOf(places), static_cast<uint8_t>(byte));
+    if (set == GrammarAutomaton::kDead) return false;
+    places = automaton.PlacesOf(set);
+  }
+  return automaton.MayEnd(automaton.SetOf(places));
+}
+
+void Try(std::string_view input) {
+  const size_t nul = std::min(input.find('\0'), input.size());
+  const std::string_view text =
+      input.substr(std::min(nul + 1, input.size())).substr(0, kTextBytes);
+  GrammarAutomaton automaton(
+      Grammar::Parse(input.substr(0, std::min(nul, kGrammarBytes))));
+  const bool takes = Takes(automaton, text);
+  if (Takes(automaton, text) != takes) std::abort();
+}
+
+}  // namespace
+}  // namespace tl
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  try {
+    tl::Try({reinterpret_cast<const char*>(data), size});
+  } catch (const tl::Error&) {
+  }
+  return 0;
+}
