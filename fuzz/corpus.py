@@ -225,6 +225,10 @@ def grammars():
              "bxxyyxyyyyyy"),
             ('root ::= v\nv ::= "[" (v ("," v)*)? "]" | [0-9\u4e00-\u9fff]+', "[[1],\u4e2d]"),
             ('root ::= "a" root "b" | "a" root | r "c"\nr ::= | "x" r', "aaab"),
+            ('{"properties":{"a":{"type":["string","null"],"maxLength":2},"b":'
+             '{"items":{"$ref":"#"},"minItems":1}},"required":["b"]}', '{"b":[{"b":'),
+            ('{"anyOf":[{"enum":[1,"x"]},{"$ref":"#/$defs/d"}],"$defs":{"d":{"type":'
+             '"number"}}}', "-1.5e1"),
             ("root ::= root", "")):
         yield grammar.encode() + b"\0" + text.encode()
 

@@ -1,15 +1,17 @@
-// Any bytes as a grammar, and after a NUL as a text held against it. Both may
-// be refused, by a tl::Error and nothing else; a text that was taken whole is
-// taken again, though all sets were forgotten in between.
+// Any bytes as a grammar, or as a JSON Schema where they begin with a brace, and
+// after a NUL as a text held against it. Both may be refused, by a tl::Error and
+// nothing else; the same text is taken again, or not again.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
 #include "text/grammar_automaton.h"
+#include "text/json_schema.h"
 
 namespace tl {
 namespace {
@@ -34,8 +36,9 @@ void Try(std::string_view input) {
   const size_t nul = std::min(input.find('\0'), input.size());
   const std::string_view text =
       input.substr(std::min(nul + 1, input.size())).substr(0, kTextBytes);
-  GrammarAutomaton automaton(
-      Grammar::Parse(input.substr(0, std::min(nul, kGrammarBytes))));
+  std::string grammar(input.substr(0, std::min(nul, kGrammarBytes)));
+  if (grammar.starts_with('{')) grammar = JsonSchemaGrammar(grammar);
+  GrammarAutomaton automaton(Grammar::Parse(grammar));
   const bool takes = Takes(automaton, text);
   if (Takes(automaton, text) != takes) std::abort();
 }

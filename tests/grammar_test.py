@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Text that obeys a grammar: whatever the logits, what sample_token draws with one
-is a text that Python's `re` or `json` takes."""
+is a text that Python's `re` or `json` takes, and what a JSON Schema describes."""
 
 import json
 import pathlib
@@ -82,6 +82,78 @@ word ::= [^ .,;:\x00]{1,12}''',
             self.assertIsInstance(json.loads(text), dict)
         self.assertGreater(len(set(drawn)), 20)
         self.assertGreater(max(map(len, drawn)), 50)
+
+    def test_json_grammar_without_a_schema_is_of_objects(self):
+        drawn = texts("", '"}],0', make="json_grammar(tok)")
+        for text in drawn:
+            self.assertIsInstance(json.loads(text), dict)
+        self.assertGreater(len(set(drawn)), 20)
+
+    def test_texts_are_what_a_json_schema_describes(self):
+        drawn = texts(json.dumps(SCHEMA), '"}],0', 100,
+                      make="json_grammar(tok, schema: read_text(args()[2]))")
+        for text in drawn:
+            value = json.loads(text, object_pairs_hook=in_order)
+            self.assertTrue(obeys(value, SCHEMA), text)
+            # As UTF-8, so without halves of pairs of surrogates.
+            json.dumps(value, ensure_ascii=False).encode()
+        self.assertGreater(len(set(drawn)), 50)
+
+
+SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "A book",
+    "type": "object",
+    "properties": {
+        "title": {"type": "string", "minLength": 2, "maxLength": 20},
+        "year": {"type": ["integer", "null"]},
+        "kind": {"enum": ["law", "po\u00e9sie", 7, None, {"a": [1.5]}]},
+        "price": {"anyOf": [{"type": "number"}, {"const": "free"}]},
+        "verses": {"type": "array", "items": {"$ref": "#/$defs/verse"},
+                   "minItems": 1, "maxItems": 3},
+        "sold": {"type": "boolean"},
+    },
+    "required": ["title", "kind", "verses"],
+    "additionalProperties": False,
+    "$defs": {"verse": {
+        "properties": {"n": {"type": "integer"}, "text": {"maxLength": 9},
+                       "next": {"$ref": "#/$defs/verse"}},
+        "required": ["n"]}},
+}
+TYPES = {"object": dict, "array": list, "string": str, "integer": int,
+         "number": (int, float), "boolean": bool, "null": type(None)}
+
+
+def in_order(pairs):
+    """A dict; a name that comes twice is no JSON for us."""
+    assert len(dict(pairs)) == len(pairs), pairs
+    return dict(pairs)
+
+
+def obeys(value, schema):
+    """Whether JSON Schema lets the value be, as far as SCHEMA goes."""
+    if "$ref" in schema:
+        return obeys(value, SCHEMA["$defs"][schema["$ref"].split("/")[-1]])
+    if "anyOf" in schema:
+        return any(obeys(value, one) for one in schema["anyOf"])
+    if "enum" in schema or "const" in schema:
+        return value in schema.get("enum", [schema.get("const")])
+    names = schema.get("type", "object" if "properties" in schema else "string")
+    names = [names] if isinstance(names, str) else names
+    if not any(isinstance(value, TYPES[name])
+               and (name == "boolean") == isinstance(value, bool) for name in names):
+        return False
+    if isinstance(value, dict):
+        known = schema["properties"]
+        return (list(value) == [name for name in known if name in value]
+                and set(schema["required"]) <= set(value)
+                and all(obeys(item, known[name]) for name, item in value.items()))
+    if isinstance(value, list):
+        return (schema["minItems"] <= len(value) <= schema["maxItems"]
+                and all(obeys(item, schema["items"]) for item in value))
+    if isinstance(value, str):
+        return schema.get("minLength", 0) <= len(value) <= schema["maxLength"]
+    return True
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include "interp/operators.h"
 #include "interp/tokenizer_value.h"
 #include "interp/vm.h"
+#include "text/json_schema.h"
 
 namespace tl {
 namespace {
@@ -87,6 +88,17 @@ Value NewDetokenizer(Vm&, std::span<Value> arguments) {
 Value NewGrammar(Vm&, std::span<Value> arguments) {
   const TokenizerValue& tok = TokenizerArgument(arguments[0], "grammar");
   const std::string& text = StringArgument(arguments[1], "grammar", "text");
+  return Value::Adopt(
+      new GrammarValue(TokenGrammar(Grammar::Parse(text), tok.texts())));
+}
+
+Value NewJsonGrammar(Vm&, std::span<Value> arguments) {
+  const TokenizerValue& tok = TokenizerArgument(arguments[0], "json_grammar");
+  const Value& schema = arguments[1];
+  const std::string text = JsonSchemaGrammar(
+      schema.is_none() || schema.is_unset()
+          ? R"({"type": "object"})"
+          : StringArgument(schema, "json_grammar", "schema"));
   return Value::Adopt(
       new GrammarValue(TokenGrammar(Grammar::Parse(text), tok.texts())));
 }
