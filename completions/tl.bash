@@ -29,7 +29,8 @@ _tl() {
       --threads | --device | --seed | --type | --layout | --shard-size | -e | \
         --eval | -p | --prompt | --system | -n | --tokens | --context | --temperature | \
         --top-k | --top-p | --min-p | --repetition-penalty | --dtype | \
-        --prompt-tokens | -r | --repetitions | --lora | --lora-scale)
+        --prompt-tokens | -r | --repetitions | --lora | --lora-scale | --grammar | \
+        --json-schema)
         ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
@@ -38,7 +39,8 @@ _tl() {
 
   local options="--help"
   local writing="--tokens --context --temperature --top-k --top-p --min-p
-    --repetition-penalty --dtype --lora --lora-scale --profile $program"
+    --repetition-penalty --grammar --json-schema --json --dtype --lora --lora-scale
+    --profile $program"
   case $command in
     "") options+=" --version --eval --profile $program" ;;
     run) options+=" --profile $program" ;;

@@ -50,6 +50,11 @@ complete -c tl -n $of_writing -l min-p -x \
   -d 'Not less likely than P times the likeliest'
 complete -c tl -n $of_writing -l repetition-penalty \
   -x -d 'Above 1 avoids what was said'
+complete -c tl -n $of_writing -l grammar -r \
+  -d 'Write only what a grammar in GBNF allows'
+complete -c tl -n $of_writing -l json-schema -r \
+  -d 'Write only JSON that a JSON Schema describes'
+complete -c tl -n $of_writing -l json -d 'Write only a JSON object'
 complete -c tl -n $of_writing -l dtype -x \
   -a 'float16 float32' -d 'What is computed in'
 complete -c tl -n '__fish_seen_subcommand_from generate chat perplexity' -l lora -r \

@@ -294,6 +294,17 @@ print(same)
 """)
         self.assertEqual(out, "false true\ntrue true\ntrue true\n3\n")
 
+    def test_each_answer_obeys_the_grammar(self):
+        # After "Hi" the model would say a comma.
+        self.model(says="Hi, you!")
+        self.assertEqual(
+            self.output(self.START + """
+let g = grammar(m.tokenizer, "root ::= \\"Hi\\" \\"!\\"")
+print(chat(m, [{"role": "user", "content": "a"}], temperature: 0.0, grammar: g))
+let talk = conversation(m, temperature: 0.0, grammar: g)
+print(talk.say("a"), talk.say("b"))
+"""), "Hi!\nHi! Hi!\n")
+
     def test_the_oldest_questions_are_forgotten_when_the_context_is_full(self):
         self.model(says="Hi, you!", context=144)
         out = self.output(self.START + f"""
@@ -394,6 +405,14 @@ class Command(Folder):
     def test_each_line_of_a_pipe_is_answered(self):
         self.check(self.chat(lines="Hello\n\nand \\\nmore\n", says="Hi, you!"),
                    0, "Hi, you!\nHi, you!\n", "")
+
+    def test_each_answer_obeys_a_grammar(self):
+        (self.folder / "g").write_text('root ::= "Hi" "!"')
+        self.check(self.chat("--grammar", "g", lines="a\nb\n", says="Hi, you!"),
+                   0, "Hi!\nHi!\n", "")
+        (self.folder / "s").write_text('{"enum": ["you", "Hi"]}')
+        self.check(self.chat("--json-schema", "s", lines="a\n", says="Hi, you!"),
+                   0, '"Hi"\n', "")
 
     def test_a_gguf_model(self):
         tiny_chat.write(self.folder / "model", says="Hi, you!")

@@ -69,6 +69,53 @@ class Bundled(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.check(path)
 
+    def test_a_text_obeys_a_grammar(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / "g").write_text(
+                'root ::= " " name " said" (" unto" name)? [.:]\n'
+                'name ::= " "? ("God" | "Moses" | "the LORD")')
+            (folder / "s").write_text(
+                '{"properties": {"who": {"enum": ["God", "Moses"]},'
+                ' "verse": {"type": "string", "maxLength": 30}},'
+                ' "required": ["who", "verse"]}')
+            for seed in range(5):
+                options = (self.FOLDER, "-p", "And", "-n", 200, "--seed", seed)
+                done = generate(*options, "--grammar", folder / "g")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertRegex(done.stdout,
+                                 r"\AAnd  ?(God|Moses|the LORD) said"
+                                 r"( unto ?(God|Moses|the LORD))?[.:]\n\Z")
+                done = generate(*options, "--json-schema", folder / "s")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                value = json.loads(done.stdout.removeprefix("And"))
+                self.assertEqual(list(value), ["who", "verse"])
+                self.assertIn(value["who"], ["God", "Moses"])
+                self.assertLessEqual(len(value["verse"]), 30)
+                done = generate(*options, "--json")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(done.stdout[:4], "And{")
+
+    def test_each_text_begins_the_grammar_anew(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder) / "program.tl"
+            program.write_text(
+                "import std.generate\n"
+                "let m = load_model(args()[0], layout: \"gguf\")\n"
+                'let g = grammar(m.tokenizer, "root ::= [0-9]{3}")\n'
+                'print(generate(m, "And", grammar: g), generate(m, "And", grammar: g))\n')
+            done = tl_command.tl("run", program, self.FOLDER)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"\A\d{3} \d{3}\n\Z")
+
+    def test_one_form_at_a_time_and_files_that_are_there(self):
+        done = generate(self.FOLDER, "-p", "a", "--json", "--grammar", "g")
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("error: --grammar excludes --json\n", done.stderr)
+        done = generate(self.FOLDER, "-p", "a", "--grammar", "missing.gbnf")
+        self.assertEqual(done.returncode, 66)
+        self.assertIn("missing.gbnf", done.stderr)
+
     def test_the_gguf_beside_it_is_what_convert_makes_of_it(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "verses.gguf"

@@ -64,6 +64,20 @@ void AddGenerationOptions(CLI::App& command, GenerationOptions& options,
                   "Above 1 avoids what was said (default: 1)")
       ->type_name("X")
       ->check(NumberFrom(1e-30, kMost, "a number above 0"));
+  CLI::Option* grammar =
+      command
+          .add_option("--grammar", options.grammar,
+                      "Write only what a grammar in GBNF allows")
+          ->type_name("FILE");
+  CLI::Option* schema =
+      command
+          .add_option("--json-schema", options.json_schema,
+                      "Write only JSON that a JSON Schema describes")
+          ->type_name("FILE")
+          ->excludes(grammar);
+  command.add_flag("--json", options.json, "Write only a JSON object")
+      ->excludes(grammar)
+      ->excludes(schema);
   AddModelOptions(command, options.model);
   AddLoraOptions(command, options.model);
 }
@@ -79,7 +93,10 @@ LibraryArguments ArgumentsOf(const GenerationOptions& options) {
        {"top_k", text(options.top_k)},
        {"top_p", text(options.top_p)},
        {"min_p", text(options.min_p)},
-       {"repetition_penalty", text(options.repetition_penalty)}});
+       {"repetition_penalty", text(options.repetition_penalty)},
+       {"grammar", options.grammar},
+       {"json_schema", options.json_schema},
+       {"json", text(options.json)}});
   return arguments;
 }
 

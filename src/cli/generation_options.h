@@ -20,6 +20,9 @@ struct GenerationOptions {
   double top_p = 0.95;
   double min_p = 0.05;
   double repetition_penalty = 1;
+  std::string grammar;  // a file; of these three one is given at most
+  std::string json_schema;
+  bool json = false;
 };
 
 // `tokens` says what is written where the option is not given.
