@@ -38,6 +38,19 @@ class Stories(unittest.TestCase):
             done.stdout.strip().startswith(self.expected["expected_text"].strip()[:600]),
             done.stdout)
 
+    def test_packed_weights_give_the_text_of_exact_arithmetic(self):
+        folder = MODELS / "stories260K-quants"
+        expected = json.loads((folder / "EXPECTED.json").read_text())
+        for name in ("Q8_0", "Q4_0"):
+            for option in ("--exact", "--seed=0"):
+                with self.subTest(name, option=option):
+                    done = generate(folder / f"stories260K.{name}.gguf", "-p", "", "-n",
+                                    len(expected[name]["greedy_ids"]),
+                                    "--temperature", 0, option)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    text = expected[name]["greedy_text"].strip()
+                    self.assertTrue(done.stdout.strip().startswith(text), done.stdout)
+
     def test_the_same_seed_gives_the_same_text(self):
         options = (STORIES, "-p", "Once upon a time", "-n", 60)
         first, second, other = (generate(*options, "--seed", seed).stdout
