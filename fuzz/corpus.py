@@ -259,7 +259,7 @@ def main():
     write(folder, "coreml", coremls(), format_words)
     write(folder, "lora", adapters(), format_words)
     write(folder, "chat_template", chat_templates(), words_of("text/template*.cc"))
-    write(folder, "grammar", grammars(), ["::=", "root", *words_of("text/json_schema.cc")])
+    write(folder, "grammar", grammars(), ["::=", "root", *words_of("text/json_schema*.cc")])
     write(folder, "tokenizer", tokenizers(), words_of("text/*.cc"))
 
 

@@ -74,7 +74,8 @@ GrammarAutomaton::Places GrammarAutomaton::Close() {
     if (seen_.size() > kMaxPlaces || looked_at_ + seen_.size() > kMostPlaces) {
       pending_.clear();
       Fail(ErrorKind::kProgram,
-           "grammar: too many ways to go on; {} are looked at, {} for one "
+           "grammar: too many ways to go on: more than {} at once, or {} for "
+           "one "
            "token",
            kMaxPlaces, kMostPlaces);
     }

@@ -219,8 +219,8 @@ TEST(GrammarLimits, RefuseWhatWouldTakeTooMuch) {
             "grammar: more than 1048576 states; its repetitions are too large");
   EXPECT_EQ(FaultOf("root ::= ((\"\"{10000}){10000}){10000}"), "none");
   EXPECT_EQ(FaultOf("root ::= (((\"a\"?){9000})){9}"),
-            "grammar: too many ways to go on; 65536 are looked at, 16777216 "
-            "for one token");
+            "grammar: too many ways to go on: more than 65536 at once, or "
+            "16777216 for one token");
   std::string chain = "root ::= a0\n";
   for (int i = 0; i < 1000; ++i) {
     chain += fmt::format("a{} ::= a{}\n", i, i + 1);
@@ -237,8 +237,8 @@ TEST(GrammarLimits, RefuseATextWithTooManyReadings) {
       "root ::= \"a\" root \"b\" | \"a\" root \"c\" | \"d\"";
   EXPECT_EQ(Answer(grammar, "aadbc"), "yes");
   EXPECT_EQ(Fault([&] { Answer(grammar, std::string(30, 'a')); }),
-            "grammar: too many ways to go on; 65536 are looked at, 16777216 "
-            "for one token");
+            "grammar: too many ways to go on: more than 65536 at once, or "
+            "16777216 for one token");
 }
 
 }  // namespace

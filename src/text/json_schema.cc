@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "text/grammar_parser.h"
-#include "text/json_part.h"
+#include "text/json_schema_keywords.h"
 #include "text/template_value.h"
 
 namespace tl {
@@ -33,33 +33,6 @@ boolean ::= "true" | "false"
 null ::= "null"
 )";
 
-// What a schema may say, and of which type. What has no type says all.
-struct Keyword {
-  std::string_view name, type;
-};
-constexpr Keyword kKeywords[] = {
-    {"properties", "object"},
-    {"required", "object"},
-    {"additionalProperties", "object"},
-    {"items", "array"},
-    {"minItems", "array"},
-    {"maxItems", "array"},
-    {"minLength", "string"},
-    {"maxLength", "string"},
-    {"enum", ""},
-    {"const", ""},
-    {"anyOf", ""},
-    {"oneOf", ""},
-    {"$ref", ""},
-};
-// What says nothing of the text, or is looked at elsewhere.
-constexpr std::string_view kAnnotations[] = {
-    "title",    "description", "default",  "examples", "deprecated",
-    "readOnly", "writeOnly",   "$comment", "$schema",  "$id",
-    "$defs",    "definitions", "type"};
-constexpr std::string_view kTypes[] = {"object",  "array",   "string", "number",
-                                       "integer", "boolean", "null"};
-
 std::string Literal(std::string_view text) {
   std::string literal = "\"";
   for (char c : text) {
@@ -67,27 +40,6 @@ std::string Literal(std::string_view text) {
     literal += c;
   }
   return literal + '"';
-}
-
-bool HasType(simdjson::dom::element value, std::string_view type) {
-  switch (value.type()) {
-    case simdjson::dom::element_type::ARRAY:
-      return type == "array";
-    case simdjson::dom::element_type::OBJECT:
-      return type == "object";
-    case simdjson::dom::element_type::STRING:
-      return type == "string";
-    case simdjson::dom::element_type::BOOL:
-      return type == "boolean";
-    case simdjson::dom::element_type::NULL_VALUE:
-      return type == "null";
-    case simdjson::dom::element_type::INT64:
-    case simdjson::dom::element_type::UINT64:
-      return type == "integer" || type == "number";
-    case simdjson::dom::element_type::DOUBLE:
-      return type == "number";
-  }
-  return false;
 }
 
 class Converter {
@@ -112,58 +64,13 @@ class Converter {
     return name;
   }
 
-  static std::vector<std::string> TypesOf(const JsonPart& part) {
-    std::vector<std::string> types;
-    if (const auto type = part.Find("type")) {
-      if (type->value().is_array()) {
-        for (const JsonPart& item : type->Items()) {
-          types.emplace_back(item.Text());
-        }
-        if (types.empty()) type->FailHere("is empty");
-      } else {
-        types.emplace_back(type->Text());
-      }
-      for (const std::string& name : types) {
-        if (std::ranges::find(kTypes, name) == std::end(kTypes)) {
-          type->FailHere("there is no type '{}'", name);
-        }
-      }
-    }
-    return types;
-  }
-
-  // The keywords of the part; fails for what is not known. Without a "type"
-  // those of one type imply it.
-  static std::vector<Keyword> KeywordsOf(const JsonPart& part,
-                                         std::vector<std::string>& types) {
-    std::vector<Keyword> keywords;
-    std::set<std::string_view> seen;
-    for (const auto [key, value] : part.Members()) {
-      if (!seen.insert(key).second) part.FailHere("'{}' is there twice", key);
-      if (std::ranges::find(kAnnotations, key) != std::end(kAnnotations)) {
-        continue;
-      }
-      const auto row = std::ranges::find(kKeywords, key, &Keyword::name);
-      if (row == std::end(kKeywords)) {
-        part.FailHere("'{}' is not supported", key);
-      }
-      if (value.is_null() && key != "const") {
-        part.FailHere("'{}' is null", key);
-      }
-      if (types.empty() && !row->type.empty()) types.emplace_back(row->type);
-      keywords.push_back(*row);
-    }
-    return keywords;
-  }
-
   std::string ValueOf(const JsonPart& part) {
     if (part.value().is_bool()) {
       if (!part.Flag()) part.FailHere("is false, which allows nothing");
       return "any";
     }
-    std::vector<std::string> types = TypesOf(part);
-    const std::vector<Keyword> keywords = KeywordsOf(part, types);
-    for (const Keyword& keyword : keywords) {
+    const auto [types, keywords] = KeywordsOf(part);
+    for (const SchemaKeyword& keyword : keywords) {
       if (keyword.type.empty()) {
         if (keywords.size() > 1) {
           part.FailHere("'{}' beside '{}' is not supported", keyword.name,
@@ -254,37 +161,8 @@ class Converter {
     return place->second;
   }
 
-  static int64_t CountOf(const JsonPart& part, std::string_view key,
-                         int64_t otherwise) {
-    const int64_t count = part.IntOf(key, otherwise);
-    if (count != otherwise && (count < 0 || count > kMaxRepetition)) {
-      part.FailHere("'{}' is {}; expected 0 to {}", key, count, kMaxRepetition);
-    }
-    return count;
-  }
-
-  struct Bounds {
-    int64_t min, max;  // kNoMaximum
-
-    std::string Times() const {
-      return max == GrammarNode::kNoMaximum
-                 ? fmt::format("{{{},}}", min)
-                 : fmt::format("{{{},{}}}", min, max);
-    }
-  };
-
-  static Bounds BoundsOf(const JsonPart& part, std::string_view min,
-                         std::string_view max) {
-    const Bounds bounds{CountOf(part, min, 0),
-                        CountOf(part, max, GrammarNode::kNoMaximum)};
-    if (bounds.max != GrammarNode::kNoMaximum && bounds.max < bounds.min) {
-      part.FailHere("'{}' is {} and '{}' {}", min, bounds.min, max, bounds.max);
-    }
-    return bounds;
-  }
-
   std::string StringOf(const JsonPart& part) {
-    const Bounds bounds = BoundsOf(part, "minLength", "maxLength");
+    const SchemaBounds bounds = BoundsOf(part, "minLength", "maxLength");
     if (bounds.min == 0 && bounds.max == GrammarNode::kNoMaximum) {
       return "string";
     }
@@ -292,7 +170,7 @@ class Converter {
   }
 
   std::string ArrayOf(const JsonPart& part) {
-    Bounds bounds = BoundsOf(part, "minItems", "maxItems");
+    SchemaBounds bounds = BoundsOf(part, "minItems", "maxItems");
     const auto items = part.Find("items");
     const std::string item = items ? ValueOf(*items) : "any";
     if (bounds.max == 0) return Rule("array", R"("[" ws "]")");

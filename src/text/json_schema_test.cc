@@ -174,6 +174,8 @@ TEST(JsonSchemaErrors, NameWhatAGrammarCannotKeep) {
        "json schema: 'minItems' is 3 and 'maxItems' 2"},
       {R"({"minLength": -1})",
        "json schema: 'minLength' is -1; expected 0 to 10000"},
+      {R"({"maxLength": -1})",
+       "json schema: 'maxLength' is -1; expected 0 to 10000"},
       {R"({"maxLength": 10001})",
        "json schema: 'maxLength' is 10001; expected 0 to 10000"},
       {R"({"maxLength": 1.5})",
