@@ -116,10 +116,12 @@ class Bundled(unittest.TestCase):
                 "import std.generate\n"
                 "let m = load_model(args()[0], layout: \"gguf\")\n"
                 'let g = grammar(m.tokenizer, "root ::= [0-9]{3}")\n'
-                'print(generate(m, "And", grammar: g), generate(m, "And", grammar: g))\n')
+                'print(generate(m, "And", grammar: g), generate(m, "And", grammar: g,'
+                ' max_tokens: 3, on_finish: fn(why) { print(why) }))\n')
             done = tl_command.tl("run", program, self.FOLDER)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stdout, r"\A\d{3} \d{3}\n\Z")
+        # Nothing may follow, so three tokens, one for each digit, are enough.
+        self.assertRegex(done.stdout, r"\Astop\n\d{3} \d{3}\n\Z")
 
     def test_one_form_at_a_time_and_files_that_are_there(self):
         done = generate(self.FOLDER, "-p", "a", "--json", "--grammar", "g")

@@ -23,6 +23,9 @@ Value GrammarValue::CallMethod(std::string_view name,
   if (name == "may_end" && arguments.empty()) {
     return Value::Bool(grammar_.may_end());
   }
+  if (name == "must_end" && arguments.empty()) {
+    return Value::Bool(grammar_.must_end());
+  }
   if (name == "allowed" && arguments.empty()) {
     return ListOf(grammar_.Allowed());
   }
@@ -31,7 +34,8 @@ Value GrammarValue::CallMethod(std::string_view name,
     grammar_.Push(arguments[0].as_int());
     return Value();
   }
-  if (name != "push" && name != "may_end" && name != "allowed") {
+  if (name != "push" && name != "may_end" && name != "must_end" &&
+      name != "allowed") {
     return Value::Unset();
   }
   Fail(ErrorKind::kProgram, "{}: {} arguments; its form is {}({})", name,

@@ -1,7 +1,7 @@
 // grammar(tok, text): what sample_token may draw. It goes on behind each token
 // that is drawn with it; push(id) does so by hand. allowed() lists what may
-// come next, may_end() says whether the text is a whole one, and copy(g) is
-// another grammar at the same place.
+// come next, may_end() says whether the text is a whole one, must_end() that
+// besides nothing may follow, and copy(g) is another grammar at the same place.
 #pragma once
 
 #include "interp/tokenizer_value.h"

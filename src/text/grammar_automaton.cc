@@ -139,8 +139,8 @@ GrammarAutomaton::Set GrammarAutomaton::Step(Set set, uint8_t byte) {
 }
 
 bool GrammarAutomaton::MayEnd(Set set) const {
-  // The end of the text is the smallest place: state 0, no stack.
-  return sets_[set]->front() == 0;
+  static_assert(kTextEnd == 0, "it comes first");
+  return sets_[set]->front() == kTextEnd;
 }
 
 bool GrammarAutomaton::Trim() {

@@ -21,6 +21,7 @@ class GrammarAutomaton {
  public:
   // The state below, the stack above.
   using Place = uint64_t;
+  static constexpr Place kTextEnd = Grammar::kEnd;  // and no stack
   // Sorted: of bytes that may follow, and of the end of the text.
   using Places = std::vector<Place>;
   using Set = int32_t;

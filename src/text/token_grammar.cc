@@ -26,6 +26,10 @@ Set TokenGrammar::Here() { return shared_->automaton.SetOf(places_); }
 
 bool TokenGrammar::may_end() { return shared_->automaton.MayEnd(Here()); }
 
+bool TokenGrammar::must_end() const {
+  return places_.size() == 1 && places_[0] == GrammarAutomaton::kTextEnd;
+}
+
 TokenGrammar::Mask TokenGrammar::MaskOf(Set set) {
   Mask mask(texts_->vocabulary_size);
   // Where each byte of the token leads to, and how many of them lead anywhere:

@@ -28,6 +28,8 @@ class TokenGrammar {
 
   // Whether the text so far is a whole one.
   bool may_end();
+  // Whether it is, and nothing may follow.
+  bool must_end() const;
   // A token that ends a text has come.
   bool ended() const { return ended_; }
   // The last bytes of the text, quoted: for messages.

@@ -51,11 +51,16 @@ TEST(TokenGrammar, AllowsTokensWhoseBytesMayFollow) {
   TokenGrammar grammar = Make(tokenizer, R"(root ::= "ab" "c"? | "aa")");
   EXPECT_EQ(Allowed(grammar), Ids({0, 2, 9}));
   EXPECT_FALSE(grammar.may_end());
+  EXPECT_FALSE(grammar.must_end());
+  TokenGrammar other = grammar;
+  other.Push(2);
+  EXPECT_TRUE(other.may_end());
+  EXPECT_FALSE(other.must_end());
   grammar.Push(0);
   EXPECT_EQ(Allowed(grammar), Ids({0, 1}));
-  grammar.Push(1);
+  grammar.Push(0);
   EXPECT_EQ(Allowed(grammar), Ids({11}));
-  EXPECT_TRUE(grammar.may_end());
+  EXPECT_TRUE(grammar.must_end());
 }
 
 TEST(TokenGrammar, TokensMayBePartsOfCharacters) {
