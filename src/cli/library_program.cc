@@ -10,7 +10,7 @@
 namespace tl {
 
 void AddModelOptions(CLI::App& command, ModelOptions& options) {
-  command.add_option("MODEL", options.path)->required()->group("");
+  command.add_option("MODEL", options.path, "A model")->required();
   command
       .add_option("--dtype", options.dtype,
                   "float16 or float32 (default: float16)")

@@ -53,7 +53,7 @@ void AddPerplexityCommand(CLI::App& app, CommandLine& line) {
   const auto options = std::make_shared<PerplexityOptions>();
   AddModelOptions(*command, options->model);
   AddLoraOptions(*command, options->model);
-  command->add_option("FILE", options->text)->required()->group("");
+  command->add_option("FILE", options->text, "A text")->required();
   command
       ->add_option("--context", options->context,
                    "Tokens of a chunk (default: 512)")

@@ -49,6 +49,18 @@ class ExitStatus(Scratch):
                 self.assertEqual((done.returncode, done.stdout), (64, ""), done.stderr)
                 self.assertNotEqual(done.stderr, "")
 
+    def test_what_is_missing_is_named(self):
+        for missing, *arguments in [
+                ("MODEL", "info"), ("MODEL", "bench"), ("MODEL", "chat"),
+                ("MODEL", "generate", "-p", "hi"), ("MODEL", "perplexity"),
+                ("FILE", "perplexity", "a.gguf")]:
+            with self.subTest(arguments):
+                done = self.tl(*arguments)
+                self.assert_run(done, 64)
+                self.assertEqual(
+                    done.stderr, f"error: {missing} is required\n"
+                    f"note: tl {arguments[0]} --help shows how it is used\n")
+
     def test_a_program_that_does_not_parse(self):
         done = self.tl("run", self.write("p.tl", "print(1)\nlet = 2\n"))
         self.assert_run(done, 65)
