@@ -60,8 +60,8 @@ void AddTestCommand(CLI::App& app, CommandLine& line) {
       app.add_subcommand("test", "Run the test blocks of a program");
   SetUsage(*command, "tl test [options] FILE...");
   command->footer(
-      "The top level of the program runs first, then each `test \"name\" { }`. "
-      "Exits with 65 if\none fails.");
+      "The top level of the program runs first, without `main { }`, then each "
+      "`test \"name\" { }`.\nExits with 65 if one fails.");
   AddProgramOptions(*command, line.program);
   const auto files = std::make_shared<std::vector<std::string>>();
   command->add_option("FILE", *files, "Programs")->required();

@@ -146,7 +146,8 @@ int Interpreter::RunTests(
   const std::optional<LoadedProgram> program =
       Load(path, ReadProgram(path), files_.Canonical(path), TopLevel::kProgram);
   if (!program) return kProgramStatus;
-  const uint16_t module = Compile(*program, TopLevel::kProgram);
+  // As a module that is imported: its main does not run.
+  const uint16_t module = Compile(*program, TopLevel::kModule);
   int status = Run(module);
   if (status != 0) return status;
   runtime_->EndEntry(false);

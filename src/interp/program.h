@@ -53,8 +53,8 @@ class Interpreter {
   int RunFile(const std::string& path);
   int RunText(std::string name, std::string text);
   int CheckFile(const std::string& path);  // does not run
-  // Runs the top level, then each test; `on_result` sees each as it ends. 65
-  // if one failed.
+  // Runs the top level without main, then each test; `on_result` sees each as
+  // it ends. 65 if one failed.
   int RunTests(const std::string& path,
                const std::function<void(const TestResult&)>& on_result);
 

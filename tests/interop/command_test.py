@@ -99,6 +99,16 @@ class ExitStatus(Scratch):
         self.assertEqual(done.returncode, 65)
         self.assertIn("adds", done.stdout + done.stderr)
 
+    def test_tests_beside_a_main(self):
+        path = self.write("p.tl", 'let n = 20\nprint("top")\n'
+                                  'main { n += 1\n print("main")\n exit(3) }\n'
+                                  'test "n is untouched" { assert_eq(n, 20) }\n')
+        self.assert_run(self.tl("test", path), 0,
+                        "top\nok      n is untouched\n1 passed, 0 failed\n")
+        self.assert_run(self.tl("run", path), 3, "top\nmain\n")
+        wrong = self.write("wrong.tl", "main { nme }\n")
+        self.assert_run(self.tl("test", wrong), 65, "0 passed, 0 failed\n")
+
 
 class Streams(Scratch):
     def test_the_program_on_standard_input(self):
