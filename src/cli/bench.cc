@@ -16,17 +16,26 @@ struct BenchOptions {
   int64_t repetitions = 3;
 };
 
+// Packed weights are read as they are stored, others once they are of the
+// model's type.
+int64_t BytesInMemory(const TensorEntry& entry, DType computed) {
+  if (!entry.dtype || !IsComputable(*entry.dtype)) return 0;
+  return IsPacked(*entry.dtype) ? entry.bytes
+                                : entry.elements * ElementBytes(computed);
+}
+
 // Bytes of weights that each new token reads: of the embedding only one row,
 // unless it is the output's matrix, too.
-int64_t BytesOfToken(const std::string& path) {
-  const Model model = LoadModel(path);
+int64_t BytesOfToken(const ModelOptions& options) {
+  const Model model = LoadModel(options.path);
+  const DType computed = options.dtype == "float32" ? DType::F32 : DType::F16;
   const bool untied = model.Find("output.weight") != nullptr ||
                       model.Find("lm_head.weight") != nullptr;
   int64_t bytes = 0;
   for (const TensorEntry& entry : model.tensors()) {
     const bool embedding = entry.name == "token_embd.weight" ||
                            entry.name == "model.embed_tokens.weight";
-    if (!(untied && embedding)) bytes += entry.bytes;
+    if (!(untied && embedding)) bytes += BytesInMemory(entry, computed);
   }
   return bytes;
 }
@@ -38,7 +47,7 @@ LibraryArguments ArgumentsOf(const BenchOptions& options) {
                    {{"prompt_tokens", text(options.prompt)},
                     {"tokens", text(options.tokens)},
                     {"repetitions", text(options.repetitions)},
-                    {"bytes_of_token", text(BytesOfToken(options.model.path))}});
+                    {"bytes_of_token", text(BytesOfToken(options.model))}});
   return arguments;
 }
 
