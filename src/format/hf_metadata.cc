@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "format/config.h"
 #include "format/hf_chat_templates.h"
+#include "format/hf_facts.h"
 #include "format/hf_keys.h"
 #include "format/hf_tokenizer.h"
 #include "format/json.h"
@@ -137,6 +138,7 @@ class MetadataMaker {
         metadata_(model.metadata()) {}
 
   Metadata Run() {
+    CheckFacts(config_.label(), config_.text(), family_);
     metadata_.Set("general.architecture", family_.arch);
     metadata_.Set("general.type", "model");
     if (metadata_.Find("general.name") == nullptr) {

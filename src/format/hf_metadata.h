@@ -27,8 +27,8 @@ std::string ModelTypeOf(const Model& model);
 const Family& HuggingFaceFamily(const Model& model);
 
 // general.*, {arch}.* and tokenizer.*, on top of what the model has already.
-// Fails for a tokenizer or a way of scaling positions that GGUF could only hold
-// wrongly.
+// Fails for a tokenizer, a way of scaling positions or an activation that GGUF
+// could only hold wrongly.
 Metadata MakeGgufMetadata(const Model& model, const Family& family);
 
 // The factors by which Llama 3 and LongRoPE slow each frequency of positions,

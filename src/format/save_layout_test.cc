@@ -5,6 +5,7 @@
 
 #include "format/hf_names.h"
 #include "format/load.h"
+#include "format/model_layout.h"
 #include "format/save.h"
 #include "format/test_files.h"
 
@@ -129,6 +130,19 @@ TEST_F(SaveLayoutTest, ExpertsWhoseSharesGgufCountsDifferentlyAreRefused) {
             fmt::format("'{}': its config.json says \"norm_topk_prob\": false, "
                         "in GGUF it is true for 'qwen3_moe'",
                         Path("hf")));
+}
+
+TEST_F(SaveLayoutTest, AnotherActivationThanGgufsIsRefused) {
+  Model model;
+  model.Set("model.embed_tokens.weight", Counting({4, 32}));
+  const Model source =
+      Source(model, R"({"model_type": "qwen3", "hidden_act": "gelu"})");
+  const std::string told = fmt::format(
+      "'{}': its config.json says \"hidden_act\": \"gelu\", in GGUF it is "
+      "\"silu\" for 'qwen3'",
+      Path("hf"));
+  EXPECT_EQ(FailureOf([&] { SaveModel(source, Path("m.gguf")); }), told);
+  EXPECT_EQ(FailureOf([&] { InGgufLayout(LoadModel(Path("hf"))); }), told);
 }
 
 TEST_F(SaveLayoutTest, MatricesOfGpt2AreTransposedInEveryType) {
