@@ -156,13 +156,20 @@ ConfigValue ValueOf(const Json& json) {
   return {};
 }
 
+// transformers never reads the window that some files of these have.
+bool HasNoWindow(std::string_view model_type) {
+  static constexpr std::string_view kNames[] = {"llama", "gemma", "gpt2",
+                                                "bert"};
+  return std::ranges::find(kNames, model_type) != std::end(kNames);
+}
+
 // Qwen has a window only where it says so, and from some layer on.
 LocalLayers ReadWindows(simdjson::dom::object json, ModelConfig& config) {
   const std::string arch = ArchIn(config);
   LocalLayers local;
   bool used = !arch.starts_with("qwen");
   [[maybe_unused]] const auto error = json["use_sliding_window"].get(used);
-  if (!used) FieldOf(config, "window").value = {};
+  if (!used || HasNoWindow(arch)) FieldOf(config, "window").value = {};
   simdjson::dom::array types;
   if (json["layer_types"].get(types) == simdjson::SUCCESS) {
     for (Json type : types) {

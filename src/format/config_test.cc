@@ -1,5 +1,6 @@
 #include "format/config.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -145,6 +146,17 @@ TEST_F(ConfigTest, EachLayerHasItsWindow) {
   EXPECT_EQ(windows(R"({"model_type": "x", "layer_types": ["full_attention",
       "sliding_attention", "full_attention", "full_attention"], )" + sizes + "}"),
             ConfigValue(Windows{0, 9, 0, 0}));
+}
+
+TEST_F(ConfigTest, AWindowThatTransformersDoesNotReadIsNone) {
+  for (const char* name : {"llama", "gemma", "gpt2", "bert"}) {
+    const ModelConfig config = ConfigOf(ModelWith(fmt::format(
+        R"({{"model_type": "{}", "num_hidden_layers": 2, "sliding_window": 9,
+             "layer_types": ["sliding_attention", "full_attention"]}})",
+        name)));
+    EXPECT_EQ(Field(config, "windows"), ConfigValue(Windows{0, 0})) << name;
+    EXPECT_EQ(Field(config, "window"), ConfigValue()) << name;
+  }
 }
 
 TEST_F(ConfigTest, QwenHasAWindowWhereItSaysSo) {
