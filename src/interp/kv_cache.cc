@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "format/load.h"
 #include "interp/model_value.h"
 #include "interp/tensors.h"
 #include "ops/indexing.h"
@@ -183,7 +184,12 @@ void KvCache::Save(const std::string& path) {
 }
 
 void KvCache::Load(const std::string& path) {
-  const Value model = models_.Load(path, Value(), false, "");
+  // In the type of the file: a page may keep float32.
+  const Model file = LoadModel(path);
+  const TensorEntry* keys = file.Find(NameOf(0, "k"));
+  const bool is_wide = keys != nullptr && keys->dtype == DType::F32;
+  const Value model = models_.Load(
+      path, is_wide ? Value::String("float32") : Value(), false, "");
   const auto tensor = [&](int64_t i, std::string_view part) {
     return AsTensor(model.as_handle().Index(Value::String(NameOf(i, part))));
   };
