@@ -44,6 +44,7 @@ const Source kSources[] = {
     {"query_scale", {}, {"attention.scale"}},
     {"attn_bias", {"attention_bias"}, {}},
     {"output_bias", {"attention_bias"}, {}},
+    {"mlp_bias", {"mlp_bias"}, {}},
     {"tied", {"tie_word_embeddings"}, {}},
     {"pooling", {}, {}},
 };
@@ -59,6 +60,8 @@ constexpr std::string_view kQueryBiases[] = {
     "blk.0.attn_q.bias", "model.layers.0.self_attn.q_proj.bias"};
 constexpr std::string_view kOutputBiases[] = {
     "blk.0.attn_output.bias", "model.layers.0.self_attn.o_proj.bias"};
+constexpr std::string_view kMlpBiases[] = {
+    "blk.0.ffn_up.bias", "model.layers.0.mlp.up_proj.bias"};
 
 // A list for each layer: far more than any model has.
 constexpr int64_t kMostLayers = 1 << 16;
@@ -261,6 +264,7 @@ void ReadTensors(const Model& model, ModelConfig& config) {
     SetIfAbsent(config, "tied", !HasAny(model, kOutputs));
     SetIfAbsent(config, "attn_bias", HasAny(model, kQueryBiases));
     SetIfAbsent(config, "output_bias", HasAny(model, kOutputBiases));
+    SetIfAbsent(config, "mlp_bias", HasAny(model, kMlpBiases));
   }
 }
 

@@ -26,8 +26,8 @@ struct ConfigField {
 inline constexpr std::array kConfigNames = std::to_array<std::string_view>(
     {"arch", "layers", "dim", "ffn", "heads", "kv_heads", "head_dim", "vocab",
      "context", "eps", "rope", "rope_local", "window", "windows", "attn_softcap",
-     "logit_softcap", "query_scale", "attn_bias", "output_bias", "tied",
-     "pooling"});
+     "logit_softcap", "query_scale", "attn_bias", "output_bias", "mlp_bias",
+     "tied", "pooling"});
 
 using ModelConfig = std::array<ConfigField, kConfigNames.size()>;
 

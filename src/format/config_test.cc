@@ -213,23 +213,27 @@ TEST_F(ConfigTest, QueriesAreScaledByTheWidthOfAHeadOrWhatTheModelSays) {
   EXPECT_EQ(Field(ConfigOf(gemma), "query_scale"), ConfigValue(0.5));
 }
 
-TEST_F(ConfigTest, BiasesOfAttentionAreSaidOrFound) {
+TEST_F(ConfigTest, BiasesAreSaidOrFound) {
   const auto biases = [](const Model& model) {
     const ModelConfig config = ConfigOf(model);
-    return std::pair(Field(config, "attn_bias"), Field(config, "output_bias"));
+    return std::tuple(Field(config, "attn_bias"), Field(config, "output_bias"),
+                      Field(config, "mlp_bias"));
   };
-  using Pair = std::pair<ConfigValue, ConfigValue>;
+  using Biases = std::tuple<ConfigValue, ConfigValue, ConfigValue>;
   EXPECT_EQ(biases(ModelWith(R"({"model_type": "llama",
-                "num_attention_heads": 4, "attention_bias": true})")),
-            Pair(true, true));
+                "num_attention_heads": 4, "attention_bias": true,
+                "mlp_bias": true})")),
+            Biases(true, true, true));
   EXPECT_EQ(biases(ModelWith(
                 R"({"model_type": "qwen2", "num_attention_heads": 4})")),
-            Pair(true, false));
+            Biases(true, false, ConfigValue()));
   Model gguf = GgufModel();
   gguf.Set("token_embd.weight", MakeTensor(DType::F16, {4, 8}));
-  EXPECT_EQ(biases(gguf), Pair(false, false));
+  EXPECT_EQ(biases(gguf), Biases(false, false, false));
   gguf.Set("blk.0.attn_q.bias", MakeTensor(DType::F16, {8}));
-  EXPECT_EQ(biases(gguf), Pair(true, false));
+  EXPECT_EQ(biases(gguf), Biases(true, false, false));
+  gguf.Set("blk.0.ffn_up.bias", MakeTensor(DType::F16, {8}));
+  EXPECT_EQ(biases(gguf), Biases(true, false, true));
 }
 
 TEST_F(ConfigTest, PoolingIsANameOrANumberOfGguf) {

@@ -38,6 +38,7 @@ CONFIGS = {
     "llama": transformers.LlamaConfig(**SIZES),
     "llama_tied": transformers.LlamaConfig(**SIZES, tie_word_embeddings=True),
     "llama_biases": transformers.LlamaConfig(**SIZES, attention_bias=True),
+    "llama_mlp_biases": transformers.LlamaConfig(**SIZES, mlp_bias=True),
     "llama3": transformers.LlamaConfig(**SIZES, rope_parameters=LLAMA3),
     "llama_linear": transformers.LlamaConfig(
         **SIZES, rope_parameters={"rope_type": "linear", "rope_theta": 1000.0,
