@@ -141,6 +141,29 @@ class LanguageModels(unittest.TestCase):
             self.tl("convert", name, f"{name}.gguf")
         return f"{name}.gguf"
 
+    def test_longrope_turns_all_positions_anew_when_a_text_becomes_long(self):
+        """Tokens are read one by one from below the border to above it."""
+        name, border = "phi3_long", 16
+        done = self.run_program(f"""
+import std.generate
+let m = load_model("{name}", layout: "gguf", dtype: float32)
+let ids = {zoo.tokens(name)}
+let cache = kv_cache(m, length: 40)
+let at = read_on(m, ids[:{border - 2}], {border - 2}, cache)
+for n in {border - 1}..{border + 6} {{
+    at = read_on(m, ids[:n], 1, cache)
+    print(float(max(abs(at - logits(m, ids[:n])[-1]))) < 1e-4)
+}}
+let short = kv_cache(m, length: 40)
+forward(m, ids[:12], short)
+forward(m, ids[12:18], short)
+""")
+        self.assertEqual(done.stdout, "true\n" * 7)
+        self.assertEqual(
+            done.stderr.splitlines()[0],
+            "error: panic: the cache holds 12 positions of a text of at most 16; with 6 "
+            "more all of it must be read again, into an empty cache")
+
     def test_safetensors_in_float32(self):
         self.check(str, "float32", 1e-5)
         self.check_positions(str, "float32", 1e-5)
