@@ -5,11 +5,12 @@ of transformers for the bundled one."""
 
 import json
 import pathlib
+import shutil
 import tempfile
 import unittest
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 import report
 import tiny_chat
@@ -74,6 +75,21 @@ class Bundled(unittest.TestCase):
 
     def test_the_folder_gives_the_text_of_transformers(self):
         self.check(self.FOLDER)
+
+    def test_rows_beyond_the_tokenizers_tokens_are_never_drawn(self):
+        """Vocabularies are padded for speed; here with what would win each time."""
+        with tempfile.TemporaryDirectory() as folder:
+            padded = pathlib.Path(folder) / "padded"
+            shutil.copytree(self.FOLDER, padded)
+            (padded / "verses.q8_0.gguf").unlink()
+            tensors = load_file(padded / "model.safetensors")
+            rows = tensors["model.embed_tokens.weight"]
+            tensors["model.embed_tokens.weight"] = np.concatenate([rows, 2 * rows[:64]])
+            save_file(tensors, padded / "model.safetensors")
+            config = json.loads((padded / "config.json").read_text())
+            config["vocab_size"] += 64
+            (padded / "config.json").write_text(json.dumps(config))
+            self.check(padded)
 
     def test_its_gguf_gives_the_text_of_transformers(self):
         with tempfile.TemporaryDirectory() as folder:
