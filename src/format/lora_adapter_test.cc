@@ -320,6 +320,34 @@ TEST_F(LoraAdapterTest, ConfigsAreReadStrictly) {
             "no failure");
 }
 
+TEST_F(LoraAdapterTest, AValueOfTheWrongKindIsNamedByItsKey) {
+  const auto config = [this](const std::string& text) {
+    return Refused({{".lora_A.weight", {2, 8}}, {".lora_B.weight", {8, 2}}},
+                   text);
+  };
+  const std::string file = "adapter/adapter_config.json: ";
+  EXPECT_EQ(config(R"({"lora_alpha":null})"),
+            file + "'lora_alpha' is null; expected a number");
+  EXPECT_EQ(config(R"({"r":"8"})"), file + "'r' is a text; expected a number");
+  EXPECT_EQ(config(R"({"r":2.5})"),
+            file + "'r' has a rank of 2.5, expected a whole number");
+  EXPECT_EQ(config(R"({"r":1e300})"),
+            file + "'r' has a rank of 1e+300, expected 1 to 1048576");
+  EXPECT_EQ(config(R"({"peft_type":["LORA"]})"),
+            file + "'peft_type' is an array; expected a text");
+  EXPECT_EQ(RefusedConfig(R"("use_dora":1)"),
+            file + "'use_dora' is a number; expected true or false");
+  EXPECT_EQ(RefusedConfig(R"("use_rslora":{})"),
+            file + "'use_rslora' is an object; expected true or false");
+  EXPECT_EQ(RefusedConfig(R"("rank_pattern":true)"),
+            file + "'rank_pattern' is true or false; expected an object");
+  EXPECT_EQ(RefusedConfig(R"("alpha_pattern":{"q_proj":"2"})"),
+            file + "'alpha_pattern' is a text; expected a number");
+  EXPECT_EQ(config(R"({"r":nope})"),
+            file.substr(0, file.size() - 1) +
+                " JSON at byte 5 has a value of the wrong kind");
+}
+
 TEST_F(LoraAdapterTest, WhatIsNoAdapterIsNamed) {
   EXPECT_EQ(Failure("model.safetensors", Base()),
             "'model.safetensors': is no adapter; PEFT's is "

@@ -38,6 +38,25 @@ constexpr auto kRefused = std::to_array<RefusedKey>({
 constexpr auto kHarmlessInits =
     std::to_array<std::string_view>({"gaussian", "eva", "orthogonal"});
 
+std::string_view KindName(simdjson::ondemand::json_type type) {
+  using Type = simdjson::ondemand::json_type;
+  switch (type) {
+    case Type::array:
+      return "an array";
+    case Type::object:
+      return "an object";
+    case Type::string:
+      return "a text";
+    case Type::boolean:
+      return "true or false";
+    case Type::number:
+      return "a number";
+    case Type::null:
+      return "null";
+  }
+  return "something else";
+}
+
 class ConfigReader {
  public:
   explicit ConfigReader(const std::string& path)
@@ -64,6 +83,7 @@ class ConfigReader {
 
  private:
   using Json = JsonDocument::Value;
+  using Type = simdjson::ondemand::json_type;
 
   template <class... Args>
   [[noreturn]] void FailKey(fmt::format_string<Args...> format,
@@ -76,9 +96,11 @@ class ConfigReader {
     if (key == "peft_type") return ReadKind(value);
     if (key == "r") return void(config_.rank = RankIn(key, value));
     if (key == "lora_alpha") return void(config_.alpha = Number(key, value));
-    if (key == "use_rslora") return Flag(value, config_.rank_stabilized);
-    if (key == "use_dora") return Flag(value, config_.dora);
-    if (key == "fan_in_fan_out") return Flag(value, config_.fan_in_fan_out);
+    if (key == "use_rslora") return Flag(key, value, config_.rank_stabilized);
+    if (key == "use_dora") return Flag(key, value, config_.dora);
+    if (key == "fan_in_fan_out") {
+      return Flag(key, value, config_.fan_in_fan_out);
+    }
     if (key == "init_lora_weights") return ReadInit(value);
     if (key == "rank_pattern") {
       return ReadPattern(key, value, config_.ranks,
@@ -96,7 +118,15 @@ class ConfigReader {
     document_.Skip(value);
   }
 
+  void Expect(std::string_view key, Json value, Type expected) {
+    const Type type = value.type();
+    if (type == expected) return;
+    document_.Skip(value);  // the type is a guess from its first letter
+    FailKey("'{}' is {}; expected {}", key, KindName(type), KindName(expected));
+  }
+
   void ReadKind(Json value) {
+    Expect("peft_type", value, Type::string);
     const std::string_view kind = value.get_string();
     if (kind != "LORA") {
       FailKey("'peft_type' is {}; only adapters of the type 'LORA' are merged",
@@ -104,28 +134,34 @@ class ConfigReader {
     }
   }
 
-  void Flag(Json value, bool& flag) { flag = value.get_bool(); }
+  void Flag(std::string_view key, Json value, bool& flag) {
+    Expect(key, value, Type::boolean);
+    flag = value.get_bool();
+  }
 
   double Number(std::string_view key, Json value) {
+    Expect(key, value, Type::number);
     const double number = value.get_double();
     if (!std::isfinite(number)) FailKey("'{}' is {}", key, number);
     return number;
   }
 
   int64_t RankIn(std::string_view key, Json value) {
-    const int64_t rank = value.get_int64();
-    if (rank < 1 || rank > kMaxRank) {
+    Expect(key, value, Type::number);
+    const double rank = value.get_double();
+    if (!(rank >= 1 && rank <= kMaxRank)) {
       FailKey("'{}' has a rank of {}, expected 1 to {}", key, rank, kMaxRank);
     }
-    return rank;
+    if (rank != std::floor(rank)) {
+      FailKey("'{}' has a rank of {}, expected a whole number", key, rank);
+    }
+    return static_cast<int64_t>(rank);
   }
 
   // PEFT subtracts from the model's weights what some of these begin with, and
   // a file does not say whether it was put back.
   void ReadInit(Json value) {
-    if (value.type() != simdjson::ondemand::json_type::string) {
-      return document_.Skip(value);
-    }
+    if (value.type() != Type::string) return document_.Skip(value);
     const std::string_view init = value.get_string();
     for (std::string_view harmless : kHarmlessInits) {
       if (init == harmless) return;
@@ -138,7 +174,6 @@ class ConfigReader {
 
   // Whether it is neither null, false nor empty; if not, it has been read.
   bool IsSet(Json value) {
-    using Type = simdjson::ondemand::json_type;
     switch (value.type()) {
       case Type::array:
         for ([[maybe_unused]] auto item : value.get_array()) return true;
@@ -160,9 +195,8 @@ class ConfigReader {
   void ReadPattern(const std::string& key, Json value,
                    std::vector<std::pair<std::string, double>>& numbers,
                    F&& read) {
-    if (value.type() == simdjson::ondemand::json_type::null) {
-      return document_.Skip(value);
-    }
+    if (value.type() == Type::null) return document_.Skip(value);
+    Expect(key, value, Type::object);
     for (JsonDocument::Field field : value.get_object()) {
       const std::string pattern(document_.Key(field));
       numbers.emplace_back(ModuleIn(key, pattern), read(key, field.value()));
