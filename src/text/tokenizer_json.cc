@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "text/json_part.h"
 #include "text/tokenizer_json_model.h"
@@ -125,9 +126,9 @@ class SpecialReader {
       : files_(files), vocabulary_(vocabulary) {}
 
   SpecialIds Read() {
-    ByName(files_.tokenizer_config, "tokenizer_config.json");
-    ByNumber(files_.generation_config, "generation_config.json");
-    ByNumber(files_.model_config, "config.json");
+    ByName(files_.tokenizer_config, PathOf("tokenizer_config.json"));
+    ByNumber(files_.generation_config, PathOf("generation_config.json"));
+    ByNumber(files_.model_config, PathOf("config.json"));
     if (special_.eos) {
       std::erase(special_.ends, *special_.eos);
       special_.ends.insert(special_.ends.begin(), *special_.eos);
@@ -144,6 +145,10 @@ class SpecialReader {
                                       {"eos_token", &SpecialIds::eos},
                                       {"unk_token", &SpecialIds::unknown},
                                       {"pad_token", &SpecialIds::pad}};
+
+  std::string PathOf(const char* name) const {
+    return std::filesystem::path(files_.label).replace_filename(name).string();
+  }
 
   void ByName(const std::string& text, const std::string& label) {
     if (text.empty()) return;

@@ -107,6 +107,23 @@ TEST(TokenizerJson, LearnsOfSpecialTokensFromTheFilesBeside) {
   EXPECT_EQ(special.ends, (Ids{5, 26}));
 }
 
+TEST(TokenizerJson, NamesTheFileBesideThatIsWrong) {
+  TokenizerJsonFiles files;
+  files.label = "model/tokenizer.json";
+  files.tokenizer = Letters().Text();
+  const auto refusal = [&] {
+    return MessageOf([&] { ReadTokenizerJson(files); });
+  };
+  files.model_config = "[]";
+  EXPECT_EQ(refusal(), "model/config.json: is no object");
+  files.generation_config = R"({"eos_token_id": "e"})";
+  EXPECT_EQ(refusal(),
+            "model/generation_config.json: eos_token_id: is a text; expected a "
+            "whole number");
+  files.tokenizer_config = "1";
+  EXPECT_EQ(refusal(), "model/tokenizer_config.json: is no object");
+}
+
 TEST(TokenizerJson, SaysWhichNumberIsNoToken) {
   TestJson json = Letters();
   json.added_tokens = R"([{"id": 30, "content": "+"}])";
