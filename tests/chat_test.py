@@ -463,10 +463,15 @@ class Command(Folder):
         screen.wait_for("... ")
         screen.type("two\r")
         self.assertEqual(screen.wait_for("> "), "two\r\nHi, you!\r\n")
+        screen.type("three \\\r")
+        screen.wait_for("... ")
+        screen.type("\x04")
+        self.assertEqual(screen.wait_for("> "), "^D\r\nHi, you!\r\n")
         screen.type("\x04")
         self.assertEqual(screen.close(), 0)
         self.assertEqual((self.folder / "tensorlogic" / "chat_history").read_text(),
-                         "_HiStOrY_V2_\nHello\none\\040\\134\ntwo\n")
+                         "_HiStOrY_V2_\nHello\none\\040\\134\ntwo\n"
+                         "three\\040\\134\n")
 
     def test_ctrl_c_clears_a_line(self):
         screen = self.terminal(says="Hi, you!")
