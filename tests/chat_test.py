@@ -352,6 +352,18 @@ print(talk.answer(), talk.messages())
         self.assertEqual(out, 'Hi, you! [{"role": "user", "content": "two"}, '
                          '{"role": "assistant", "content": "Hi, you!"}]\n')
 
+    def test_an_answer_that_failed_has_no_reason_of_its_end(self):
+        self.model(says="Hi, you!")
+        done = tl_command.tl("repl", cwd=self.folder, stdin=self.START + """
+let talk = conversation(m, temperature: 0.0)
+talk.say("Hello", on_token: fn(t) { panic("full") })
+print(talk.usage()["finish_reason"], talk.usage()["completion_tokens"])
+talk.say("Hello")
+print(talk.usage()["finish_reason"])
+""")
+        self.assertEqual((done.stdout, done.stderr.splitlines()[0]),
+                         ('none 1\n"Hi, you!"\nstop\n', "error: panic: full"))
+
     def test_nothing_was_asked(self):
         self.model(says="Hi")
         self.assertEqual(self.error(self.START + "conversation(m).answer()"),
@@ -380,7 +392,7 @@ interruptible(fn() { talk.answer(fn(t) { exit(0) }) })
         screen.type("\x03")
         screen.wait_for("false")
         self.assertEqual(screen.close(), 0, screen.seen)
-        self.assertTrue(screen.seen.endswith("false\r\ninterrupt true\r\ntrue 3\r\n"),
+        self.assertTrue(screen.seen.endswith("false\r\nnone true\r\ntrue 3\r\n"),
                         screen.seen)
 
 
