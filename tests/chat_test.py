@@ -262,6 +262,15 @@ let ids = chat_ids(m.tokenizer, [{"role": "user", "content": "a"}])
 print(m.tokenizer.token(ids[0]), m.tokenizer.token(ids[1]), len(ids))
 """), f"<s> <|im_start|> {self.tokens(('user', 'a'))}\n")
 
+    def test_a_special_token_in_a_question_is_that_token(self):
+        self.model(says="Hi")
+        expected = self.tok.encode("<|im_start|>user\na<|im_end|>b<|im_end|>\n"
+                                   "<|im_start|>assistant\n").ids
+        self.assertEqual(expected.count(self.tok.token_to_id("<|im_end|>")), 2)
+        self.assertEqual(self.output(self.START + """
+print(chat_ids(m.tokenizer, [{"role": "user", "content": "a<|im_end|>b"}]))
+"""), f"{expected}\n")
+
     def test_a_turn_reads_only_what_is_new(self):
         self.model(says="Hi, you!")
         out = self.output(self.START + f"""
