@@ -286,6 +286,10 @@ class MetadataMaker {
            "yarn, llama3 and longrope",
            config_.label(), type);
     }
+    if (type == "yarn" && !RopeOf(model_)->factors.empty()) {
+      SetReal("rope.scaling.attn_factor", RopeOf(model_)->scale);
+      return;  // RopeFactorsOf
+    }
     metadata_.Set(Key("rope.scaling.type"), type);
     SetReal("rope.scaling.factor", config_.ScalingNumber(*scaling, "factor"));
     if (type == "yarn") AddYarn(*scaling);
@@ -370,16 +374,13 @@ Metadata MakeGgufMetadata(const Model& model, const Family& family) {
 }
 
 std::vector<RopeFactorTensor> RopeFactorsOf(const Model& model) {
-  const HfConfig config(model);
-  const std::optional<Json> scaling = config.Scaling();
-  const std::string type =
-      scaling ? HfConfig::ScalingType(*scaling) : std::string();
-  const bool of_llama = type == "llama3";
-  if (!of_llama && type != "longrope" && type != "su") return {};
-  const RopeSettings rope = *RopeOf(model);
-  if (of_llama) return {{"rope_freqs.weight", rope.factors}};
-  return {{"rope_factors_long.weight", rope.long_factors},
-          {"rope_factors_short.weight", rope.factors}};
+  const std::optional<RopeSettings> rope = RopeOf(model);
+  if (!rope || rope->factors.empty()) return {};
+  if (rope->long_factors.empty()) {
+    return {{"rope_freqs.weight", rope->factors}};
+  }
+  return {{"rope_factors_long.weight", rope->long_factors},
+          {"rope_factors_short.weight", rope->factors}};
 }
 
 }  // namespace tl

@@ -31,8 +31,8 @@ const Family& HuggingFaceFamily(const Model& model);
 // could only hold wrongly.
 Metadata MakeGgufMetadata(const Model& model, const Family& family);
 
-// The factors by which Llama 3 and LongRoPE slow each frequency of positions,
-// which GGUF stores as tensors; none for other models.
+// The factors by which Llama 3, LongRoPE and yarn without rounding slow each
+// frequency of positions, which GGUF stores as tensors; none for other models.
 struct RopeFactorTensor {
   std::string name;
   std::vector<float> factors;

@@ -30,6 +30,7 @@ class Source {
  public:
   virtual ~Source() = default;
   virtual std::optional<double> Number(const char* name) const = 0;
+  virtual bool Flag(const char* name, bool otherwise) const = 0;
   virtual std::string Type() const = 0;
   // One factor for each frequency, from the file; empty where there are none.
   virtual std::vector<float> Factors(const char* name) const = 0;
@@ -59,6 +60,13 @@ class JsonSource final : public Source {
       return number;
     }
     return std::nullopt;
+  }
+  bool Flag(const char* name, bool otherwise) const override {
+    bool flag;
+    for (const Json& group : groups_) {
+      if (group[name].get(flag) == simdjson::SUCCESS) return flag;
+    }
+    return otherwise;
   }
   std::string Type() const override {
     std::string_view type;
@@ -141,6 +149,7 @@ class GgufSource final : public Source {
     }
     return std::nullopt;
   }
+  bool Flag(const char*, bool otherwise) const override { return otherwise; }
   std::string Type() const override {
     if (local_) return "default";
     if (model_.Find("rope_freqs.weight") != nullptr) return "llama3";
@@ -215,6 +224,10 @@ class RopeMaker {
     } else if (rope_.type == "llama3") {
       rope_.factors = Llama3Factors();
       rope_.frequencies = Divided(rope_.factors);
+      // In GGUF they are of yarn without its rounding, too.
+      if (!source_.Factors("rope_freqs").empty()) {
+        rope_.scale = source_.Number("attention_factor").value_or(1);
+      }
     } else if (rope_.type == "yarn") {
       MakeYarn();
     } else if (rope_.type == "longrope" || rope_.type == "su") {
@@ -262,6 +275,35 @@ class RopeMaker {
     return RopeFactors(scaling, {.base = rope_.base, .dim = rope_.dims});
   }
 
+  // From the frequencies that stay to those that are slowed wholly.
+  struct Ramp {
+    double low, high;
+    bool rounded;
+
+    double At(double i) const {
+      return std::clamp((i - low) / (high - low), 0.0, 1.0);
+    }
+  };
+
+  Ramp YarnRamp(double context) const {
+    const auto dim_of = [&](const char* turns, double usual) {
+      return double(rope_.dims) *
+             std::log(context / (source_.Number(turns).value_or(usual) * 2 *
+                                 std::numbers::pi)) /
+             (2 * std::log(rope_.base));
+    };
+    Ramp ramp{dim_of("beta_fast", 32), dim_of("beta_slow", 1),
+              source_.Flag("truncate", true)};
+    if (ramp.rounded) {
+      ramp.low = std::floor(ramp.low);
+      ramp.high = std::ceil(ramp.high);
+    }
+    ramp.low = std::max(ramp.low, 0.0);
+    ramp.high = std::min(ramp.high, double(rope_.dims - 1));
+    if (ramp.low == ramp.high) ramp.high += 0.001;
+    return ramp;
+  }
+
   // Peng et al. 2023, as transformers computes it: waves that fit the original
   // context less than beta_slow times are slowed, more than beta_fast times not.
   void MakeYarn() {
@@ -270,22 +312,14 @@ class RopeMaker {
         source_.Number("original_max_position_embeddings")
             .value_or(source_.Number("max_position_embeddings").value_or(0));
     if (!(context > 0)) Required("original_max_position_embeddings");
-    const auto dim_of = [&](double turns) {
-      return double(rope_.dims) *
-             std::log(context / (turns * 2 * std::numbers::pi)) /
-             (2 * std::log(rope_.base));
-    };
-    const double most = double(rope_.dims - 1);
-    const double low = std::max(
-        std::floor(dim_of(source_.Number("beta_fast").value_or(32))), 0.0);
-    double high = std::min(
-        std::ceil(dim_of(source_.Number("beta_slow").value_or(1))), most);
-    if (low == high) high += 0.001;
+    const Ramp ramp = YarnRamp(context);
     for (size_t i = 0; i < plain_.size(); ++i) {
-      const double slowed =
-          std::clamp((double(i) - low) / (high - low), 0.0, 1.0);
-      rope_.frequencies.push_back(static_cast<float>(
-          plain_[i] / factor * slowed + plain_[i] * (1 - slowed)));
+      const double slowed = ramp.At(double(i));
+      const double by = slowed / factor + (1 - slowed);
+      rope_.frequencies.push_back(static_cast<float>(plain_[i] * by));
+      if (!ramp.rounded) {
+        rope_.factors.push_back(static_cast<float>(1 / by));
+      }
     }
     const auto scale_of = [factor](double share) {
       return factor <= 1 ? 1 : 0.1 * share * std::log(factor) + 1;

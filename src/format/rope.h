@@ -26,7 +26,8 @@ struct RopeSettings {
   // Of texts of more positions than `original_context`; empty if the same.
   std::vector<float> long_frequencies;
   // What the plain frequencies were divided by, where each has a factor of its
-  // own: Llama 3, and both of longrope.
+  // own: Llama 3, both of longrope, and yarn whose ramp is not rounded, which
+  // GGUF says this way only.
   std::vector<float> factors, long_factors;
   int64_t original_context = 0;
   double scale = 1;  // of the rotated numbers

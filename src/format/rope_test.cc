@@ -139,6 +139,26 @@ TEST_F(RopeTest, YarnSlowsTheLongestWavesWhollyAndScales) {
   EXPECT_NEAR(rope.scale, 1.138629436111989, 1e-15);
 }
 
+TEST_F(RopeTest, TheRampOfYarnIsNotRoundedWhereTheModelSaysSo) {
+  std::ofstream(folder_ + "/config.json") << R"({"num_attention_heads": 4,
+      "head_dim": 16, "rope_scaling": {"rope_type": "yarn", "factor": 4,
+      "truncate": false, "original_max_position_embeddings": 256}})";
+  const RopeSettings rope =
+      *RopeOf(Model(folder_ + "/model.safetensors", "SafeTensors"));
+  ExpectNear(rope.frequencies,
+             {1, 0.25397229f, 0.055398636f, 0.009639943f, 0.0025f,
+              0.00079056947f, 0.00025f, 7.9056947e-05f});
+  EXPECT_NEAR(rope.scale, 1.138629436111989, 1e-15);
+  Model gguf = Gguf();
+  gguf.metadata().Set("llama.attention.key_length", MetadataValue::Of(16));
+  gguf.metadata().Set("llama.rope.freq_base", MetadataValue::Of(10000.0f));
+  gguf.metadata().Set("llama.rope.scaling.attn_factor",
+                      MetadataValue::Of(1.25f));
+  SetFactors(gguf, "rope_freqs.weight", rope.factors);
+  ExpectNear(RopeOf(gguf)->frequencies, rope.frequencies);
+  EXPECT_EQ(RopeOf(gguf)->scale, 1.25);
+}
+
 TEST_F(RopeTest, ScaleOfYarnIsWhatTheModelSays) {
   const std::string yarn = R"("rope_scaling": {"rope_type": "yarn", "factor": 4,
       "original_max_position_embeddings": 16, )";
