@@ -6,6 +6,7 @@
 #include "format/hf_names.h"
 #include "format/load.h"
 #include "format/model_layout.h"
+#include "format/rope.h"
 #include "format/save.h"
 #include "format/test_files.h"
 
@@ -130,6 +131,34 @@ TEST_F(SaveLayoutTest, ExpertsWhoseSharesGgufCountsDifferentlyAreRefused) {
             fmt::format("'{}': its config.json says \"norm_topk_prob\": false, "
                         "in GGUF it is true for 'qwen3_moe'",
                         Path("hf")));
+}
+
+TEST_F(SaveLayoutTest, PositionsWithFactorsOfTheirOwnStayAsTheyAre) {
+  for (const char* scaling :
+       {R"("rope_type": "yarn", "factor": 4, "truncate": false)",
+        R"("rope_type": "llama3", "factor": 8, "low_freq_factor": 1,
+           "high_freq_factor": 4)"}) {
+    Model model;
+    model.Set("model.embed_tokens.weight", Counting({4, 32}));
+    const Model source = Source(
+        model, fmt::format(R"({{"model_type": "qwen3", "head_dim": 16,
+            "num_attention_heads": 4, "rope_scaling": {{{},
+            "original_max_position_embeddings": 256}}}})",
+                           scaling));
+    const RopeSettings expected = *RopeOf(source);
+    ASSERT_FALSE(expected.factors.empty());
+    const auto check = [&](const Model& gguf) {
+      const RopeSettings rope = *RopeOf(gguf);
+      ASSERT_EQ(rope.frequencies.size(), expected.frequencies.size());
+      for (size_t i = 0; i < rope.frequencies.size(); ++i) {
+        EXPECT_FLOAT_EQ(rope.frequencies[i], expected.frequencies[i]);
+      }
+      EXPECT_FLOAT_EQ(rope.scale, expected.scale);
+    };
+    check(Converted(source));
+    // Loaded in GGUF's layout, and then saved.
+    check(Converted(InGgufLayout(LoadModel(Path("hf"))).model));
+  }
 }
 
 TEST_F(SaveLayoutTest, AnotherActivationThanGgufsIsRefused) {

@@ -155,6 +155,7 @@ std::vector<OutputTensor> TensorsOf(const Model& model, const Move& move) {
 void AddRopeFactors(const Model& model, OutputModel& output) {
   Model made;
   for (const RopeFactorTensor& from : RopeFactorsOf(model)) {
+    if (model.Find(from.name) != nullptr) continue;
     Tensor tensor =
         MakeTensor(DType::F32, {static_cast<int64_t>(from.factors.size())});
     std::ranges::copy(from.factors, tensor.as<float>());
@@ -163,11 +164,23 @@ void AddRopeFactors(const Model& model, OutputModel& output) {
   }
 }
 
+// A model of Hugging Face that was loaded in GGUF's layout: the factors of its
+// positions are in its config.json still.
+bool WasPlacedInGguf(const Model& model) {
+  return model.format() != "GGUF" && model.ConfigJson() &&
+         model.metadata().Text("general.architecture") &&
+         model.Find("token_embd.weight") != nullptr;
+}
+
 // What the layout says of metadata and of the files beside the model.
-void DescribeMove(const Model& model, const Move& move, OutputModel& output) {
+void DescribeMove(const Model& model, const Move& move, FileFormat format,
+                  OutputModel& output) {
   output.metadata = model.metadata();
   switch (move.direction) {
     case Direction::kStay:
+      if (format == FileFormat::kGguf && WasPlacedInGguf(model)) {
+        AddRopeFactors(model, output);
+      }
       return;
     case Direction::kToGguf:
       output.metadata = MakeGgufMetadata(model, *move.family);
@@ -213,7 +226,7 @@ OutputModel PlanSave(const Model& model, FileFormat format,
   OutputModel output;
   if (!move.note.empty()) output.notes.push_back(move.note);
   output.tensors = TensorsOf(model, move);
-  DescribeMove(model, move, output);
+  DescribeMove(model, move, format, output);
   TypeRules rules;
   rules.format = format;
   rules.type = TypeOf(format, options);
