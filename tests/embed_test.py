@@ -101,6 +101,12 @@ def modes(**chosen):
             **{f"pooling_mode_{name}": chosen.get(name, False) for name in names}}
 
 
+def mode(*names):
+    """The same of its later versions."""
+    return {"embedding_dimension": 32, "include_prompt": True,
+            "pooling_mode": names[0] if len(names) == 1 else list(names)}
+
+
 MODULES = [{"idx": i, "name": str(i), "path": path,
             "type": f"sentence_transformers.models.{kind}"}
            for i, (path, kind) in enumerate(
@@ -140,6 +146,22 @@ class Small(Scratch):
                 self.check(name, pooling, modules=MODULES,
                            **{"1_Pooling__config": modes(**{mode: True})})
 
+    def test_their_later_files_name_the_mode(self):
+        for name, word, pooling in [("bert", "cls", "cls"), ("bert", "lasttoken", "last"),
+                                    ("qwen3", "mean", "mean")]:
+            with self.subTest(name, mode=word):
+                self.check(name, pooling, modules=MODULES,
+                           **{"1_Pooling__config": mode(word)})
+
+    def test_a_mode_that_is_not_said_is_the_mean(self):
+        for config in ({"embedding_dimension": 32}, modes()):
+            self.check("qwen3", "mean", **{"1_Pooling__config": config})
+
+    def test_modules_json_says_where_the_pooling_is(self):
+        elsewhere = [MODULES[0], MODULES[1] | {"path": "pool"}, MODULES[2]]
+        self.check("bert", "cls", modules=elsewhere,
+                   **{"pool__config": mode("cls"), "1_Pooling__config": mode("max")})
+
     def test_the_program_may_say_it(self):
         self.check("bert", "cls", ', pooling: "cls"')
 
@@ -172,6 +194,21 @@ class Refused(Scratch):
         self.assertEqual(
             tl_command.tl("convert", "hf", "m.gguf", cwd=self.folder).stderr,
             f"error: {message}\n")
+
+    def test_several_modes(self):
+        load = self.model(**{"1_Pooling__config": mode("cls", "mean")})
+        self.assert_fails(load, "'hf': its vectors are made by 'cls+mean', which GGUF "
+                          "cannot say; known are mean, cls and last", 66)
+
+    def test_an_unknown_mode(self):
+        for said in ("none", "last", None, ["mean", 3]):
+            load = self.model(**{"1_Pooling__config": mode("mean") |
+                                 {"pooling_mode": said}})
+            wrong = json.dumps(3 if isinstance(said, list) else said)
+            self.assert_fails(
+                load, f"'hf': its 1_Pooling/config.json says \"pooling_mode\": {wrong}; "
+                "known are mean, cls, lasttoken, max, mean_sqrt_len_tokens, weightedmean",
+                66)
 
     def test_layers_after_the_pooling(self):
         dense = {"idx": 2, "name": "2", "path": "2_Dense",

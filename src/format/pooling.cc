@@ -18,29 +18,34 @@ using Json = simdjson::dom::element;
 
 constexpr int64_t kLimit = 1 << 20;  // such files have a few hundred bytes
 constexpr char kModules[] = "modules.json";
-constexpr char kPooling[] = "1_Pooling/config.json";
+constexpr char kPoolingFolder[] = "1_Pooling";  // where no modules.json says it
 
 // The place in the list is the number.
 constexpr auto kGgufWords =
     std::to_array<std::string_view>({"none", "mean", "cls", "last", "rank"});
 
-// "pooling_mode_..." of sentence-transformers.
+// Of sentence-transformers: the value of "pooling_mode", and the flag of older
+// files.
 struct Mode {
-  std::string_view key;
+  std::string_view name;
+  std::string_view flag;
   std::string_view word;
 };
 constexpr auto kModes = std::to_array<Mode>({
-    {"pooling_mode_mean_tokens", "mean"},
-    {"pooling_mode_cls_token", "cls"},
-    {"pooling_mode_lasttoken", "last"},
-    {"pooling_mode_max_tokens", "max"},
-    {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"},
-    {"pooling_mode_weightedmean_tokens", "weightedmean"},
+    {"mean", "pooling_mode_mean_tokens", "mean"},
+    {"cls", "pooling_mode_cls_token", "cls"},
+    {"lasttoken", "pooling_mode_lasttoken", "last"},
+    {"max", "pooling_mode_max_tokens", "max"},
+    {"mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens",
+     "mean_sqrt_len_tokens"},
+    {"weightedmean", "pooling_mode_weightedmean_tokens", "weightedmean"},
 });
+
+using Words = std::vector<std::string>;
 
 // Calls use(json) with the file, if it is there.
 template <class F>
-void WithFile(const Model& model, const char* name, F&& use) {
+void WithFile(const Model& model, const std::string& name, F&& use) {
   const auto file = model.FileBeside(name);
   if (!file) return;
   simdjson::dom::parser parser;
@@ -52,44 +57,88 @@ void WithFile(const Model& model, const char* name, F&& use) {
   use(json);
 }
 
-std::vector<std::string> ModesIn(Json json) {
-  std::vector<std::string> words;
-  for (const Mode& mode : kModes) {
-    bool set = false;
-    if (json[mode.key].get(set) == simdjson::SUCCESS && set) {
-      words.emplace_back(mode.word);
+// Reads the config.json of one pooling module.
+class PoolingReader {
+ public:
+  PoolingReader(const Model& model, std::string file, Words& words)
+      : model_(model), file_(std::move(file)), words_(words) {}
+
+  void Read() {
+    WithFile(model_, file_, [&](Json json) {
+      const size_t before = words_.size();
+      Json mode;
+      simdjson::dom::array list;
+      if (json["pooling_mode"].get(mode) != simdjson::SUCCESS) {
+        AddFlags(json);
+      } else if (mode.get(list) == simdjson::SUCCESS) {
+        for (Json item : list) Add(item);
+      } else {
+        Add(mode);
+      }
+      if (words_.size() == before) words_.emplace_back("mean");
+    });
+  }
+
+ private:
+  void AddFlags(Json json) {
+    for (const Mode& mode : kModes) {
+      bool set = false;
+      if (json[mode.flag].get(set) == simdjson::SUCCESS && set) {
+        words_.emplace_back(mode.word);
+      }
     }
   }
-  return words;
-}
 
-// Modules that change vectors further: all but the model itself, its pooling,
-// and the norm, which every vector is given here.
-std::vector<std::string> OtherModulesIn(Json json) {
-  std::vector<std::string> names;
+  void Add(Json said) {
+    std::string_view name;
+    if (said.get(name) == simdjson::SUCCESS) {
+      for (const Mode& mode : kModes) {
+        if (mode.name != name) continue;
+        words_.emplace_back(mode.word);
+        return;
+      }
+    }
+    Words names;
+    for (const Mode& mode : kModes) names.emplace_back(mode.name);
+    Fail(ErrorKind::kInput,
+         "{}: its {} says \"pooling_mode\": {}; known are {}", model_.Label(),
+         file_, simdjson::minify(said), fmt::join(names, ", "));
+  }
+
+  const Model& model_;
+  const std::string file_;
+  Words& words_;
+};
+
+// What the modules do to vectors, besides the model itself and the norm, which
+// every vector is given here.
+void ReadModules(const Model& model, Json json, Words& words) {
   simdjson::dom::array modules;
-  if (json.get(modules) != simdjson::SUCCESS) return names;
+  if (json.get(modules) != simdjson::SUCCESS) return;
   for (Json module : modules) {
-    std::string_view type;
+    std::string_view type, folder = kPoolingFolder;
     if (module["type"].get(type) != simdjson::SUCCESS) continue;
     type.remove_prefix(type.rfind('.') + 1);
-    if (type != "Transformer" && type != "Pooling" && type != "Normalize") {
-      names.emplace_back(type);
+    if (type == "Pooling") {
+      [[maybe_unused]] const auto error = module["path"].get(folder);
+      PoolingReader(model, fmt::format("{}/config.json", folder), words).Read();
+    } else if (type != "Transformer" && type != "Normalize") {
+      words.emplace_back(type);
     }
   }
-  return names;
 }
 
 }  // namespace
 
 std::optional<std::string> PoolingBeside(const Model& model) {
-  std::vector<std::string> words;
-  WithFile(model, kPooling, [&](Json json) { words = ModesIn(json); });
-  WithFile(model, kModules, [&](Json json) {
-    for (std::string& name : OtherModulesIn(json)) {
-      words.push_back(std::move(name));
-    }
-  });
+  Words words;
+  if (model.FileBeside(kModules)) {
+    WithFile(model, kModules,
+             [&](Json json) { ReadModules(model, json, words); });
+  } else {
+    PoolingReader(model, fmt::format("{}/config.json", kPoolingFolder), words)
+        .Read();
+  }
   if (words.empty()) return std::nullopt;
   return fmt::format("{}", fmt::join(words, "+"));
 }

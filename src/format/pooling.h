@@ -13,7 +13,7 @@ namespace tl {
 
 // "mean", "cls" or "last", and other words for what is done otherwise: several
 // ways at once, or layers after the pooling. Nothing where no file says it.
-// Fails if a file is not JSON.
+// Fails if a file is not JSON, or has a mode that there is not.
 std::optional<std::string> PoolingBeside(const Model& model);
 
 // {arch}.pooling_type: GGUF has no number for some words, and we no word for a
