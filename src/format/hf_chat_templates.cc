@@ -72,6 +72,33 @@ std::string KeyName(std::string name) {
   return name;
 }
 
+// The text of the token whose number is under the key.
+std::optional<std::string_view> TokenText(const Metadata& metadata,
+                                          std::string_view key) {
+  const auto id = metadata.Int(key);
+  const MetadataValue* tokens = metadata.Find("tokenizer.ggml.tokens");
+  if (!id || *id < 0 || tokens == nullptr || !tokens->is_array()) {
+    return std::nullopt;
+  }
+  int64_t at = 0;
+  for (const MetadataItem token : tokens->array()) {
+    if (at++ == *id) return token.Text();
+  }
+  return std::nullopt;
+}
+
+// Templates ask for these by name.
+std::string NamedTokens(const Metadata& metadata) {
+  std::string json;
+  for (const char* name : {"bos_token", "eos_token"}) {
+    const auto text =
+        TokenText(metadata, fmt::format("tokenizer.ggml.{}_id", name));
+    if (!text || !simdjson::validate_utf8(*text)) continue;
+    json += fmt::format("  \"{}\": {},\n", name, JsonText(*text));
+  }
+  return json;
+}
+
 }  // namespace
 
 void AddChatTemplates(const Model& model, const std::string& tokenizer_config,
@@ -107,9 +134,9 @@ std::string MakeTokenizerConfig(const Metadata& metadata) {
   if (list.empty()) return "";
   const auto only = metadata.Text(kKey);
   const bool single = only && metadata.Find("tokenizer.chat_templates") == nullptr;
-  return fmt::format("{{\n  \"chat_template\": {}\n}}\n",
-                     single ? JsonText(*only)
-                            : fmt::format("[{}\n  ]", list));
+  return fmt::format(
+      "{{\n{}  \"chat_template\": {}\n}}\n", NamedTokens(metadata),
+      single ? JsonText(*only) : fmt::format("[{}\n  ]", list));
 }
 
 }  // namespace tl

@@ -15,7 +15,8 @@ namespace tl {
 void AddChatTemplates(const Model& model, const std::string& tokenizer_config,
                       Metadata& metadata);
 
-// tokenizer_config.json with the templates of `metadata`; "" if there are none.
+// tokenizer_config.json with the templates of `metadata` and the tokens that
+// begin and end a text; "" if there are no templates.
 std::string MakeTokenizerConfig(const Metadata& metadata);
 
 }  // namespace tl

@@ -348,9 +348,10 @@ class HuggingFace(Files):
         templates = [{"name": "default", "template": "{{ messages }}"},
                      {"name": "tool_use", "template": "tools: \"{{ tools }}\"\n"}]
         config = self.source / "tokenizer_config.json"
-        config.write_text(json.dumps({"chat_template": templates}))
+        named = {"bos_token": "<s>", "eos_token": {"content": "</s>"}}
+        config.write_text(json.dumps(named | {"chat_template": templates}))
         self.tl("convert", "hf", "list.gguf")
-        config.write_text("{}")
+        config.write_text(json.dumps(named))
         (self.source / "chat_template.jinja").write_text(templates[0]["template"])
         more = self.source / "additional_chat_templates"
         more.mkdir()
@@ -370,7 +371,8 @@ class HuggingFace(Files):
                         "--layout", "hf")
                 back = json.loads(
                     (self.folder / name / "tokenizer_config.json").read_text())
-                self.assertEqual(back, {"chat_template": templates})
+                self.assertEqual(back, {"bos_token": "<s>", "eos_token": "</s>",
+                                        "chat_template": templates})
 
     def test_tokenizers_travel_both_ways(self):
         for model, name in (("llama", "llama"), ("bytes", "gpt2")):
