@@ -75,8 +75,7 @@ GrammarAutomaton::Places GrammarAutomaton::Close() {
       pending_.clear();
       Fail(ErrorKind::kProgram,
            "grammar: too many ways to go on: more than {} at once, or {} for "
-           "one "
-           "token",
+           "one token",
            kMaxPlaces, kMostPlaces);
     }
     const State& state = grammar_.state(StateOf(place));
