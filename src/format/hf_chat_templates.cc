@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <optional>
 #include <string_view>
-#include <utility>
-#include <vector>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "format/json.h"
 #include "format/metadata_text.h"
@@ -20,47 +20,36 @@ constexpr std::string_view kKey = "tokenizer.chat_template";
 constexpr std::string_view kDefault = "default";
 constexpr int64_t kMaxFile = int64_t{16} << 20;
 
-using Templates = std::vector<std::pair<std::string, std::string>>;  // by name
-
 // A text, or a list of {name, template}.
-Templates TemplatesOfConfig(const std::string& tokenizer_config) {
-  Templates templates;
+NamedTemplates TemplatesOfConfig(const std::string& tokenizer_config,
+                                 const std::string& label) {
+  NamedTemplates templates;
   simdjson::dom::parser parser;
-  simdjson::dom::element root;
-  if (ParseJson(parser, tokenizer_config).get(root) != simdjson::SUCCESS) {
+  simdjson::dom::element root, said;
+  if (ParseJson(parser, tokenizer_config).get(root) != simdjson::SUCCESS ||
+      root["chat_template"].get(said) != simdjson::SUCCESS || said.is_null()) {
     return templates;
   }
   std::string_view text, name;
-  if (root["chat_template"].get(text) == simdjson::SUCCESS) {
+  if (said.get(text) == simdjson::SUCCESS) {
     templates.emplace_back(kDefault, text);
+    return templates;
   }
   simdjson::dom::array list;
-  if (root["chat_template"].get(list) != simdjson::SUCCESS) return templates;
+  const auto fail = [&] {
+    Fail(ErrorKind::kInput,
+         "{}: 'chat_template' of its tokenizer_config.json is neither a text "
+         "nor a list of {{name, template}}",
+         label);
+  };
+  if (said.get(list) != simdjson::SUCCESS) fail();
   for (const simdjson::dom::element item : list) {
-    if (item["name"].get(name) == simdjson::SUCCESS &&
-        item["template"].get(text) == simdjson::SUCCESS) {
-      templates.emplace_back(name, text);
+    if (item["name"].get(name) != simdjson::SUCCESS ||
+        item["template"].get(text) != simdjson::SUCCESS) {
+      fail();
     }
+    templates.emplace_back(name, text);
   }
-  return templates;
-}
-
-// chat_template.jinja, and others in additional_chat_templates/.
-Templates TemplatesOfFiles(const Model& model) {
-  namespace fs = std::filesystem;
-  Templates templates;
-  if (const auto file = model.FileBeside("chat_template.jinja")) {
-    templates.emplace_back(kDefault, ReadTextFile(*file, kMaxFile));
-  }
-  const auto folder = model.FileBeside("additional_chat_templates");
-  if (!folder) return templates;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(*folder, ignored)) {
-    if (entry.path().extension() != ".jinja") continue;
-    templates.emplace_back(entry.path().stem().string(),
-                           ReadTextFile(entry.path().string(), kMaxFile));
-  }
-  std::ranges::sort(templates);
   return templates;
 }
 
@@ -101,10 +90,50 @@ std::string NamedTokens(const Metadata& metadata) {
 
 }  // namespace
 
+NamedTemplates TemplatesIn(const Metadata& metadata) {
+  NamedTemplates templates;
+  for (const MetadataEntry& entry : metadata) {
+    std::string_view name = entry.key;
+    const auto text = entry.value.Text();
+    if (!name.starts_with(kKey) || !text) continue;
+    name.remove_prefix(kKey.size());
+    if (name.empty()) {
+      templates.emplace_back(kDefault, *text);
+    } else if (name.starts_with('.')) {
+      templates.emplace_back(name.substr(1), *text);
+    }
+  }
+  return templates;
+}
+
+NamedTemplates TemplateFilesIn(const std::string& folder) {
+  namespace fs = std::filesystem;
+  NamedTemplates templates;
+  std::error_code ignored;
+  const auto add = [&](const std::string& name, const fs::path& file) {
+    std::string text = ReadTextFile(file.string(), kMaxFile);
+    if (!text.empty()) templates.emplace_back(name, std::move(text));
+  };
+  const fs::path first = fs::path(folder) / "chat_template.jinja";
+  if (fs::exists(first, ignored)) add(std::string(kDefault), first);
+  for (const auto& entry : fs::directory_iterator(
+           fs::path(folder) / "additional_chat_templates", ignored)) {
+    if (entry.path().extension() != ".jinja") continue;
+    add(entry.path().stem().string(), entry.path());
+  }
+  std::ranges::sort(templates);
+  return templates;
+}
+
 void AddChatTemplates(const Model& model, const std::string& tokenizer_config,
                       Metadata& metadata) {
-  Templates templates = TemplatesOfFiles(model);
-  if (templates.empty()) templates = TemplatesOfConfig(tokenizer_config);
+  NamedTemplates templates;
+  if (const auto folder = model.FileBeside(".")) {
+    templates = TemplateFilesIn(*folder);
+  }
+  if (templates.empty()) {
+    templates = TemplatesOfConfig(tokenizer_config, model.Label());
+  }
   std::vector<std::string> names;
   for (const auto& [name, text] : templates) {
     if (name == kDefault) {
@@ -112,31 +141,31 @@ void AddChatTemplates(const Model& model, const std::string& tokenizer_config,
       continue;
     }
     names.push_back(KeyName(name));
-    metadata.Set(fmt::format("{}.{}", kKey, names.back()), text);
+    if (!metadata.Add(fmt::format("{}.{}", kKey, names.back()), text)) {
+      Fail(ErrorKind::kInput,
+           "{}: two of its chat templates would be '{}' in GGUF, which has "
+           "letters and digits only",
+           model.Label(), names.back());
+    }
   }
   if (names.empty()) return;
   metadata.Set("tokenizer.chat_templates", MetadataValue::Strings(names));
 }
 
 std::string MakeTokenizerConfig(const Metadata& metadata) {
+  const NamedTemplates templates = TemplatesIn(metadata);
+  if (templates.empty()) return "";
   std::string list;
-  for (const MetadataEntry& entry : metadata) {
-    std::string_view name = entry.key;
-    const auto text = entry.value.Text();
-    if (!name.starts_with(kKey) || !text) continue;
-    name.remove_prefix(kKey.size());
-    if (!name.empty() && name.front() != '.') continue;
+  for (const auto& [name, text] : templates) {
     list += fmt::format("{}\n    {{\"name\": {}, \"template\": {}}}",
-                        list.empty() ? "" : ",",
-                        JsonText(name.empty() ? kDefault : name.substr(1)),
-                        JsonText(*text));
+                        list.empty() ? "" : ",", JsonText(name),
+                        JsonText(text));
   }
-  if (list.empty()) return "";
-  const auto only = metadata.Text(kKey);
-  const bool single = only && metadata.Find("tokenizer.chat_templates") == nullptr;
-  return fmt::format(
-      "{{\n{}  \"chat_template\": {}\n}}\n", NamedTokens(metadata),
-      single ? JsonText(*only) : fmt::format("[{}\n  ]", list));
+  const bool single = templates.size() == 1 && templates[0].first == kDefault;
+  return fmt::format("{{\n{}  \"chat_template\": {}\n}}\n",
+                     NamedTokens(metadata),
+                     single ? JsonText(templates[0].second)
+                            : fmt::format("[{}\n  ]", list));
 }
 
 }  // namespace tl

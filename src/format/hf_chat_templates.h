@@ -5,13 +5,23 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "format/metadata.h"
 #include "format/model.h"
 
 namespace tl {
 
-// Those beside a model; `tokenizer_config` is that file's text, or "".
+using NamedTemplates = std::vector<std::pair<std::string, std::string>>;
+
+// Names of their own but for "default".
+NamedTemplates TemplatesIn(const Metadata& metadata);
+// chat_template.jinja of a folder, and others in additional_chat_templates/.
+NamedTemplates TemplateFilesIn(const std::string& folder);
+
+// Those beside a model; `tokenizer_config` is that file's text, or "". Fails
+// where a template is no text, and where two would have one name in GGUF.
 void AddChatTemplates(const Model& model, const std::string& tokenizer_config,
                       Metadata& metadata);
 

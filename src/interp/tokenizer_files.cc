@@ -1,10 +1,10 @@
 #include "interp/tokenizer_files.h"
 
-#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "format/hf_chat_templates.h"
 #include "format/hf_metadata.h"
 #include "format/load.h"
 #include "interp/tokenizer_value.h"
@@ -189,44 +189,18 @@ TokenizerJsonFiles TokenizerJsonFilesAt(const std::string& path) {
 }
 
 ChatTemplates ChatTemplatesOf(const Metadata& metadata) {
-  constexpr std::string_view kKey = "tokenizer.chat_template";
-  ChatTemplates found;
-  for (const MetadataEntry& entry : metadata) {
-    std::string_view name = entry.key;
-    const auto text = entry.value.Text();
-    if (!name.starts_with(kKey) || !text) continue;
-    name.remove_prefix(kKey.size());
-    if (name.empty()) {
-      found.templates.emplace_back(kDefaultTemplate, *text);
-    } else if (name.starts_with('.')) {
-      found.templates.emplace_back(name.substr(1), *text);
-    }
-  }
-  return found;
+  return {.templates = TemplatesIn(metadata), .special_tokens = {}};
 }
 
 ChatTemplates ChatTemplatesBeside(const TokenizerJsonFiles& files) {
-  namespace fs = std::filesystem;
-  const fs::path folder = fs::path(files.label).parent_path();
+  const auto folder = std::filesystem::path(files.label).parent_path();
   ChatTemplates found;
   if (!files.tokenizer_config.empty()) {
     found = ReadChatTemplates(files.tokenizer_config,
                               (folder / "tokenizer_config.json").string());
   }
-  ChatTemplates of_files;
-  const std::string text = TextOfFile(folder / "chat_template.jinja");
-  if (!text.empty()) of_files.templates.emplace_back(kDefaultTemplate, text);
-  std::error_code ignored;
-  for (const auto& entry :
-       fs::directory_iterator(folder / "additional_chat_templates", ignored)) {
-    if (entry.path().extension() != ".jinja") continue;
-    of_files.templates.emplace_back(entry.path().stem().string(),
-                                    TextOfFile(entry.path()));
-  }
-  if (!of_files.templates.empty()) {
-    std::ranges::sort(of_files.templates);
-    found.templates = std::move(of_files.templates);
-  }
+  NamedTemplates of_files = TemplateFilesIn(folder.string());
+  if (!of_files.empty()) found.templates = std::move(of_files);
   return found;
 }
 

@@ -374,6 +374,22 @@ class HuggingFace(Files):
                 self.assertEqual(back, {"bos_token": "<s>", "eos_token": "</s>",
                                         "chat_template": templates})
 
+    def test_chat_templates_that_gguf_cannot_have(self):
+        self.make()
+        self.tokenizer("bytes")
+        named = [{"name": name, "template": name} for name in ("tool_use", "tool-use")]
+        no_text = ("'chat_template' of its tokenizer_config.json is neither a text nor a "
+                   "list of {name, template}")
+        for said, message in [
+                (5, no_text), ([{"name": "default"}], no_text),
+                (named, "two of its chat templates would be 'tool_use' in GGUF, which has "
+                        "letters and digits only")]:
+            with self.subTest(said=said):
+                (self.source / "tokenizer_config.json").write_text(
+                    json.dumps({"chat_template": said}))
+                done = self.tl("convert", "hf", "no.gguf", ok=False)
+                self.assertEqual(done.stderr, f"error: 'hf': {message}\n")
+
     def test_tokenizers_travel_both_ways(self):
         for model, name in (("llama", "llama"), ("bytes", "gpt2")):
             with self.subTest(name):
