@@ -28,6 +28,16 @@ function(tl_simd_room name)
   endif()
 endfunction()
 
+# A room with a kernel for each row of the op tables: src/kernel_tests/ is no room,
+# but tests of such a room, compiled for each of them. They find the room's kernels
+# in namespace tl::NAME and how to run one in NAME/kernel_test_target.h.
+function(tl_kernel_tests name)
+  file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/kernel_tests/*_test.cc)
+  set_property(GLOBAL APPEND PROPERTY TL_TESTS_${name} ${tests})
+  set_property(GLOBAL PROPERTY TL_TEST_DEFINITIONS_${name} TL_KERNELS=${name}
+               TL_KERNEL_TARGET="${name}/kernel_test_target.h")
+endfunction()
+
 # A room with .proto files: src/NAME/x.proto is included as "NAME/x.pb.h". What
 # protoc writes is not ours to warn about. (CMake's protobuf_generate() would put
 # the files where "src/NAME/x.pb.h" names them.)
@@ -55,8 +65,9 @@ function(tl_room_tests)
     if(tests)
       add_executable(tl_${room}_test ${tests})
       target_link_libraries(tl_${room}_test PRIVATE tl_${room} GTest::gtest_main)
+      get_property(definitions GLOBAL PROPERTY TL_TEST_DEFINITIONS_${room})
       target_compile_definitions(tl_${room}_test PRIVATE
-        TL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+        TL_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ${definitions})
       add_test(NAME ${room} COMMAND tl_${room}_test)
     endif()
   endforeach()

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
 namespace tl {
 namespace {

@@ -1,6 +1,6 @@
 #include "cpu/half_rows.h"
 
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
 namespace tl::cpu {
 namespace {

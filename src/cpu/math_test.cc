@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
 namespace tl::cpu {
 namespace {

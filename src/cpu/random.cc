@@ -1,6 +1,6 @@
-// Arange, Rand and Randn: tensors made from numbers alone. random.h says what a
-// random number is.
-#include "cpu/random.h"
+// Arange, Rand and Randn: tensors made from numbers alone. base/random.h says
+// what a random number is.
+#include "base/random.h"
 
 #include <algorithm>
 #include <limits>

@@ -1,7 +1,7 @@
 #include "cpu/unpack.h"
 
-#include "cpu/kernel_test.h"
-#include "cpu/packed_test.h"
+#include "kernel_tests/kernel_test.h"
+#include "kernel_tests/packed_test.h"
 #include "tensor/decode.h"
 
 namespace tl::cpu {

@@ -1,6 +1,6 @@
 // What a random number is, bit for bit, so that every SIMD target, thread count
-// and device draws the same ones. Element i of a tensor is made of lane i % 4 of
-// block i / 4 of the stream of base/philox.h.
+// and device draws the same ones. Element i of a tensor is made of lane i % 4
+// of block i / 4 of the stream of base/philox.h.
 //
 // The float formulas use only +, -, *, / and sqrt, each rounded to nearest in
 // f32 and never contracted, in the order written: another backend that does the
@@ -14,7 +14,7 @@
 
 #include "base/philox.h"
 
-namespace tl::cpu {
+namespace tl {
 
 // The same number rounded toward zero to f16's precision, so that f16 never
 // reaches 1 either. Above 2^-14 f16 keeps 10 of f32's 23 mantissa bits; below,
@@ -90,4 +90,4 @@ inline std::array<float, 2> NormalPair(uint32_t first, uint32_t second) {
   return {radius * angle.cos, radius * angle.sin};
 }
 
-}  // namespace tl::cpu
+}  // namespace tl

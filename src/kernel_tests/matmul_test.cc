@@ -1,6 +1,6 @@
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 int64_t DimFromEnd(const TestArray& array, int axis) {
@@ -197,16 +197,8 @@ void CheckEpilogue(const TestArray& x, const TestArray& w, DType dtype) {
     const TestArray bias = RandomArray(dtype, {y.dims.back()}, 601);
     const TestArray residual = RandomArray(dtype, y.dims, 602);
     const TestArray relu = ResultOf(x, w, dtype), mul = ResultOf(x, w, dtype);
-    const View inputs[] = {x.AsView(), w.AsView(),
-                           BroadcastTo(bias, y.dims).AsView(),
-                           residual.AsView()};
-    const View outputs[] = {relu.AsView(), mul.AsView()};
-    KernelArgs args;
-    args.inputs = inputs;
-    args.outputs = outputs;
-    args.dtype = dtype;
-    args.program = &program;
-    Matmul(args);
+    Call(Matmul, {x, w, BroadcastTo(bias, y.dims), residual}, {relu, mul}, {},
+         {}, &program);
     std::vector<double> want_relu, want_mul;
     for (int64_t i = 0; i < ElementCount(y.dims); ++i) {
       const double sum =
@@ -305,4 +297,4 @@ TEST(MatmulTest, ThreadsDoNotChangeABit) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

@@ -6,15 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-using Kernel = void (*)(const KernelArgs&);
 // Of the elements of one result.
 using Naive = double (*)(const std::vector<double>& x);
 
@@ -265,4 +264,4 @@ TEST(Reductions, OfProductsMayLeaveTheRangeOfF32OnTheWay) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

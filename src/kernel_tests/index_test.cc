@@ -1,7 +1,7 @@
 #include "base/error.h"
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 constexpr DType kTypes[] = {DType::F16, DType::F32, DType::I32};
@@ -283,4 +283,4 @@ TEST(ScatterTest, RefusesAnIndexOutOfRangeAndWritesNothing) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

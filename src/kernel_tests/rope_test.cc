@@ -1,6 +1,6 @@
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 enum Style : int64_t { kPairs, kHalves };
@@ -85,4 +85,4 @@ TEST(RopeTest, GivesTheSameBitsOnAnyThreadsAndTargets) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

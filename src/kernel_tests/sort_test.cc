@@ -1,6 +1,6 @@
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
@@ -95,4 +95,4 @@ TEST(TopKTest, GivesTheSameBitsOnAnyThreads) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

@@ -1,8 +1,8 @@
 // Concat and Assign, and with them every way of CopyStrided.
 #include "base/error.h"
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 constexpr DType kTypes[] = {DType::F16, DType::F32, DType::I32};
@@ -237,4 +237,4 @@ TEST(AssignTest, RefusesARegionOutsideTheTensorAndWritesNothing) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
@@ -23,23 +23,18 @@ struct Decoded {
 // Decodes bytes that begin `shift` bytes into their block.
 Decoded DecodeBytesOf(DType from, DType to, const void* bytes, int64_t count,
                       int shift) {
-  std::vector<std::byte> block(shift + count * ElementBytes(from));
+  TestArray input = {from, {count}, {1}, nullptr, 0, 0};
+  input.shift = shift;
+  input.block_bytes = shift + count * ElementBytes(from);
+  input.block = AllocateHost(input.block_bytes);
   if (count > 0) {
-    std::memcpy(block.data() + shift, bytes, count * ElementBytes(from));
+    std::memcpy(input.block.get() + shift, bytes, count * ElementBytes(from));
   }
-  View input = {};
-  input.data = block.data() + shift;
-  input.dtype = from;
-  input.rank = 1;
-  input.dims[0] = count;
-  input.strides[0] = 1;
   Decoded decoded = {Poisoned(to, {count}), {}};
-  const View output = decoded.array.AsView();
   KernelArgs args;
-  args.inputs = {&input, 1};
-  args.outputs = {&output, 1};
+  args.dtype = to;
   args.counts = &decoded.counts;
-  Decode(args);
+  RunKernel(Decode, {input}, {decoded.array}, args);
   return decoded;
 }
 
@@ -294,4 +289,4 @@ TEST(Decode, RefusesTypesThatAreNotNumbers) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

@@ -1,35 +1,19 @@
-// What the tests of kernels share: small arrays with any strides, a call of a
-// kernel on every instruction set of the machine, and the comparison with a
-// reference in double. Only *_test.cc files include it.
-//
-//   ForEachTarget([] {
-//     const TestArray x = RandomArray(DType::F16, {3, 17}, 1);
-//     const TestArray y = Poisoned(DType::F16, {3});
-//     Call(Sum, {x}, {y}, {1, 1});
-//     ExpectClose(y, SumsOf(x.Values()), 1);  // within 1 step of f16
-//   });
+// Small arrays with any strides that tests hand to kernels. Only *_test.cc
+// files and what they share include it.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <random>
-#include <utility>
 #include <vector>
 
 #include "base/half.h"
-#include "base/parallel.h"
-#include "cpu/kernels.h"
-#include "cpu/simd_targets.h"
+#include "exec/backend.h"
 #include "tensor/tensor.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 
 using Dims = std::vector<int64_t>;
 
@@ -48,16 +32,19 @@ struct TestArray {
   std::shared_ptr<std::byte> block;
   int64_t offset = 0;  // of the first element, in elements
   int64_t block_bytes = 0;
+  int shift = 0;  // bytes that the first element is out of line by
 
-  View AsView() const {
+  // Seen in a block that lies at `memory`.
+  View AsViewOf(std::byte* memory) const {
     View view = {};
-    view.data = block.get() + offset * ElementBytes(dtype);
+    view.data = memory + shift + offset * ElementBytes(dtype);
     view.dtype = dtype;
     view.rank = static_cast<int>(dims.size());
     std::copy(dims.begin(), dims.end(), view.dims);
     std::copy(strides.begin(), strides.end(), view.strides);
     return view;
   }
+  View AsView() const { return AsViewOf(block.get()); }
 
   // In elements from the start of the block; `i` counts in row-major order.
   int64_t PlaceOf(int64_t i) const {
@@ -161,92 +148,4 @@ inline TestArray BroadcastTo(const TestArray& from, const Dims& dims) {
   return array;
 }
 
-inline void Call(void (*kernel)(const KernelArgs&),
-                 const std::vector<TestArray>& inputs,
-                 const std::vector<TestArray>& outputs,
-                 const std::vector<int64_t>& ints = {},
-                 const std::vector<double>& numbers = {}) {
-  std::vector<View> in, out;
-  for (const TestArray& array : inputs) in.push_back(array.AsView());
-  for (const TestArray& array : outputs) out.push_back(array.AsView());
-  KernelArgs args;
-  args.inputs = in;
-  args.outputs = out;
-  args.ints = ints;
-  args.numbers = numbers;
-  args.dtype = outputs.at(0).dtype;
-  kernel(args);
-}
-
-// The distance between neighbours of the type around `value`.
-inline double StepAt(DType dtype, double value) {
-  const bool half = dtype == DType::F16;
-  const int smallest = half ? -24 : -149;
-  if (value == 0 || !std::isfinite(value)) return std::ldexp(1.0, smallest);
-  return std::ldexp(1.0,
-                    std::max(smallest, std::ilogb(value) - (half ? 10 : 23)));
-}
-
-inline double RoundedTo(DType dtype, double value) {
-  if (dtype == DType::F16) return HalfToFloat(DoubleToHalf(value));
-  if (dtype == DType::F32) return static_cast<float>(value);
-  return value;
-}
-
-// Within `steps` of the type from `want`; NaN for NaN, int32 exactly. Also that
-// nothing was written behind a row-major array.
-inline void ExpectClose(const TestArray& got, const std::vector<double>& want,
-                        double steps) {
-  ASSERT_EQ(ElementCount(got.dims), static_cast<int64_t>(want.size()));
-  for (int i = 0; i < kGuardBytes; ++i) {
-    ASSERT_EQ(got.block.get()[got.block_bytes + i], kGuard)
-        << "written " << i << " bytes behind the array";
-  }
-  for (size_t i = 0; i < want.size(); ++i) {
-    const double value = got.Get(i);
-    const double rounded = RoundedTo(got.dtype, want[i]);
-    if (std::isnan(rounded) || got.dtype == DType::I32) {
-      ASSERT_TRUE(value == rounded ||
-                  (std::isnan(value) && std::isnan(rounded)))
-          << "element " << i << " is " << value << ", expected " << rounded;
-      continue;
-    }
-    if (value == rounded) continue;
-    // One step below infinity is the largest number.
-    const double largest =
-        got.dtype == DType::F16 ? kHalfMax : std::numeric_limits<float>::max();
-    const double a = std::clamp(value, -2 * largest, 2 * largest);
-    const double b = std::clamp(want[i], -2 * largest, 2 * largest);
-    ASSERT_LE(std::abs(a - b), steps * StepAt(got.dtype, b))
-        << "element " << i << " is " << value << ", expected " << want[i];
-  }
-}
-
-// Runs f once per instruction set that was compiled and that the machine has.
-template <class F>
-void ForEachTarget(F f) {
-  for (int64_t target : SimdTargets()) {
-    SCOPED_TRACE(SimdTargetName(target));
-    UseSimdTarget(target);
-    f();
-    UseSimdTarget(0);
-  }
-}
-
-// Runs f() on 1, 2 and 5 threads and expects the same bits in `array` each
-// time.
-template <class F>
-void ExpectSameBitsOnAnyThreads(const TestArray& array, F f) {
-  std::vector<std::byte> first;
-  for (int threads : {1, 2, 5}) {
-    SetThreads(threads);
-    f();
-    const std::vector<std::byte> bits(array.block.get(),
-                                      array.block.get() + array.block_bytes);
-    if (first.empty()) first = bits;
-    EXPECT_EQ(bits, first) << threads << " threads";
-  }
-  SetThreads(DefaultThreads());
-}
-
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

@@ -5,9 +5,9 @@
 #include <limits>
 #include <vector>
 
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
@@ -97,4 +97,4 @@ TEST(Softmax, GivesTheSameBitsOnAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

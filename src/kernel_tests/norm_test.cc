@@ -3,9 +3,9 @@
 #include <cmath>
 #include <vector>
 
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 struct Affine {
@@ -137,4 +137,4 @@ TEST(Norms, GiveTheSameBitsOnAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

@@ -1,8 +1,8 @@
 // Products with packed weights against double arithmetic on the decoded ones.
-#include "cpu/packed_test.h"
+#include "kernel_tests/packed_test.h"
 #include "tensor/decode.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 struct Case {
@@ -62,7 +62,8 @@ class PackedMatmulTest : public testing::TestWithParam<DType> {
     for (int64_t m : {1, 2, 8, 9, 15}) {
       for (int64_t k : {1, 5}) {
         for (int64_t n : {1, 3, 33}) {
-          SCOPED_TRACE(testing::Message() << m << " x " << k << " blocks x " << n);
+          SCOPED_TRACE(testing::Message()
+                       << m << " x " << k << " blocks x " << n);
           f(MakeCase(GetParam(), DType::F16, m, k * 256, n, seed += 2));
           if (testing::Test::HasFatalFailure()) return;
         }
@@ -164,4 +165,4 @@ TEST(PackedMatmulTest, BatchesThatShareTheWeightsAreOneProduct) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

@@ -1,6 +1,6 @@
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 void SumAndExpect(const TestArray& x, int axis, double steps) {
@@ -75,4 +75,4 @@ TEST(CumsumTest, GivesTheSameBitsOnAnyThreads) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

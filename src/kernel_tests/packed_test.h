@@ -6,10 +6,10 @@
 #include <random>
 #include <vector>
 
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 #include "tensor/packed.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 
 inline std::vector<DType> PackedDTypes() {
   std::vector<DType> dtypes;
@@ -81,4 +81,4 @@ inline TestArray PackedArray(DType dtype, const Dims& dims,
   return array;
 }
 
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

@@ -7,11 +7,11 @@
 #include <limits>
 #include <vector>
 
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 #include "ops/interpolate.h"
 #include "ops/window.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
@@ -222,17 +222,8 @@ std::vector<ElementwiseProgram> Epilogues(DType dtype) {
 
 void RunConvolution(const std::vector<TestArray>& inputs, const TestArray& y,
                     const Case& c, const ElementwiseProgram* program) {
-  std::vector<View> views;
-  for (const TestArray& input : inputs) views.push_back(input.AsView());
-  const View output = y.AsView();
-  const auto ints = WindowInts("convolution", c.groups, c.window);
-  KernelArgs args;
-  args.inputs = views;
-  args.outputs = {&output, 1};
-  args.ints = ints;
-  args.dtype = y.dtype;
-  args.program = program;
-  Convolution(args);
+  Call(Convolution, inputs, {y}, WindowInts("convolution", c.groups, c.window),
+       {}, program);
 }
 
 // `program` behind a convolution of x and w, whose result alone is y.
@@ -240,22 +231,16 @@ void CheckEpilogue(const Case& c, const TestArray& x, const TestArray& w,
                    const TestArray& y, ElementwiseProgram program,
                    const std::vector<TestArray>& bounds) {
   std::vector<TestArray> inputs = {x, w};
-  std::vector<View> separate = {y.AsView()};
+  std::vector<TestArray> separate = {y};
   for (int i = 1; i < program.inputs; ++i) {
     program.input_dtypes[i] = DType::F32;
     inputs.push_back(BroadcastTo(bounds[i - 1], y.dims));
-    separate.push_back(inputs.back().AsView());
+    separate.push_back(inputs.back());
   }
   const TestArray fused = Poisoned(y.dtype, y.dims);
   RunConvolution(inputs, fused, c, &program);
   const TestArray apart = Poisoned(y.dtype, y.dims);
-  const View output = apart.AsView();
-  KernelArgs args;
-  args.inputs = separate;
-  args.outputs = {&output, 1};
-  args.program = &program;
-  args.dtype = y.dtype;
-  Elementwise(args);
+  Call(Elementwise, separate, {apart}, {}, {}, &program);
   ExpectClose(fused, apart.Values(), 0);
 }
 
@@ -399,8 +384,8 @@ TEST(Windows, ResamplingMatchesTheReference) {
   ForEachTarget([&] {
     for (const auto& s : sizes) {
       for (DType dtype : {DType::F16, DType::F32}) {
-        for (Resampling how : {Resampling::kNearest, Resampling::kLinear,
-                               Resampling::kCubic}) {
+        for (Resampling how :
+             {Resampling::kNearest, Resampling::kLinear, Resampling::kCubic}) {
           for (auto convention :
                {HalfPixelAxis, AsymmetricAxis, AlignedCornersAxis}) {
             const bool nearest = how == Resampling::kNearest;
@@ -411,8 +396,7 @@ TEST(Windows, ResamplingMatchesTheReference) {
                 RandomArray(dtype, {2, 3, s.height, s.width}, 1, 1, 2);
             const TestArray y =
                 Poisoned(dtype, {2, 3, s.to_height, s.to_width});
-            Call(Interpolate, {x}, {y},
-                 {int64_t(how), s.to_height, s.to_width},
+            Call(Interpolate, {x}, {y}, {int64_t(how), s.to_height, s.to_width},
                  {down.scale, down.shift_out, down.shift_in, across.scale,
                   across.shift_out, across.shift_in});
             const std::vector<double> rows =
@@ -437,4 +421,4 @@ TEST(Windows, AnElementThatCountsForNothingDoesNotSpoilItsNeighbour) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS

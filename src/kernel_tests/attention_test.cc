@@ -1,6 +1,6 @@
-#include "cpu/kernel_test.h"
+#include "kernel_tests/kernel_test.h"
 
-namespace tl::cpu {
+namespace tl::TL_KERNELS {
 namespace {
 
 struct Options {
@@ -240,4 +240,4 @@ TEST(AttentionTest, ThreadsDoNotChangeABit) {
 }
 
 }  // namespace
-}  // namespace tl::cpu
+}  // namespace tl::TL_KERNELS
