@@ -1,6 +1,9 @@
 #include "backends/backends.h"
 
 #include "cpu/backend.h"
+#ifndef TL_WITHOUT_cuda
+#include "cuda/backend.h"
+#endif
 
 namespace tl {
 namespace {

@@ -28,10 +28,15 @@ class PlanRun {
     BindNumbers();
   }
 
-  std::vector<View> Inputs(const Step& step) const {
+  std::vector<View> Inputs(const Step& step) {
     std::vector<View> views;
     views.reserve(step.inputs.size());
-    for (const Operand& operand : step.inputs) views.push_back(Bind(operand));
+    for (const Operand& operand : step.inputs) {
+      if (operand.source == Operand::Source::kLeaf) {
+        BringLeaf(step, *structure_.leaves[operand.index]);
+      }
+      views.push_back(Bind(operand));
+    }
     return views;
   }
 
@@ -58,18 +63,20 @@ class PlanRun {
 
   void Release(const Step& step) {
     for (int slot : step.releases) memory_[slot] = nullptr;
+    converted_ = nullptr;
   }
 
-  Tensor ResultOf(const Operand& operand) const {
+  Tensor ResultOf(const Operand& operand) {
+    const bool slot = operand.source == Operand::Source::kSlot;
+    const Node* leaf = slot ? nullptr : structure_.leaves[operand.index];
+    if (leaf) Mirror(*leaf);
     Tensor tensor;
     tensor.dtype = operand.dtype;
     tensor.device = backend_.device();
     tensor.shape = Shape::Of(std::span(operand.dims.data(), size_t(operand.rank)));
-    const bool slot = operand.source == Operand::Source::kSlot;
     const std::shared_ptr<std::byte>& owner =
-        slot ? memory_[operand.index]
-             : structure_.leaves[operand.index]->value().data;
-    tensor.mapped = !slot && structure_.leaves[operand.index]->value().mapped;
+        slot ? memory_[operand.index] : LeafMemory(*leaf);
+    tensor.mapped = leaf && IsHere(*leaf) && leaf->value().mapped;
     tensor.data = std::shared_ptr<std::byte>(owner, Bind(operand).data);
     return tensor;
   }
@@ -88,19 +95,60 @@ class PlanRun {
         std::memcpy(&number_bits_[i], &single, sizeof(single));
       }
     }
+    numbers_ = reinterpret_cast<std::byte*>(number_bits_.data());
+    if (backend_.device() == Device::kCpu || structure_.numbers.empty()) return;
+    const auto bytes =
+        static_cast<int64_t>(number_bits_.size() * sizeof(int32_t));
+    number_memory_ = backend_.Allocate(bytes);
+    backend_.CopyIn(number_memory_.get(), numbers_, bytes);
+    numbers_ = number_memory_.get();
+  }
+
+  bool IsHere(const Node& leaf) const {
+    return leaf.value().device == backend_.device();
+  }
+
+  const std::shared_ptr<std::byte>& LeafMemory(const Node& leaf) const {
+    if (converted_) return converted_;
+    return IsHere(leaf) ? leaf.value().data : leaf.mirror.data;
+  }
+
+  std::shared_ptr<std::byte> CopyOfLeaf(const Node& leaf) {
+    std::shared_ptr<std::byte> copy = backend_.Allocate(leaf.value().bytes());
+    backend_.CopyIn(copy.get(), leaf.value().data.get(), leaf.value().bytes());
+    return copy;
+  }
+
+  void Mirror(const Node& leaf) {
+    if (IsHere(leaf) || leaf.mirror) return;
+    leaf.mirror = leaf.value();
+    leaf.mirror.data = nullptr;
+    leaf.mirror.mapped = false;
+    leaf.mirror.device = backend_.device();
+    leaf.mirror.data = CopyOfLeaf(leaf);
+  }
+
+  // Makes the bytes of a leaf be where the backend computes. What is only
+  // converted to another type there goes when that is done.
+  void BringLeaf(const Step& step, const Node& leaf) {
+    const bool passes = step.op == OpId::Decode && !IsPacked(leaf.dtype());
+    if (passes && !IsHere(leaf) && !leaf.mirror) {
+      converted_ = CopyOfLeaf(leaf);
+    } else {
+      Mirror(leaf);
+    }
   }
 
   std::byte* Base(const Operand& operand) const {
     switch (operand.source) {
       case Operand::Source::kLeaf:
-        return structure_.leaves[operand.index]->value().data.get();
+        return LeafMemory(*structure_.leaves[operand.index]).get();
       case Operand::Source::kSlot:
         return memory_[operand.index].get();
       case Operand::Source::kNumber:
         break;
     }
-    return const_cast<std::byte*>(
-        reinterpret_cast<const std::byte*>(&number_bits_[operand.index]));
+    return numbers_ + operand.index * sizeof(int32_t);
   }
 
   View Bind(const Operand& operand) const {
@@ -152,9 +200,10 @@ class PlanRun {
     if (donor.source != Operand::Source::kLeaf) return nullptr;
     // A leaf: `x[i] = v` on a tensor that only this operation still holds.
     const Node& leaf = *structure_.leaves[donor.index];
-    const bool alone = leaf.use_count() == 1 && !leaf.value().mapped &&
-                       leaf.value().data.use_count() == 1;
-    return alone ? leaf.value().data : nullptr;
+    const Tensor& here = IsHere(leaf) ? leaf.value() : leaf.mirror;
+    const bool alone = leaf.use_count() == 1 && !here.mapped &&
+                       here.data.use_count() == 1;
+    return alone ? here.data : nullptr;
   }
 
   const Plan& plan_;
@@ -162,6 +211,9 @@ class PlanRun {
   Backend& backend_;
   std::vector<std::shared_ptr<std::byte>> memory_;
   std::vector<int32_t> number_bits_;
+  std::shared_ptr<std::byte> number_memory_;
+  std::byte* numbers_ = nullptr;
+  std::shared_ptr<std::byte> converted_;  // a leaf that this step converts
 };
 
 // A file that shrank under its mapping reads as zeros: no result may come of

@@ -50,6 +50,10 @@ class Node final : public TensorValue {
   };
   mutable Prepared prepared;
 
+  // The same bytes in the memory of the other device, once they were needed
+  // there: a weight on the GPU, or a result in host memory.
+  mutable Tensor mirror;
+
   // The planner's number for this node while it works; meaningless otherwise.
   mutable int32_t mark = -1;
 

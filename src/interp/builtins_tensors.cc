@@ -19,10 +19,13 @@ std::optional<ElementType> FindElement(std::string_view name) {
 
 bool IsDevice(std::string_view name) { return name == "cpu" || name == "gpu"; }
 
-// What this build computes on is decided when the program starts; asking for a
-// GPU that is not there is a warning, once.
-void Place(std::string_view device) {
-  if (device == "gpu") WarnNoGpu();
+// A program computes on one device; asking for a GPU that it does not have is a
+// warning, once.
+void Place(Vm& vm, std::string_view device) {
+  if (device != "gpu") return;
+  if (vm.tensors().runtime().executor().backend().device() != Device::kGpu) {
+    WarnNoGpu();
+  }
 }
 
 std::string_view Word(const Value& value, std::string_view what) {
@@ -52,7 +55,7 @@ Value AsTensorValue(Vm& vm, const Value& x) {
 
 Value MakeTensor(Vm& vm, std::span<Value> arguments) {
   if (!arguments[2].is_unset() && !arguments[2].is_none()) {
-    Place(Word(arguments[2], "tensor: 'device'"));
+    Place(vm, Word(arguments[2], "tensor: 'device'"));
   }
   if (arguments[1].is_unset() || arguments[1].is_none()) {
     return AsTensorValue(vm, arguments[0]);
@@ -65,7 +68,7 @@ Value MakeTensor(Vm& vm, std::span<Value> arguments) {
 Value To(Vm& vm, std::span<Value> arguments) {
   const std::string_view target = Word(arguments[1], "to: 'target'");
   if (IsDevice(target)) {
-    Place(target);
+    Place(vm, target);
     return AsTensorValue(vm, arguments[0]);
   }
   return vm.tensors().Make(arguments[0], Element(target, "to: 'target'"),
@@ -77,7 +80,7 @@ Value Cpu(Vm& vm, std::span<Value> arguments) {
 }
 
 Value Gpu(Vm& vm, std::span<Value> arguments) {
-  Place("gpu");
+  Place(vm, "gpu");
   return AsTensorValue(vm, arguments[0]);
 }
 

@@ -26,29 +26,27 @@ void WarnNoGpu() {
 }
 
 std::unique_ptr<Backend> OpenDevice(const std::string& device) {
-  if (device.empty()) return Backends().back().open();
-  if (device != "cpu" && device != "gpu") {
+  if (!device.empty() && device != "cpu" && device != "gpu") {
     Fail(ErrorKind::kUsage, "unknown device '{}'; expected cpu or gpu", device);
   }
-  const Device wanted = device == "gpu" ? Device::kGpu : Device::kCpu;
-  const BackendInfo* info = FindBackend(wanted);
-  if (!info) {
-    WarnNoGpu();
-    info = FindBackend(Device::kCpu);
+  const std::span<const BackendInfo> backends = Backends();
+  for (size_t i = backends.size(); i-- > 0;) {
+    const bool is_cpu = backends[i].device == Device::kCpu;
+    if (device == "cpu" && !is_cpu) continue;
+    if (device == "gpu" && is_cpu) WarnNoGpu();
+    if (std::unique_ptr<Backend> backend = backends[i].open()) return backend;
   }
-  return info->open();
+  Fail(ErrorKind::kInternal, "there is no device to compute on");
 }
 
 TensorRuntime::TensorRuntime(const TensorOptions& options,
                              const Sources& sources)
     : sources_(sources),
       observer_(options.observer),
-      backend_(OpenDevice(options.device)),
-      executor_(*backend_, this) {
+      options_(options) {
   if (options.threads > 0) SetThreads(options.threads);
   builder_.set_seed(options.seed);
   builder_.set_exact(options.exact);
-  executor_.set_check_finite(options.check_finite);
   builder_.set_reader([this](const TensorRef& ref) {
     const Tensor& tensor = Evaluate(ref);
     if (tensor.dtype == DType::F16) {
@@ -57,6 +55,27 @@ TensorRuntime::TensorRuntime(const TensorOptions& options,
     return tensor.dtype == DType::F32 ? double{*tensor.as<float>()}
                                       : double(*tensor.as<int32_t>());
   });
+}
+
+Executor& TensorRuntime::executor() {
+  if (!executor_) {
+    backend_ = OpenDevice(options_.device);
+    executor_.emplace(*backend_, static_cast<Observer*>(this));
+    executor_->set_check_finite(options_.check_finite);
+  }
+  return *executor_;
+}
+
+// The value of a node in host memory.
+const Tensor& TensorRuntime::OnHost(const Node& node) {
+  if (node.value().device == Device::kCpu) return node.value();
+  if (!node.mirror) {
+    Tensor copy = MakeTensor(node.dtype(), node.shape());
+    executor().backend().CopyOut(copy.data.get(), node.value().data.get(),
+                                 copy.bytes());
+    node.mirror = std::move(copy);
+  }
+  return node.mirror;
 }
 
 Builder& TensorRuntime::At(Span where) {
@@ -75,8 +94,8 @@ const Tensor& TensorRuntime::Evaluate(const TensorRef& ref) {
     }
     node->SetValue(std::move(tensor));
   }
-  if (!node->has_value()) executor_.Run(std::array{node});
-  return node->value();
+  if (!node->has_value()) executor().Run(std::array{node});
+  return OnHost(*node);
 }
 
 void TensorRuntime::RequireIntact(const Tensor& tensor) {
@@ -97,13 +116,13 @@ void TensorRuntime::RunIfMuchIsPending() {
     if (builder_.pending_bytes() < pending_bytes_limit_) return;
   }
   try {
-    executor_.Sweep(builder_.PendingNodes());
+    executor().Sweep(builder_.PendingNodes());
   } catch (const Error&) {
     // A failing tensor is its reader's business, not that of whoever happened
     // to be at work: the others are computed one by one.
     for (const NodePtr& node : HeldNodes()) {
       try {
-        if (!node->has_value()) executor_.Run(std::array{node.get()});
+        if (!node->has_value()) executor().Run(std::array{node.get()});
       } catch (const Error&) {
       }
     }

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "exec/executor.h"
@@ -29,7 +30,9 @@ class TensorRuntime final : private Observer {
   // The graph's builder, its next nodes marked as written at `where`.
   Builder& At(Span where);
   Builder& builder() { return builder_; }
-  Executor& executor() { return executor_; }
+  // Opens the device when it is first asked for: a program without tensors
+  // never does.
+  Executor& executor();
 
   // The bytes of a tensor in host memory, computed now if they are not yet.
   const Tensor& Evaluate(const TensorRef& ref);
@@ -57,6 +60,7 @@ class TensorRuntime final : private Observer {
 
  private:
   std::vector<NodePtr> HeldNodes() const;
+  const Tensor& OnHost(const Node& node);
   void OnPlan(const Plan& plan, const Structure& structure) override;
   bool wants_steps() const override;
   void OnStep(const Plan& plan, const Step& step, double seconds) override;
@@ -68,7 +72,8 @@ class TensorRuntime final : private Observer {
   // Destroyed after the executor: nodes may outlive both.
   std::unique_ptr<Backend> backend_;
   Builder builder_;
-  Executor executor_;
+  std::optional<Executor> executor_;
+  TensorOptions options_;
   int64_t entry_ = 0;
   std::vector<int64_t> failed_;      // in order
   int64_t pending_bytes_limit_ = 0;  // 0: not asked for yet
@@ -78,8 +83,8 @@ class TensorRuntime final : private Observer {
   int64_t max_pending_nodes_ = kMaxPendingNodes;
 };
 
-// Opens the backend for a device by name; "gpu" on a machine without one is the
-// CPU, with one warning on standard error.
+// Opens the backend for a device by name, the best there is for an empty one;
+// "gpu" on a machine without one is the CPU, with one warning on standard error.
 std::unique_ptr<Backend> OpenDevice(const std::string& device);
 void WarnNoGpu();
 

@@ -326,7 +326,8 @@ Value Tensors::FindMember(const Value& x, std::string_view name, Span where) {
   if (name == "size") return Value::Int(ref->shape().size());
   if (name == "dtype") return Value::String(std::string(LanguageName(ref->dtype())));
   if (name == "device") {
-    return Value::String(std::string(runtime_.executor().backend().name()));
+    const bool cpu = runtime_.executor().backend().device() == Device::kCpu;
+    return Value::String(cpu ? "cpu" : "gpu");
   }
   if (name == "T") {
     if (ref->rank() != 2) {
