@@ -1,0 +1,47 @@
+# TL_CUDA says what becomes of room cuda:
+#   auto     on where nvcc is found, else off
+#   on       kernels compiled by nvcc; the driver is looked for when tl runs
+#   emulate  kernels compiled for this processor (src/cuda/emulator.h), to test them
+#            where there is no card
+#   off      left out
+# Sets TL_CUDA to one of the last three. TL_CUDA_ARCHITECTURES: what nvcc compiles
+# for; by default every generation from Turing on, and PTX for those to come.
+set(TL_CUDA off CACHE STRING "The CUDA backend: auto, on, emulate or off")
+set(TL_CUDA_ARCHITECTURES
+    "75-real;80-real;86-real;89-real;90a-real;90-virtual"
+    CACHE STRING "What CUDA kernels are compiled for")
+
+if(TL_CUDA STREQUAL "auto")
+  find_program(TL_NVCC nvcc HINTS /usr/local/cuda/bin)
+  set(TL_CUDA off)
+  if(TL_NVCC AND NOT TL_SANITIZE)
+    set(TL_CUDA on)
+  endif()
+endif()
+if(TL_CUDA STREQUAL "on")
+  if(NOT CMAKE_CUDA_COMPILER AND TL_NVCC)
+    set(CMAKE_CUDA_COMPILER ${TL_NVCC})
+  endif()
+  enable_language(CUDA)
+  find_package(CUDAToolkit REQUIRED)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know it
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  endif()
+endif()
+message(STATUS "CUDA backend: ${TL_CUDA}")
+
+# A room with kernels in *.cu.
+function(tl_cuda_room name)
+  file(GLOB kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cu)
+  target_sources(tl_${name} PRIVATE ${kernels})
+  if(TL_CUDA STREQUAL "on")
+    set_target_properties(tl_${name} PROPERTIES
+      CUDA_ARCHITECTURES "${TL_CUDA_ARCHITECTURES}")
+    target_link_libraries(tl_${name} PUBLIC CUDA::cudart_static)
+  else()
+    set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX)
+    target_compile_definitions(tl_${name} PUBLIC TL_CUDA_EMULATED)
+    target_compile_options(tl_${name} PUBLIC -Wno-unknown-pragmas)
+  endif()
+endfunction()

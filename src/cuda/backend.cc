@@ -1,0 +1,57 @@
+#include "cuda/backend.h"
+
+#include "base/error.h"
+#include "cuda/fault.h"
+#include "cuda/kernels.h"
+#include "cuda/runtime.h"
+
+namespace tl {
+namespace {
+
+using Kernel = void (*)(const KernelArgs&);
+
+// In the order of OpId. Elementwise ops come as Identity with a program; views
+// and leaves are never run.
+constexpr Kernel kKernels[] = {
+#define TL_UNARY(id, ...) cuda::Elementwise,
+#define TL_BINARY(id, ...) cuda::Elementwise,
+#define TL_TERNARY(id, ...) cuda::Elementwise,
+#include "ops/elementwise.def"
+#define TL_VIEW(id, ...) nullptr,
+#define TL_KERNEL(id, ...) cuda::id,
+#include "ops/structured.def"
+};
+
+class CudaBackend : public Backend {
+ public:
+  std::string_view name() const override { return "cuda"; }
+  Device device() const override { return Device::kGpu; }
+
+  std::shared_ptr<std::byte> Allocate(int64_t bytes) override {
+    return cuda::Allocate(bytes);
+  }
+  void CopyIn(std::byte* to, const std::byte* from, int64_t bytes) override {
+    cuda::CopyToDevice(to, from, bytes);
+  }
+  void CopyOut(std::byte* to, const std::byte* from, int64_t bytes) override {
+    cuda::CopyFromDevice(to, from, bytes);
+  }
+  void Run(OpId op, const KernelArgs& args) override {
+    const auto row = static_cast<size_t>(op);
+    TL_CHECK(row < std::size(kKernels) && kKernels[row] != nullptr);
+    kKernels[row](args);
+  }
+  void Wait() override {
+    cuda::RaiseFaults();
+    cuda::Synchronize();
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> OpenCuda() {
+  if (!cuda::FindCard().available) return nullptr;
+  return std::make_unique<CudaBackend>();
+}
+
+}  // namespace tl

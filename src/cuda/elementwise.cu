@@ -1,0 +1,273 @@
+// Fused elementwise chains. A block interprets the chain for all of its threads
+// at once, kCount neighbouring elements a thread: reading an instruction is then
+// small beside computing it, and no program has to be compiled when it runs. A
+// thread's values are in shared memory, 16 bytes beside those of its neighbours.
+#include <algorithm>
+
+#include "cuda/elementwise_run.cuh"
+#include "cuda/kernels.h"
+#include "cuda/launch.h"
+
+namespace tl::cuda {
+namespace {
+
+using Group = ElementwiseGroup;
+using Access = ElementwiseGroup::Access;
+
+constexpr int kThreads = 128;
+constexpr int kCount = 8;  // 16 bytes of f16
+constexpr int kQuads = kCount / 4;
+
+TL_DEVICE uint32_t LoadOne(const std::byte* data, DType dtype, int64_t at) {
+  if (dtype == DType::F16) {
+    return __float_as_uint(
+        FromHalf(reinterpret_cast<const uint16_t*>(data)[at]));
+  }
+  return reinterpret_cast<const uint32_t*>(data)[at];
+}
+
+TL_DEVICE void StoreOne(std::byte* data, DType dtype, int64_t at,
+                        uint32_t value) {
+  if (dtype == DType::F16) {
+    reinterpret_cast<uint16_t*>(data)[at] = ToHalf(__uint_as_float(value));
+  } else {
+    reinterpret_cast<uint32_t*>(data)[at] = value;
+  }
+}
+
+TL_DEVICE bool IsAligned(const void* address) {
+  return reinterpret_cast<uintptr_t>(address) % 16 == 0;
+}
+
+TL_DEVICE void LoadNeighbours(const std::byte* data, DType dtype, int64_t at,
+                              int count, uint32_t (&to)[kCount]) {
+  if (count == kCount && dtype == DType::F16) {
+    const auto* from = reinterpret_cast<const uint16_t*>(data) + at;
+    if (IsAligned(from)) {
+      const uint4 bits = *reinterpret_cast<const uint4*>(from);
+      const uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) {
+        to[i] = __float_as_uint(
+            FromHalf(static_cast<uint16_t>(words[i / 2] >> (i % 2 * 16))));
+      }
+      return;
+    }
+  }
+  if (count == kCount && dtype != DType::F16) {
+    const auto* from = reinterpret_cast<const uint32_t*>(data) + at;
+    if (IsAligned(from)) {
+#pragma unroll
+      for (int q = 0; q < kQuads; ++q) {
+        const uint4 bits = reinterpret_cast<const uint4*>(from)[q];
+        to[4 * q] = bits.x;
+        to[4 * q + 1] = bits.y;
+        to[4 * q + 2] = bits.z;
+        to[4 * q + 3] = bits.w;
+      }
+      return;
+    }
+  }
+  for (int i = 0; i < kCount; ++i) {
+    to[i] = i < count ? LoadOne(data, dtype, at + i) : 0;
+  }
+}
+
+TL_DEVICE void StoreNeighbours(std::byte* data, DType dtype, int64_t at,
+                               int count, const uint32_t (&from)[kCount]) {
+  if (count == kCount && dtype == DType::F16) {
+    auto* to = reinterpret_cast<uint16_t*>(data) + at;
+    if (IsAligned(to)) {
+      uint32_t words[4];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        words[i] = ToHalf(__uint_as_float(from[2 * i])) |
+                   uint32_t{ToHalf(__uint_as_float(from[2 * i + 1]))} << 16;
+      }
+      *reinterpret_cast<uint4*>(to) =
+          make_uint4(words[0], words[1], words[2], words[3]);
+      return;
+    }
+  }
+  if (count == kCount && dtype != DType::F16) {
+    auto* to = reinterpret_cast<uint32_t*>(data) + at;
+    if (IsAligned(to)) {
+#pragma unroll
+      for (int q = 0; q < kQuads; ++q) {
+        reinterpret_cast<uint4*>(to)[q] = make_uint4(
+            from[4 * q], from[4 * q + 1], from[4 * q + 2], from[4 * q + 3]);
+      }
+      return;
+    }
+  }
+  for (int i = 0; i < count; ++i) StoreOne(data, dtype, at + i, from[i]);
+}
+
+TL_DEVICE int64_t PlaceIn(const Group& group, const Group::Input& x, int64_t i) {
+  int64_t place = 0;
+  for (int axis = group.rank - 1; axis > 0; --axis) {
+    const int64_t rest = i / group.dims[axis];
+    place += (i - rest * group.dims[axis]) * x.strides[axis];
+    i = rest;
+  }
+  return group.rank > 0 ? place + i * x.strides[0] : 0;
+}
+
+TL_DEVICE void LoadInput(const Group& group, const Group::Input& x,
+                         int64_t begin, int count, uint32_t (&to)[kCount]) {
+  if (x.access == Access::kScalar) {
+    const uint32_t value = LoadOne(x.data, x.dtype, 0);
+    for (int i = 0; i < kCount; ++i) to[i] = value;
+    return;
+  }
+  if (x.access == Access::kFlat) {
+    LoadNeighbours(x.data, x.dtype, begin, count, to);
+    return;
+  }
+  const int64_t row = group.dims[group.rank - 1];
+  if (x.access == Access::kRows && begin % row + count <= row) {
+    const int64_t place = PlaceIn(group, x, begin);
+    if (x.strides[group.rank - 1] == 1) {
+      LoadNeighbours(x.data, x.dtype, place, count, to);
+    } else {
+      const uint32_t value = LoadOne(x.data, x.dtype, place);
+      for (int i = 0; i < kCount; ++i) to[i] = value;
+    }
+    return;
+  }
+  for (int i = 0; i < kCount; ++i) {
+    to[i] = i < count
+                ? LoadOne(x.data, x.dtype, PlaceIn(group, x, begin + i))
+                : 0;
+  }
+}
+
+// A thread's values: value v, quad q of thread t.
+struct Values {
+  uint4* shared;
+
+  TL_DEVICE uint4& At(int value, int quad) const {
+    return shared[(value * kQuads + quad) * kThreads + threadIdx.x];
+  }
+  TL_DEVICE void Put(int value, const uint32_t (&from)[kCount]) const {
+#pragma unroll
+    for (int q = 0; q < kQuads; ++q) {
+      At(value, q) = make_uint4(from[4 * q], from[4 * q + 1], from[4 * q + 2],
+                                from[4 * q + 3]);
+    }
+  }
+  TL_DEVICE void Get(int value, uint32_t (&to)[kCount]) const {
+#pragma unroll
+    for (int q = 0; q < kQuads; ++q) {
+      const uint4 bits = At(value, q);
+      to[4 * q] = bits.x;
+      to[4 * q + 1] = bits.y;
+      to[4 * q + 2] = bits.z;
+      to[4 * q + 3] = bits.w;
+    }
+  }
+};
+
+TL_DEVICE void GetOperand(const Values& values,
+                          const Group::Instruction& instruction, int k,
+                          uint32_t (&to)[kCount]) {
+  if (k >= instruction.operands) return;
+  values.Get(instruction.operand[k], to);
+  if (!instruction.int_lanes && (instruction.int_operands >> k & 1)) {
+    for (int i = 0; i < kCount; ++i) {
+      to[i] = __float_as_uint(__int2float_rn(static_cast<int32_t>(to[i])));
+    }
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    ElementwiseKernel(const __grid_constant__ Group group) {
+  const Values values = {reinterpret_cast<uint4*>(DynamicShared())};
+  const int64_t begin = GridThread() * kCount;
+  if (begin >= group.size) return;
+  const int64_t left = group.size - begin;
+  const int count = left < kCount ? static_cast<int>(left) : kCount;
+  for (int k = 0; k < group.inputs; ++k) {
+    uint32_t value[kCount];
+    LoadInput(group, group.input[k], begin, count, value);
+    values.Put(k, value);
+  }
+  for (int i = 0; i < group.instructions; ++i) {
+    const Group::Instruction& instruction = group.instruction[i];
+    uint32_t x[kCount] = {}, y[kCount] = {}, z[kCount] = {}, result[kCount];
+    GetOperand(values, instruction, 0, x);
+    GetOperand(values, instruction, 1, y);
+    GetOperand(values, instruction, 2, z);
+    RunInstruction(instruction, x, y, z, result);
+    values.Put(group.inputs + i, result);
+  }
+  for (int k = 0; k < group.outputs; ++k) {
+    uint32_t value[kCount];
+    values.Get(group.output[k].value, value);
+    StoreNeighbours(group.output[k].data, group.output[k].dtype, begin, count,
+                    value);
+  }
+}
+
+// The same bits, NaN payloads too: conversions do not keep those.
+template <class T>
+__global__ void CopyKernel(const __grid_constant__ Group group) {
+  const Group::Input& x = group.input[0];
+  const int64_t step = GridThreads();
+  for (int64_t i = GridThread(); i < group.size; i += step) {
+    reinterpret_cast<T*>(group.output[0].data)[i] =
+        reinterpret_cast<const T*>(x.data)[PlaceIn(group, x, i)];
+  }
+}
+
+bool IsCopy(const ElementwiseProgram& program) {
+  return program.inputs == 1 && program.instructions.size() == 1 &&
+         program.instructions[0].op == OpId::Identity &&
+         program.instructions[0].dtype == program.input_dtypes[0];
+}
+
+void Copy(const Group& group) {
+  const DType dtype = group.output[0].dtype;
+  if (group.input[0].access == Access::kFlat) {
+    CopyOnDevice(group.output[0].data, group.input[0].data,
+                 group.size * ElementBytes(dtype));
+  } else if (ElementBytes(dtype) == sizeof(uint16_t)) {
+    Launch(CopyKernel<uint16_t>, ShapeFor(group.size), group);
+  } else {
+    Launch(CopyKernel<uint32_t>, ShapeFor(group.size), group);
+  }
+}
+
+}  // namespace
+
+void Elementwise(const KernelArgs& args) {
+  const Group group(*args.program, args.inputs, args.outputs);
+  if (IsCopy(*args.program) && args.outputs.size() == 1) return Copy(group);
+  const int values = group.inputs + group.instructions;
+  const int64_t per_block = int64_t{kThreads} * kCount;
+  const auto blocks =
+      static_cast<unsigned>((group.size + per_block - 1) / per_block);
+  Launch(ElementwiseKernel,
+         {{blocks}, {kThreads},
+          values * kThreads * kCount * static_cast<int>(sizeof(uint32_t))},
+         group);
+}
+
+void CopyStrided(const View& x, std::byte* to) {
+  View result = x;
+  result.data = to;
+  int64_t stride = 1;
+  for (int axis = x.rank - 1; axis >= 0; --axis) {
+    result.strides[axis] = stride;
+    stride *= x.dims[axis];
+  }
+  ElementwiseProgram program;
+  program.inputs = 1;
+  program.input_dtypes = {x.dtype};
+  program.instructions = {
+      {OpId::Identity, x.dtype, x.dtype == DType::I32, {0, 0, 0}}};
+  program.outputs = {1};
+  Copy(Group(program, {&x, 1}, {&result, 1}));
+}
+
+}  // namespace tl::cuda

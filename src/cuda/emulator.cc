@@ -1,0 +1,196 @@
+#ifdef TL_CUDA_EMULATED
+
+#include "cuda/emulator.h"
+
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include <exception>
+#include <memory>
+#include <vector>
+
+#include "base/error.h"
+
+namespace tl::cuda::emulator {
+namespace {
+
+constexpr int kWarp = 32;
+// Sanitizers make frames several times as large.
+constexpr size_t kStackBytes = 256 << 10;
+
+struct Barrier {
+  int alive = 0;
+  int arrived = 0;
+  int64_t generation = 0;
+};
+
+struct Warp : Barrier {
+  uint64_t values[kWarp] = {};
+};
+
+struct Block : Barrier {
+  dim3 index;
+  std::vector<Warp> warps;
+  std::unique_ptr<std::byte[]> shared;  // its own, so that ASan knows its end
+};
+
+struct Fiber {
+  ucontext_t context;
+  dim3 thread;
+  Block* block = nullptr;
+  Warp* warp = nullptr;
+  int lane = 0;
+  bool done = false;
+};
+
+// Stacks are kept from one launch to the next: making one costs more than most
+// threads run.
+class Stacks {
+ public:
+  std::byte* Get(size_t i) {
+    while (stacks_.size() <= i) {
+      void* memory = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      TL_CHECK(memory != MAP_FAILED);
+      stacks_.push_back(static_cast<std::byte*>(memory));
+    }
+    return stacks_[i];
+  }
+
+ private:
+  std::vector<std::byte*> stacks_;
+};
+
+Stacks stacks;
+ucontext_t scheduler;
+Fiber* current = nullptr;
+const std::function<void()>* body = nullptr;
+
+void Leave(Barrier& barrier) {
+  --barrier.alive;
+  if (barrier.alive > 0 && barrier.arrived == barrier.alive) {
+    barrier.arrived = 0;
+    ++barrier.generation;
+  }
+}
+
+void Arrive(Barrier& barrier) {
+  if (++barrier.arrived == barrier.alive) {
+    barrier.arrived = 0;
+    ++barrier.generation;
+    return;
+  }
+  const int64_t generation = barrier.generation;
+  while (barrier.generation == generation) Yield();
+}
+
+void RunFiber() {
+  (*body)();
+  current->done = true;
+  Leave(*current->warp);
+  Leave(*current->block);
+  swapcontext(&current->context, &scheduler);
+}
+
+void MakeContext(ucontext_t& context, std::byte* stack) {
+  getcontext(&context);
+  context.uc_stack.ss_sp = stack;
+  context.uc_stack.ss_size = kStackBytes;
+  context.uc_link = nullptr;
+  makecontext(&context, RunFiber, 0);
+}
+
+void Resume(Fiber& fiber) {
+  current = &fiber;
+  threadIdx = fiber.thread;
+  blockIdx = fiber.block->index;
+  swapcontext(&scheduler, &fiber.context);
+}
+
+void RunBlocks(std::vector<Block>& blocks, int shared_bytes) {
+  const int threads =
+      static_cast<int>(blockDim.x * blockDim.y * blockDim.z);
+  std::vector<Fiber> fibers(blocks.size() * threads);
+  for (size_t b = 0; b < blocks.size(); ++b) {
+    Block& block = blocks[b];
+    block.alive = threads;
+    block.warps.resize((threads + kWarp - 1) / kWarp);
+    block.shared = std::make_unique<std::byte[]>(shared_bytes);
+    std::memset(block.shared.get(), 0xff, shared_bytes);
+    for (int t = 0; t < threads; ++t) {
+      Fiber& fiber = fibers[b * threads + t];
+      const auto at = static_cast<unsigned>(t);
+      fiber.thread = {at % blockDim.x, at / blockDim.x % blockDim.y,
+                      at / (blockDim.x * blockDim.y)};
+      fiber.block = &block;
+      fiber.warp = &block.warps[t / kWarp];
+      fiber.lane = t % kWarp;
+      ++fiber.warp->alive;
+      MakeContext(fiber.context, stacks.Get(b * threads + t));
+    }
+  }
+  for (size_t left = fibers.size(); left > 0;) {
+    for (Fiber& fiber : fibers) {
+      if (fiber.done) continue;
+      Resume(fiber);
+      left -= fiber.done;
+    }
+  }
+}
+
+}  // namespace
+
+void Run(dim3 grid, dim3 block, int shared_bytes, bool together,
+         const std::function<void()>& thread) {
+  gridDim = grid;
+  blockDim = block;
+  body = &thread;
+  std::vector<Block> blocks;
+  for (unsigned z = 0; z < grid.z; ++z) {
+    for (unsigned y = 0; y < grid.y; ++y) {
+      for (unsigned x = 0; x < grid.x; ++x) {
+        blocks.emplace_back().index = {x, y, z};
+        if (together) continue;
+        RunBlocks(blocks, shared_bytes);
+        blocks.clear();
+      }
+    }
+  }
+  if (together) RunBlocks(blocks, shared_bytes);
+}
+
+std::byte* DynamicShared() { return current->block->shared.get(); }
+
+void Yield() {
+  Fiber& self = *current;
+  swapcontext(&self.context, &scheduler);
+}
+
+void SyncBlock() { Arrive(*current->block); }
+void SyncWarp() { Arrive(*current->warp); }
+int LaneOf() { return current->lane; }
+
+uint64_t FromLane(uint64_t value, int lane) {
+  Warp& warp = *current->warp;
+  warp.values[current->lane] = value;
+  Arrive(warp);
+  const uint64_t result = warp.values[lane];
+  Arrive(warp);
+  return result;
+}
+
+unsigned Ballot(bool vote) {
+  Warp& warp = *current->warp;
+  warp.values[current->lane] = vote;
+  Arrive(warp);
+  unsigned bits = 0;
+  for (int lane = 0; lane < warp.alive; ++lane) {
+    bits |= unsigned(warp.values[lane] != 0) << lane;
+  }
+  Arrive(warp);
+  return bits;
+}
+
+}  // namespace tl::cuda::emulator
+
+#endif  // TL_CUDA_EMULATED

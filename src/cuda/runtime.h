@@ -1,0 +1,46 @@
+// The card as the rest of this room sees it: memory, copies and one stream.
+// runtime.cc asks CUDA, runtime_emulated.cc plays the card on the processor.
+// Everything is in the order it was asked for; only CopyFromDevice and
+// Synchronize wait. Nothing touches CUDA before the first call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace tl::cuda {
+
+struct DeviceInfo {
+  std::string name;
+  int multiprocessors = 0;
+  int capability = 0;           // 90 is compute capability 9.0
+  int64_t memory = 0;           // bytes
+  int shared_bytes = 0;         // the most a block may ask for
+};
+
+// A driver and a card that our kernels run on. `why` where not.
+struct Availability {
+  bool available = false;
+  std::string why;
+};
+const Availability& FindCard();
+
+const DeviceInfo& Card();  // opens it; fails where there is none
+int64_t FreeMemory();
+int64_t PlacedBytes();     // what this program holds on the card
+
+// Uninitialised, 256-byte aligned, with at least 256 readable bytes behind.
+// Blocks that are freed are kept for the next of their size. Fails with what
+// was wanted, placed and free.
+std::shared_ptr<std::byte> Allocate(int64_t bytes);
+
+void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes);
+void CopyFromDevice(std::byte* to, const std::byte* from, int64_t bytes);
+void CopyOnDevice(std::byte* to, const std::byte* from, int64_t bytes);
+void Fill(std::byte* to, int byte, int64_t bytes);
+void Synchronize();
+
+void* StreamHandle();  // the cudaStream_t of all of it
+
+}  // namespace tl::cuda

@@ -1,0 +1,17 @@
+// Large copies to the card: several threads read the bytes (from their file,
+// where they are mapped from one) into pinned memory while the card fetches what
+// they read before. From pageable memory CUDA would copy with one thread.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tl::cuda {
+
+// `from` may be changed once it has returned.
+void StageToDevice(std::byte* to, const std::byte* from, int64_t bytes,
+                   cudaStream_t stream);
+
+}  // namespace tl::cuda
