@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
+
 namespace tl {
 
 // The values are the process's exit codes.
@@ -56,10 +58,5 @@ decltype(auto) WithNote(F&& f, N&& note) {
     throw;
   }
 }
-
-// For our own bugs, never for input: throws ErrorKind::kInternal.
-[[noreturn]] void CheckFailed(const char* condition, const char* file, int line);
-#define TL_CHECK(condition) \
-  ((condition) ? (void)0 : ::tl::CheckFailed(#condition, __FILE__, __LINE__))
 
 }  // namespace tl

@@ -10,6 +10,7 @@
 #include "cpu/decode_runs.h"
 #include "cpu/kernels.h"
 #include "cpu/unpack.h"
+#include "ops/run_checks.h"
 
 namespace tl::cpu {
 namespace {
@@ -96,8 +97,7 @@ const ByteTable& ByteTableOf(DType dtype) {
   if (dtype == DType::F8_E4M3FNUZ) return e4m3fnuz;
   if (dtype == DType::F8_E5M2FNUZ) return e5m2fnuz;
   if (dtype == DType::F8_E8M0) return e8m0;
-  Fail(ErrorKind::kInternal, "{} is not a type of numbers to compute with",
-       Info(dtype).name);
+  FailNotNumbers(dtype);
 }
 
 // A table of results, and of which bytes lose something on the way.

@@ -1,9 +1,8 @@
 // Concat and Assign: results that are parts of their inputs put side by side.
-#include <cmath>
-
 #include "base/error.h"
 #include "cpu/kernels.h"
 #include "cpu/strided_copy.h"
+#include "ops/run_checks.h"
 
 namespace tl::cpu {
 namespace {
@@ -44,13 +43,8 @@ View RegionOf(View view, const KernelArgs& args) {
     }
     const double first = args.numbers[axis];
     const double last = first + static_cast<double>((count - 1) * step);
-    for (const double index : {first, last}) {
-      if (!(index >= 0 && index < static_cast<double>(size))) {
-        Fail(ErrorKind::kProgram,
-             "index {} is out of range for axis {} of size {}", index, axis,
-             size);
-      }
-    }
+    CheckIndex(first, axis, size);
+    CheckIndex(last, axis, size);
     view = SliceOf(view, axis, static_cast<int64_t>(first), count, step);
   }
   return view;

@@ -3,13 +3,13 @@
 #include "base/random.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "base/error.h"
 #include "base/half.h"
 #include "base/parallel.h"
 #include "cpu/half_rows.h"
 #include "cpu/kernels.h"
+#include "ops/run_checks.h"
 
 namespace tl::cpu {
 namespace {
@@ -70,14 +70,7 @@ void Arange(const KernelArgs& args) {
     fill(result.as<float>(), [](double x) { return static_cast<float>(x); });
   } else {
     TL_CHECK(result.dtype == DType::I32);
-    const double last = start + step * static_cast<double>(count - 1);
-    for (const double end : {start, last}) {
-      using Int = std::numeric_limits<int32_t>;
-      if (count > 0 && !(end >= Int::min() && end <= Int::max())) {
-        Fail(ErrorKind::kProgram, "arange reaches {}, which int32 cannot hold",
-             end);
-      }
-    }
+    CheckArange(start, step, count);
     fill(result.as<int32_t>(),
          [](double x) { return static_cast<int32_t>(x); });
   }
