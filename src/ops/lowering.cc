@@ -125,12 +125,13 @@ Argument Argument::Unknown() {
   return a;
 }
 
-std::string Call::Name(size_t i) const {
-  return fmt::format("{}: '{}'", function_, parameters_[i]);
+std::string ArgumentName::ToString() const {
+  return parameter_.empty() ? std::string(text_)
+                            : fmt::format("{}: '{}'", text_, parameter_);
 }
 
 void Call::FailAt(size_t i, std::string_view expected) const {
-  Fail(ErrorKind::kProgram, "{} is {}; expected {}", Name(i),
+  Fail(ErrorKind::kProgram, "{} is {}; expected {}", Name(i).ToString(),
        KindName(arguments_[i]), expected);
 }
 
@@ -138,7 +139,7 @@ bool Call::has(size_t i) const {
   return i < arguments_.size() && !arguments_[i].is(Argument::Kind::kNone);
 }
 
-TensorRef Call::TensorOf(const Argument& a, std::string_view what) const {
+TensorRef Call::TensorOf(const Argument& a, ArgumentName what) const {
   switch (a.kind) {
     case Argument::Kind::kTensor:
       return a.tensor;
@@ -160,12 +161,12 @@ TensorRef Call::TensorOf(const Argument& a, std::string_view what) const {
     case Argument::Kind::kString:
       break;
   }
-  Fail(ErrorKind::kProgram, "{} is {}; expected a tensor", what, KindName(a));
+  Fail(ErrorKind::kProgram, "{} is {}; expected a tensor", what.ToString(), KindName(a));
 }
 
 // A nested list of numbers or tensors: its items along a new first axis.
 TensorRef Call::StackOf(const std::vector<Argument>& items,
-                        std::string_view what) const {
+                        ArgumentName what) const {
   if (items.empty()) {
     const TensorRef zero = lowering_.Number(0, DType::F32);
     return BroadcastTo(lowering_, Cast(lowering_, zero, DType::F16), Shape{0});
@@ -200,7 +201,7 @@ std::vector<TensorRef> Call::Tensors(size_t i) const {
   return tensors;
 }
 
-int64_t Call::IntOf(const Argument& a, std::string_view what) const {
+int64_t Call::IntOf(const Argument& a, ArgumentName what) const {
   switch (a.kind) {
     case Argument::Kind::kInt:
       if (!a.dim.known()) throw NotKnown{};
@@ -211,7 +212,7 @@ int64_t Call::IntOf(const Argument& a, std::string_view what) const {
       if (a.real == std::floor(a.real) && std::abs(a.real) < 0x1p53) {
         return static_cast<int64_t>(a.real);
       }
-      Fail(ErrorKind::kProgram, "{} is {}; expected a whole number", what,
+      Fail(ErrorKind::kProgram, "{} is {}; expected a whole number", what.ToString(),
            a.real);
     case Argument::Kind::kUnknown:
       throw NotKnown{};
@@ -225,7 +226,7 @@ int64_t Call::IntOf(const Argument& a, std::string_view what) const {
     case Argument::Kind::kList:
       break;
   }
-  Fail(ErrorKind::kProgram, "{} is {}; expected an int", what, KindName(a));
+  Fail(ErrorKind::kProgram, "{} is {}; expected an int", what.ToString(), KindName(a));
 }
 
 int64_t Call::Int(size_t i) const { return IntOf(arguments_[i], Name(i)); }
@@ -249,10 +250,10 @@ std::string_view Call::Text(size_t i) const {
   return arguments_[i].text;
 }
 
-static int CheckedAxis(int64_t axis, int rank, std::string_view what) {
+static int CheckedAxis(int64_t axis, int rank, ArgumentName what) {
   const int64_t positive = axis < 0 ? axis + rank : axis;
   if (positive < 0 || positive >= rank) {
-    Fail(ErrorKind::kProgram, "{} is {}; a tensor of rank {} has axes {}", what,
+    Fail(ErrorKind::kProgram, "{} is {}; a tensor of rank {} has axes {}", what.ToString(),
          axis, rank,
          rank == 0 ? "none" : fmt::format("{} to {}", -rank, rank - 1));
   }
@@ -275,7 +276,7 @@ std::vector<int> Call::Axes(size_t i, int rank) const {
     const int axis = CheckedAxis(IntOf(a, Name(i)), rank, Name(i));
     for (int other : axes) {
       if (other == axis) {
-        Fail(ErrorKind::kProgram, "{} names axis {} twice", Name(i), axis);
+        Fail(ErrorKind::kProgram, "{} names axis {} twice", Name(i).ToString(), axis);
       }
     }
     axes.push_back(axis);
@@ -283,12 +284,12 @@ std::vector<int> Call::Axes(size_t i, int rank) const {
   return axes;
 }
 
-Dim Call::SizeOf(const Argument& a, std::string_view what) const {
+Dim Call::SizeOf(const Argument& a, ArgumentName what) const {
   if (a.is(Argument::Kind::kUnknown)) return Dim::Unknown();
   if (a.is(Argument::Kind::kInt) && !a.dim.known()) return a.dim;
   const int64_t size = IntOf(a, what);
   if (size < 0) {
-    Fail(ErrorKind::kProgram, "{} is {}; a size cannot be negative", what, size);
+    Fail(ErrorKind::kProgram, "{} is {}; a size cannot be negative", what.ToString(), size);
   }
   return Dim(size);
 }
@@ -311,7 +312,7 @@ Call::SizeList Call::Sizes(size_t i) const {
     const bool literal = a.is(Argument::Kind::kInt) && a.dim.known();
     if (literal && a.integer == -1) {
       if (sizes.inferred >= 0) {
-        Fail(ErrorKind::kProgram, "{} has more than one -1", Name(i));
+        Fail(ErrorKind::kProgram, "{} has more than one -1", Name(i).ToString());
       }
       sizes.inferred = static_cast<int>(sizes.dims.size());
       sizes.dims.push_back(Dim(1));
@@ -324,7 +325,7 @@ Call::SizeList Call::Sizes(size_t i) const {
 
 void Call::RequireGiven(const SizeList& sizes, size_t i) const {
   if (sizes.inferred >= 0) {
-    Fail(ErrorKind::kProgram, "{} is -1; a size cannot be negative", Name(i));
+    Fail(ErrorKind::kProgram, "{} is -1; a size cannot be negative", Name(i).ToString());
   }
 }
 
@@ -335,7 +336,7 @@ DType Call::Type(size_t i, DType otherwise) const {
     if (LanguageName(dtype) == name) return dtype;
   }
   Fail(ErrorKind::kProgram,
-       "{} is \"{}\"; expected float16, float32 or int32", Name(i), name);
+       "{} is \"{}\"; expected float16, float32 or int32", Name(i).ToString(), name);
 }
 
 }  // namespace tl

@@ -95,6 +95,22 @@ struct Argument {
   bool is_number() const { return kind == Kind::kInt || kind == Kind::kFloat; }
 };
 
+// What a message calls an argument: a text, or "softmax: 'dim'", which is put
+// together only where it is said.
+class ArgumentName {
+ public:
+  ArgumentName(const char* text) : text_(text) {}
+  ArgumentName(std::string_view text) : text_(text) {}
+  ArgumentName(std::string_view function, std::string_view parameter)
+      : text_(function), parameter_(parameter) {}
+
+  std::string ToString() const;
+
+ private:
+  std::string_view text_;
+  std::string_view parameter_;  // empty where the text is all
+};
+
 // The arguments of one call, by position in the function's signature. The
 // accessors convert as the language allows (a whole float where a size is
 // wanted, a list of numbers where a tensor is) and fail by naming the function
@@ -135,16 +151,18 @@ class Call {
   DType Type(size_t i, DType otherwise) const;  // "float16", DType names
 
   // Conversions of one argument, for functions that take several forms.
-  TensorRef TensorOf(const Argument& argument, std::string_view what) const;
-  int64_t IntOf(const Argument& argument, std::string_view what) const;
-  Dim SizeOf(const Argument& argument, std::string_view what) const;
+  TensorRef TensorOf(const Argument& argument, ArgumentName what) const;
+  int64_t IntOf(const Argument& argument, ArgumentName what) const;
+  Dim SizeOf(const Argument& argument, ArgumentName what) const;
 
   [[noreturn]] void FailAt(size_t i, std::string_view expected) const;
 
  private:
-  std::string Name(size_t i) const;  // "softmax: 'dim'"
+  ArgumentName Name(size_t i) const {
+    return {function_, parameters_[i]};
+  }
   TensorRef StackOf(const std::vector<Argument>& items,
-                    std::string_view what) const;
+                    ArgumentName what) const;
 
   std::string_view function_;
   std::span<const std::string_view> parameters_;
