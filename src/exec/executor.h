@@ -3,13 +3,16 @@
 // values. The seam to watch it is Observer.
 #pragma once
 
+#include <algorithm>
 #include <list>
 #include <memory>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "exec/backend.h"
+#include "exec/binding.h"
 #include "exec/plan.h"
 #include "exec/structure.h"
 
@@ -45,10 +48,35 @@ class Executor {
   void set_check_finite(bool check) { check_finite_ = check; }
 
  private:
-  using PlanPtr = std::shared_ptr<const Plan>;
+  // A plan, what it is for, and its views.
+  struct Known {
+    Known(std::vector<int64_t> key, uint64_t hash, Plan plan)
+        : key(std::move(key)),
+          hash(hash),
+          plan(std::move(plan)),
+          binding(this->plan) {}
+
+    std::vector<int64_t> key;
+    uint64_t hash;
+    Plan plan;
+    Binding binding;
+  };
+  using KnownPtr = std::shared_ptr<Known>;
+  struct Key {
+    std::span<const int64_t> words;
+    uint64_t hash;
+
+    friend bool operator==(const Key& a, const Key& b) {
+      return std::ranges::equal(a.words, b.words);
+    }
+  };
+  struct HashOfKey {
+    size_t operator()(const Key& key) const { return key.hash; }
+  };
 
   void RunAll(std::span<Node* const> wanted, std::span<Node* const> visit);
-  PlanPtr GetPlan(const Structure& structure);
+  void RunPlan(Known& known, const Structure& structure);
+  KnownPtr GetPlan(const Structure& structure);
   const void* PreparedFor(const Step& step, const Structure& structure,
                           std::span<const View> inputs);
   void RunStep(const Plan& plan, const Step& step, const Structure& structure,
@@ -59,8 +87,11 @@ class Executor {
   bool check_finite_ = false;
 
   // Least recently used last.
-  std::list<std::pair<std::string, PlanPtr>> plans_;
-  std::unordered_map<std::string_view, decltype(plans_)::iterator> by_key_;
+  std::list<KnownPtr> plans_;
+  std::unordered_map<Key, decltype(plans_)::iterator, HashOfKey> by_key_;
+  // Memory that one run after the other uses.
+  Structure room_;
+  Scratch scratch_;
 };
 
 }  // namespace tl

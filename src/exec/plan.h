@@ -42,6 +42,9 @@ struct Slot {
   Shape shape;
   int producer;        // the step that writes it
   bool kept = false;   // a result: outlives the plan
+  // Where it lies in the scratch memory that all small slots share, or -1 for
+  // memory of its own.
+  int64_t offset = -1;
 };
 
 struct Step {
@@ -51,12 +54,15 @@ struct Step {
   std::vector<Operand> inputs;
   std::vector<int32_t> outputs;  // slots
   std::vector<int64_t> ints;
-  std::vector<int32_t> numbers;  // run-time arguments, by index
+  // Its run-time arguments: so many from this one on.
+  int32_t first_number = 0;
+  int32_t numbers = 0;
   ElementwiseProgram program;    // empty where op has none
   int32_t node = 0;              // whose failure it is; index in plan order
-  // After the step these slots are dead; outputs[0] may take the memory of
-  // inputs[donor] if that is the last use of it.
+  // After the step these slots are dead.
   std::vector<int32_t> releases;
+  // outputs[0] takes the memory of inputs[donor]: of a slot, or of a leaf if
+  // the run finds that nobody else holds it.
   int32_t donor = -1;
 
   bool has_program() const { return !program.instructions.empty(); }
@@ -71,6 +77,7 @@ struct Plan {
   std::vector<Step> steps;
   std::vector<Slot> slots;
   std::vector<Result> results;
+  int64_t scratch_bytes = 0;
 };
 
 }  // namespace tl

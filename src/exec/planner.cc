@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "exec/scratch.h"
 #include "exec/views.h"
 
 namespace tl {
@@ -180,9 +181,8 @@ class Planner {
     Step& step = plan_.steps[step_index];
     step.inputs = std::move(inputs);
     step.ints = node.attributes().ints;
-    for (size_t n = 0; n < node.attributes().numbers.size(); ++n) {
-      step.numbers.push_back(item(i).first_number + static_cast<int>(n));
-    }
+    step.first_number = item(i).first_number;
+    step.numbers = static_cast<int32_t>(node.attributes().numbers.size());
     places_[i].step = step_index;
     if (Info(node.op()).takes_epilogue) {
       // Its result is value 0 of an epilogue that may grow.
@@ -343,7 +343,7 @@ class Planner {
     }
   }
 
-  // Last uses: what each step releases, and whose memory its result may take.
+  // Last uses: what each step releases, and whose memory its result takes.
   void FinishMemory() {
     std::vector<int> last(plan_.slots.size());
     for (size_t s = 0; s < plan_.slots.size(); ++s) {
@@ -362,17 +362,35 @@ class Planner {
       }
     }
     for (Step& step : plan_.steps) ChooseDonor(step);
+    PlaceSlots(plan_);
   }
 
-  // Whether x[..] = v may write x's memory, if the executor finds it free. Not
-  // where the part is a view of x: x[1:5] = x[0:4] reads what it would
-  // overwrite. And not where x is a view of a leaf: others may hold the view,
-  // and the executor counts only who holds the leaf.
+  // Whether x[..] = v may write x's memory, if nobody else needs it. Not where
+  // the part is a view of x: x[1:5] = x[0:4] reads what it would overwrite.
+  // And not where x is a view of a leaf: others may hold the view, and the
+  // executor counts only who holds the leaf.
   bool MayAssignInPlace(const Step& step) const {
     const Operand &x = step.inputs[0], &part = step.inputs[1];
     if (x.source == part.source && x.index == part.index) return false;
-    return x.source == Operand::Source::kSlot ||
+    if (x.source == Operand::Source::kSlot) return DiesWhole(step, x);
+    return x.source == Operand::Source::kLeaf && IsWhole(x) &&
+           x.size() == step.shape.size() &&
            item(step.node).inputs[0].kind == Input::Kind::kLeaf;
+  }
+
+  static bool IsWhole(const Operand& x) {
+    return x.dense() && x.terms.empty() && x.offset == 0;
+  }
+
+  // Whether x is all of a slot that the step is the last to use, and has as
+  // many elements, of the same size, as the step's result.
+  bool DiesWhole(const Step& step, const Operand& x) const {
+    const Slot& slot = plan_.slots[x.index];
+    const Slot& result = plan_.slots[step.outputs[0]];
+    return IsWhole(x) && x.size() == result.shape.size() &&
+           slot.shape.size() == x.size() &&
+           ElementBytes(slot.dtype) == ElementBytes(result.dtype) &&
+           std::count(step.releases.begin(), step.releases.end(), x.index) > 0;
   }
 
   void ChooseDonor(Step& step) {
@@ -381,23 +399,15 @@ class Planner {
       return;
     }
     if (step.op != OpId::Identity || step.outputs.empty()) return;
-    const Slot& result = plan_.slots[step.outputs[0]];
     for (size_t k = 0; k < step.inputs.size(); ++k) {
       const Operand& x = step.inputs[k];
-      if (x.source != Operand::Source::kSlot) continue;
-      const Slot& slot = plan_.slots[x.index];
-      const bool dies = std::count(step.releases.begin(), step.releases.end(),
-                                   x.index) > 0;
-      const bool same_elements =
-          x.dense() && x.terms.empty() && x.offset == 0 &&
-          x.size() == result.shape.size() && slot.shape.size() == x.size() &&
-          ElementBytes(slot.dtype) == ElementBytes(result.dtype);
+      if (x.source != Operand::Source::kSlot || !DiesWhole(step, x)) continue;
       const bool once = std::count_if(step.inputs.begin(), step.inputs.end(),
                                       [&](const Operand& other) {
                                         return other.source == x.source &&
                                                other.index == x.index;
                                       }) == 1;
-      if (dies && same_elements && once) {
+      if (once) {
         step.donor = static_cast<int>(k);
         return;
       }

@@ -12,22 +12,29 @@ class Collector {
   // Post-order without recursion: a program may build very deep graphs.
   void Visit(Node* root) {
     if (Seen(root)) return;
-    std::vector<std::pair<Node*, size_t>> stack = {{root, 0}};
-    while (!stack.empty()) {
-      auto& [node, next] = stack.back();
+    stack_ = {{root, 0}};
+    while (!stack_.empty()) {
+      auto& [node, next] = stack_.back();
       if (next < node->inputs().size()) {
         Node* input = node->inputs()[next++].get();
-        if (!Seen(input)) stack.push_back({input, 0});
+        if (!Seen(input)) stack_.push_back({input, 0});
       } else {
         if (!Seen(node)) Add(node);
-        stack.pop_back();
+        stack_.pop_back();
       }
     }
   }
 
   // Marks are positions while collecting and -1 otherwise.
-  void ClearMarks() {
-    for (Node* node : marked_) node->mark = -1;
+  void Finish() {
+    for (const Structure::Item& item : out_.items) item.node->mark = -1;
+    for (Node* node : out_.leaves) node->mark = -1;
+    for (Node* node : numbers_) node->mark = -1;
+    const Input* next = out_.inputs.data();
+    for (Structure::Item& item : out_.items) {
+      item.inputs = {next, item.node->inputs().size()};
+      next += item.inputs.size();
+    }
   }
 
  private:
@@ -37,7 +44,6 @@ class Collector {
   static bool Seen(const Node* node) { return node->mark >= 0; }
 
   void Add(Node* node) {
-    marked_.push_back(node);
     if (node->has_value()) {
       node->mark = static_cast<int32_t>(out_.leaves.size());
       out_.leaves.push_back(node);
@@ -50,15 +56,15 @@ class Collector {
                                                                : DType::F64);
     }
     if (node->op() == OpId::kNumber) {
+      numbers_.push_back(node);
       node->mark = first;
       return;
     }
-    Structure::Item item{node, {}, first};
     for (const NodePtr& input : node->inputs()) {
-      item.inputs.push_back({KindOf(input.get()), input->mark});
+      out_.inputs.push_back({KindOf(input.get()), input->mark});
     }
     node->mark = static_cast<int32_t>(out_.items.size());
-    out_.items.push_back(std::move(item));
+    out_.items.push_back({node, {}, first});
   }
 
   static Input::Kind KindOf(const Node* node) {
@@ -67,7 +73,8 @@ class Collector {
   }
 
   Structure& out_;
-  std::vector<Node*> marked_;
+  std::vector<Node*> numbers_;
+  std::vector<std::pair<Node*, size_t>> stack_;
 };
 
 // A node is held if it has more references than the run itself accounts for.
@@ -94,10 +101,15 @@ void FindHeld(Structure& structure) {
 
 class KeyWriter {
  public:
-  explicit KeyWriter(std::string& key) : key_(key) {}
+  explicit KeyWriter(Structure& structure) : structure_(structure) {}
 
   void Put(int64_t value) {
-    key_.append(reinterpret_cast<const char*>(&value), sizeof(value));
+    structure_.key.push_back(value);
+    // Multiplying spreads a word over those above it, the shift over those
+    // below (2^64 / golden ratio).
+    uint64_t& hash = structure_.hash;
+    hash = (hash ^ static_cast<uint64_t>(value)) * 0x9E3779B97F4A7C15u;
+    hash ^= hash >> 32;
   }
   void Put(const Shape& shape) {
     Put(shape.rank());
@@ -105,11 +117,11 @@ class KeyWriter {
   }
 
  private:
-  std::string& key_;
+  Structure& structure_;
 };
 
 void WriteKey(Structure& structure) {
-  KeyWriter key(structure.key);
+  KeyWriter key(structure);
   key.Put(static_cast<int64_t>(structure.items.size()));
   for (const Structure::Item& item : structure.items) {
     const Attributes& attributes = item.node->attributes();
@@ -128,11 +140,22 @@ void WriteKey(Structure& structure) {
   for (DType dtype : structure.number_dtypes) key.Put(int64_t(dtype));
 }
 
+void Empty(Structure& structure) {
+  structure.items.clear();
+  structure.leaves.clear();
+  structure.numbers.clear();
+  structure.number_dtypes.clear();
+  structure.key.clear();
+  structure.hash = 0;
+  structure.inputs.clear();
+}
+
 }  // namespace
 
 Structure CollectStructure(std::span<Node* const> wanted,
-                           std::span<Node* const> visit) {
-  Structure structure;
+                           std::span<Node* const> visit, Structure room) {
+  Structure structure = std::move(room);
+  Empty(structure);
   Collector collector(structure);
   for (Node* node : wanted) collector.Visit(node);
   for (Node* node : visit) collector.Visit(node);
@@ -141,7 +164,7 @@ Structure CollectStructure(std::span<Node* const> wanted,
       structure.items[node->mark].wanted = true;
     }
   }
-  collector.ClearMarks();
+  collector.Finish();
   FindHeld(structure);
   WriteKey(structure);
   return structure;

@@ -1,0 +1,249 @@
+#include "exec/binding.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "exec/views.h"
+
+namespace tl {
+namespace {
+
+// Scratch memory of more than this goes back after each run.
+constexpr int64_t kMostKept = int64_t{64} << 20;
+
+View ViewOf(const Operand& operand) {
+  View view;
+  view.data = nullptr;
+  view.dtype = operand.dtype;
+  view.rank = operand.rank;
+  std::copy(operand.dims.begin(), operand.dims.end(), view.dims);
+  std::copy(operand.strides.begin(), operand.strides.end(), view.strides);
+  return view;
+}
+
+int64_t OffsetOf(const Operand& operand, std::span<const double> numbers) {
+  int64_t offset = operand.offset;
+  for (const Operand::Term& term : operand.terms) {
+    offset += std::llround(numbers[term.number]) * term.stride;
+  }
+  return offset;
+}
+
+}  // namespace
+
+Binding::Binding(const Plan& plan) {
+  for (const Step& step : plan.steps) {
+    for (const Operand& input : step.inputs) Add(plan, input);
+    for (int32_t s : step.outputs) {
+      const Slot& slot = plan.slots[s];
+      Add(plan, WholeOperand(Operand::Source::kSlot, s, slot.dtype, slot.shape));
+    }
+  }
+}
+
+void Binding::Add(const Plan& plan, const Operand& operand) {
+  views_.push_back(ViewOf(operand));
+  places_.push_back(PlaceOf(plan, operand));
+}
+
+Binding::Place Binding::PlaceOf(const Plan& plan, const Operand& operand) {
+  using Source = Place::Source;
+  if (!operand.terms.empty()) return {Source::kMoved, 0, 0, &operand};
+  // Of a packed operand only whole rows are ever left out.
+  const int64_t bytes = BlockBytes(operand.dtype, operand.offset);
+  switch (operand.source) {
+    case Operand::Source::kLeaf:
+      return {Source::kLeaf, operand.index, bytes, nullptr};
+    case Operand::Source::kNumber:
+      return {Source::kNumber, operand.index, bytes, nullptr};
+    case Operand::Source::kSlot:
+      break;
+  }
+  const int64_t offset = plan.slots[operand.index].offset;
+  return offset < 0
+             ? Place{Source::kSlot, operand.index, bytes, nullptr}
+             : Place{Source::kScratch, operand.index, offset + bytes, nullptr};
+}
+
+std::shared_ptr<std::byte> Scratch::Take(Backend& backend, int64_t bytes) {
+  if (bytes == 0) return nullptr;
+  if (bytes > kMostKept) return backend.Allocate(bytes);
+  if (bytes > bytes_) {
+    kept_ = nullptr;
+    bytes_ = 0;
+    kept_ = backend.Allocate(bytes);
+    bytes_ = bytes;
+  }
+  return kept_;
+}
+
+PlanRun::PlanRun(const Plan& plan, Binding& binding, const Structure& structure,
+                 Backend& backend, Scratch& scratch)
+    : plan_(plan),
+      binding_(binding),
+      structure_(structure),
+      backend_(backend),
+      device_(backend.device()),
+      memory_(plan.slots.size()),
+      scratch_(scratch.Take(backend, plan.scratch_bytes)) {
+  BindNumbers();
+}
+
+// Numbers as 4-byte elements in their type, so that they are operands like any
+// other.
+void PlanRun::BindNumbers() {
+  number_bits_.resize(structure_.numbers.size() + 1);
+  for (size_t i = 0; i < structure_.numbers.size(); ++i) {
+    const double value = structure_.numbers[i];
+    if (structure_.number_dtypes[i] == DType::I32) {
+      number_bits_[i] = static_cast<int32_t>(value);
+    } else {
+      const float single = static_cast<float>(value);
+      std::memcpy(&number_bits_[i], &single, sizeof(single));
+    }
+  }
+  numbers_ = reinterpret_cast<std::byte*>(number_bits_.data());
+  if (device_ == Device::kCpu || structure_.numbers.empty()) return;
+  const auto bytes =
+      static_cast<int64_t>(number_bits_.size() * sizeof(int32_t));
+  number_memory_ = backend_.Allocate(bytes);
+  backend_.CopyIn(number_memory_.get(), numbers_, bytes);
+  numbers_ = number_memory_.get();
+}
+
+const std::shared_ptr<std::byte>& PlanRun::LeafMemory(const Node& leaf) const {
+  if (converted_) return converted_;
+  return IsHere(leaf) ? leaf.value().data : leaf.mirror.data;
+}
+
+std::shared_ptr<std::byte> PlanRun::CopyOfLeaf(const Node& leaf) {
+  std::shared_ptr<std::byte> copy = backend_.Allocate(leaf.value().bytes());
+  backend_.CopyIn(copy.get(), leaf.value().data.get(), leaf.value().bytes());
+  return copy;
+}
+
+void PlanRun::Mirror(const Node& leaf) {
+  if (IsHere(leaf) || leaf.mirror) return;
+  leaf.mirror = leaf.value();
+  leaf.mirror.data = nullptr;
+  leaf.mirror.mapped = false;
+  leaf.mirror.device = device_;
+  leaf.mirror.data = CopyOfLeaf(leaf);
+}
+
+// Makes the bytes of leaves be where the backend computes. What is only
+// converted to another type there goes when that is done.
+void PlanRun::BringLeaves(const Step& step) {
+  for (const Operand& operand : step.inputs) {
+    if (operand.source != Operand::Source::kLeaf) continue;
+    const Node& leaf = *structure_.leaves[operand.index];
+    if (IsHere(leaf) || leaf.mirror) continue;
+    if (step.op == OpId::Decode && !IsPacked(leaf.dtype())) {
+      converted_ = CopyOfLeaf(leaf);
+    } else {
+      Mirror(leaf);
+    }
+  }
+}
+
+std::byte* PlanRun::BaseOf(const Operand& operand) const {
+  switch (operand.source) {
+    case Operand::Source::kLeaf:
+      return LeafMemory(*structure_.leaves[operand.index]).get();
+    case Operand::Source::kSlot: {
+      const int64_t offset = plan_.slots[operand.index].offset;
+      return offset < 0 ? memory_[operand.index].get()
+                        : scratch_.get() + offset;
+    }
+    case Operand::Source::kNumber:
+      break;
+  }
+  return numbers_ + operand.index * sizeof(int32_t);
+}
+
+std::byte* PlanRun::AddressOf(const Place& place) const {
+  switch (place.source) {
+    case Place::Source::kLeaf:
+      return LeafMemory(*structure_.leaves[place.index]).get() + place.bytes;
+    case Place::Source::kSlot:
+      return memory_[place.index].get() + place.bytes;
+    case Place::Source::kScratch:
+      return scratch_.get() + place.bytes;
+    case Place::Source::kNumber:
+      return numbers_ + place.index * sizeof(int32_t);
+    case Place::Source::kMoved:
+      break;
+  }
+  const Operand& operand = *place.operand;
+  return BaseOf(operand) + BlockBytes(operand.dtype,
+                                      OffsetOf(operand, structure_.numbers));
+}
+
+void PlanRun::Begin(const Step& step) {
+  BringLeaves(step);
+  FindMemory(step);
+  const size_t inputs = step.inputs.size(), outputs = step.outputs.size();
+  View* const views = binding_.views_.data() + next_;
+  const Place* const places = binding_.places_.data() + next_;
+  for (size_t i = 0; i < inputs + outputs; ++i) {
+    views[i].data = AddressOf(places[i]);
+  }
+  inputs_ = {views, inputs};
+  outputs_ = {views + inputs, outputs};
+  next_ += inputs + outputs;
+}
+
+// For results that do not lie in scratch memory; the first may take over a
+// dying operand's.
+void PlanRun::FindMemory(const Step& step) {
+  for (size_t i = 0; i < step.outputs.size(); ++i) {
+    const Slot& slot = plan_.slots[step.outputs[i]];
+    if (slot.offset >= 0) continue;
+    std::shared_ptr<std::byte>& memory = memory_[step.outputs[i]];
+    if (i == 0 && step.donor >= 0) memory = Donated(step);
+    if (!memory) {
+      memory = backend_.Allocate(BytesOf(slot.dtype, slot.shape.size()));
+    }
+  }
+}
+
+// The memory of the donor if nobody else can see it, else nothing.
+std::shared_ptr<std::byte> PlanRun::Donated(const Step& step) const {
+  const Operand& donor = step.inputs[step.donor];
+  if (donor.source == Operand::Source::kSlot) return memory_[donor.index];
+  // A leaf: `x[i] = v` on a tensor that only this operation still holds.
+  const Node& leaf = *structure_.leaves[donor.index];
+  const Tensor& here = IsHere(leaf) ? leaf.value() : leaf.mirror;
+  const bool alone = leaf.use_count() == 1 && !here.mapped &&
+                     here.data.use_count() == 1;
+  return alone ? here.data : nullptr;
+}
+
+std::span<const double> PlanRun::Numbers(const Step& step) const {
+  return std::span(structure_.numbers).subspan(step.first_number, step.numbers);
+}
+
+void PlanRun::End(const Step& step) {
+  for (int32_t slot : step.releases) memory_[slot] = nullptr;
+  converted_ = nullptr;
+}
+
+Tensor PlanRun::ResultOf(const Operand& operand) {
+  const bool slot = operand.source == Operand::Source::kSlot;
+  const Node* leaf = slot ? nullptr : structure_.leaves[operand.index];
+  if (leaf) Mirror(*leaf);
+  Tensor tensor;
+  tensor.dtype = operand.dtype;
+  tensor.device = device_;
+  tensor.shape = Shape::Of(std::span(operand.dims.data(), size_t(operand.rank)));
+  const std::shared_ptr<std::byte>& owner =
+      slot ? memory_[operand.index] : LeafMemory(*leaf);
+  tensor.mapped = leaf && IsHere(*leaf) && leaf->value().mapped;
+  const int64_t offset = OffsetOf(operand, structure_.numbers);
+  tensor.data = std::shared_ptr<std::byte>(
+      owner, BaseOf(operand) + BlockBytes(operand.dtype, offset));
+  return tensor;
+}
+
+}  // namespace tl
