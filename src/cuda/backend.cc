@@ -4,6 +4,7 @@
 #include "cuda/fault.h"
 #include "cuda/kernels.h"
 #include "cuda/runtime.h"
+#include "cuda/step_list.h"
 
 namespace tl {
 namespace {
@@ -31,20 +32,28 @@ class CudaBackend : public Backend {
     return cuda::Allocate(bytes);
   }
   void CopyIn(std::byte* to, const std::byte* from, int64_t bytes) override {
+    list_.Flush();
     cuda::CopyToDevice(to, from, bytes);
   }
   void CopyOut(std::byte* to, const std::byte* from, int64_t bytes) override {
+    list_.Flush();
     cuda::CopyFromDevice(to, from, bytes);
   }
   void Run(OpId op, const KernelArgs& args) override {
     const auto row = static_cast<size_t>(op);
     TL_CHECK(row < std::size(kKernels) && kKernels[row] != nullptr);
+    if (list_.Add(op, args)) return;
+    list_.Flush();
     kKernels[row](args);
   }
   void Wait() override {
+    list_.Flush();
     cuda::RaiseFaults();
     cuda::Synchronize();
   }
+
+ private:
+  cuda::StepList list_;
 };
 
 }  // namespace

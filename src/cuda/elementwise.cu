@@ -220,12 +220,6 @@ __global__ void CopyKernel(const __grid_constant__ Group group) {
   }
 }
 
-bool IsCopy(const ElementwiseProgram& program) {
-  return program.inputs == 1 && program.instructions.size() == 1 &&
-         program.instructions[0].op == OpId::Identity &&
-         program.instructions[0].dtype == program.input_dtypes[0];
-}
-
 void Copy(const Group& group) {
   const DType dtype = group.output[0].dtype;
   if (group.input[0].access == Access::kFlat) {

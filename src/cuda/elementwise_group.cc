@@ -17,6 +17,12 @@ int OperandsOf(OpId op) { return Info(op).arity; }
 
 }  // namespace
 
+bool IsCopy(const ElementwiseProgram& program) {
+  return program.inputs == 1 && program.instructions.size() == 1 &&
+         program.instructions[0].op == OpId::Identity &&
+         program.instructions[0].dtype == program.input_dtypes[0];
+}
+
 // Axes of one element go; neighbours that every operand walks over as over one
 // axis become one.
 void ElementwiseGroup::Join(std::span<const View> operands, const View& result) {

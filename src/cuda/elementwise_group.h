@@ -61,4 +61,7 @@ struct ElementwiseGroup {
   void Classify(Input& input) const;
 };
 
+// One operand as it is: the same bits, NaN payloads too.
+bool IsCopy(const ElementwiseProgram& program);
+
 }  // namespace tl::cuda

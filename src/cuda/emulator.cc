@@ -29,6 +29,7 @@ struct Warp : Barrier {
 };
 
 struct Block : Barrier {
+  Barrier some[16];
   dim3 index;
   std::vector<Warp> warps;
   std::unique_ptr<std::byte[]> shared;  // its own, so that ASan knows its end
@@ -168,6 +169,10 @@ void Yield() {
 
 void SyncBlock() { Arrive(*current->block); }
 void SyncWarp() { Arrive(*current->warp); }
+void SyncSome(int id, int threads) {
+  current->block->some[id].alive = threads;
+  Arrive(current->block->some[id]);
+}
 int LaneOf() { return current->lane; }
 
 uint64_t FromLane(uint64_t value, int lane) {

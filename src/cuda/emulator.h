@@ -61,6 +61,8 @@ void Run(dim3 grid, dim3 block, int shared_bytes, bool together,
 std::byte* DynamicShared();
 void SyncBlock();
 void SyncWarp();
+// Barrier `id` of the block, for `threads` of its threads.
+void SyncSome(int id, int threads);
 void Yield();  // lets others run: for loops that wait
 // What the thread in lane `lane` of this warp has given as its value.
 uint64_t FromLane(uint64_t value, int lane);

@@ -1,0 +1,128 @@
+// How the warps of a block hand data to each other without stopping: barriers in
+// shared memory that count arrivals and bytes (PTX `mbarrier`), copies from
+// device memory that arrive at them by themselves (`cp.async.bulk`), barriers
+// over some of a block's warps, and one over all blocks of a launch that runs
+// them together. sm_90 and later. Source: PTX ISA 8.x, "Asynchronous barriers"
+// and "Data movement: bulk copies".
+#pragma once
+
+#include "cuda/device.cuh"
+
+namespace tl::cuda {
+
+#ifdef TL_CUDA_EMULATED
+
+struct Mbarrier {
+  int count, pending;
+  int64_t bytes;
+  unsigned phase;
+};
+
+namespace emulator {
+inline void Settle(Mbarrier& barrier) {
+  if (barrier.pending > 0 || barrier.bytes != 0) return;
+  barrier.pending = barrier.count;
+  ++barrier.phase;
+}
+}  // namespace emulator
+
+TL_DEVICE void Init(Mbarrier* barrier, int count) {
+  *barrier = {count, count, 0, 0};
+}
+TL_DEVICE void FenceInit() {}
+TL_DEVICE void Arrive(Mbarrier* barrier) {
+  --barrier->pending;
+  emulator::Settle(*barrier);
+}
+TL_DEVICE void ArriveExpecting(Mbarrier* barrier, uint32_t bytes) {
+  barrier->bytes += bytes;
+  Arrive(barrier);
+}
+TL_DEVICE void WaitPhase(Mbarrier* barrier, unsigned parity) {
+  while ((barrier->phase & 1) == parity) emulator::Yield();
+}
+TL_DEVICE void BulkCopy(void* shared, const void* global, uint32_t bytes,
+                        Mbarrier* barrier) {
+  std::memcpy(shared, global, bytes);
+  barrier->bytes -= bytes;
+  emulator::Settle(*barrier);
+}
+TL_DEVICE void SyncThreads(int id, int threads) {
+  emulator::SyncSome(id, threads);
+}
+TL_DEVICE void ArriveAtGrid(unsigned* counter) { ++*counter; }
+TL_DEVICE bool GridReached(const unsigned* counter, unsigned target) {
+  if (static_cast<int>(*counter - target) >= 0) return true;
+  emulator::Yield();
+  return false;
+}
+
+#else
+
+using Mbarrier = unsigned long long;
+
+TL_DEVICE uint32_t SharedAddress(const void* pointer) {
+  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
+}
+TL_DEVICE void Init(Mbarrier* barrier, int count) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;"
+               :: "r"(SharedAddress(barrier)), "r"(count));
+}
+// Makes the barriers that were made visible to bulk copies.
+TL_DEVICE void FenceInit() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+#endif
+}
+TL_DEVICE void Arrive(Mbarrier* barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];"
+               :: "r"(SharedAddress(barrier)) : "memory");
+}
+TL_DEVICE void ArriveExpecting(Mbarrier* barrier, uint32_t bytes) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;"
+               :: "r"(SharedAddress(barrier)), "r"(bytes) : "memory");
+#endif
+}
+// Returns once the phase of this parity is over.
+TL_DEVICE void WaitPhase(Mbarrier* barrier, unsigned parity) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile(
+      "{\n"
+      ".reg .pred done;\n"
+      "again:\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+      "@done bra over;\n"
+      "bra again;\n"
+      "over:\n"
+      "}\n" :: "r"(SharedAddress(barrier)), "r"(parity) : "memory");
+#endif
+}
+// Addresses and bytes are multiples of 16.
+TL_DEVICE void BulkCopy(void* shared, const void* global, uint32_t bytes,
+                        Mbarrier* barrier) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
+      "[%0], [%1], %2, [%3];"
+      :: "r"(SharedAddress(shared)), "l"(global), "r"(bytes),
+         "r"(SharedAddress(barrier)) : "memory");
+#endif
+}
+TL_DEVICE void SyncThreads(int id, int threads) {
+  asm volatile("bar.sync %0, %1;" :: "r"(id), "r"(threads) : "memory");
+}
+TL_DEVICE void ArriveAtGrid(unsigned* counter) {
+  asm volatile("red.release.gpu.global.add.u32 [%0], 1;"
+               :: "l"(counter) : "memory");
+}
+TL_DEVICE bool GridReached(const unsigned* counter, unsigned target) {
+  unsigned value;
+  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];"
+               : "=r"(value) : "l"(counter) : "memory");
+  return static_cast<int>(value - target) >= 0;
+}
+
+#endif
+
+}  // namespace tl::cuda

@@ -1,0 +1,11 @@
+// Parts of views that an operation with numbers of the program works on.
+#pragma once
+
+#include "exec/backend.h"
+
+namespace tl::cuda {
+
+// What of `view` an Assign writes. Fails where that is not all inside it.
+View RegionOf(View view, const KernelArgs& args);
+
+}  // namespace tl::cuda

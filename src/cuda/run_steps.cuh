@@ -1,0 +1,72 @@
+// What the blocks of run_steps.cu share: the layout of shared memory, and who of
+// a block does what. Warp kConsumers / 32 fetches: records of steps, and the
+// weights of the steps that have some, as far ahead as there is room, whatever
+// the others wait for. The other warps compute.
+#pragma once
+
+#include "cuda/pipeline.cuh"
+#include "cuda/steps.h"
+
+namespace tl::cuda {
+
+inline constexpr int kConsumers = 512;
+inline constexpr int kConsumerWarps = kConsumers / kWarpSize;
+inline constexpr int kStepThreads = kConsumers + kWarpSize;
+
+// Weights come in tiles of whole rows. One more 16 bytes: a row may begin
+// anywhere in a line of 16.
+inline constexpr int kTiles = 6;
+inline constexpr int kTileBytes = 28 * 1024;
+inline constexpr int kTileSpace = kTileBytes + 64;
+// Records that are fetched ahead.
+inline constexpr int kRecords = 6;
+// The longest x: 16384 elements of f16, or of int8 with their groups.
+inline constexpr int kMostColumns = 14 * 1024;
+
+struct BlockMemory {
+  StepRecord records[kRecords];
+  alignas(128) std::byte tiles[kTiles][kTileSpace];
+  alignas(16) std::byte x[kMostColumns * sizeof(uint16_t)];
+  float partial[kConsumerWarps];
+  Mbarrier record_full[kRecords], record_empty[kRecords];
+  Mbarrier tile_full[kTiles], tile_empty[kTiles];
+};
+
+TL_DEVICE BlockMemory& Shared() {
+  return *reinterpret_cast<BlockMemory*>(DynamicShared());
+}
+
+// The rows of a matrix that a block multiplies, and how they are cut in tiles.
+struct RowRange {
+  int begin, end;
+  int per_tile;
+
+  TL_DEVICE int tiles() const {
+    return (end - begin + per_tile - 1) / per_tile;
+  }
+};
+
+TL_DEVICE RowRange RowsOf(int n, int64_t row_bytes) {
+  const auto block = static_cast<int64_t>(blockIdx.x);
+  const auto blocks = static_cast<int64_t>(gridDim.x);
+  const auto fit = static_cast<int>(kTileBytes / row_bytes);
+  return {static_cast<int>(n * block / blocks),
+          static_cast<int>(n * (block + 1) / blocks), fit};
+}
+
+// Waits until all consumers of this block are here.
+TL_DEVICE void SyncConsumers() { SyncThreads(1, kConsumers); }
+
+// Sum over the consumers of a block, the same for all, in a fixed order.
+TL_DEVICE float SumOfConsumers(float value) {
+  float* partial = Shared().partial;
+  value = WarpSum(value);
+  SyncConsumers();
+  if (Lane() == 0) partial[WarpOf()] = value;
+  SyncConsumers();
+  float sum = 0;
+  for (int warp = 0; warp < kConsumerWarps; ++warp) sum += partial[warp];
+  return sum;
+}
+
+}  // namespace tl::cuda

@@ -1,0 +1,387 @@
+#include "cuda/step_list.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "cuda/packed_rows.h"
+#include "cuda/region.h"
+#include "cuda/run_steps.h"
+#include "cuda/runtime.h"
+
+namespace tl::cuda {
+namespace {
+
+// cp.async.bulk and mbarriers with bytes.
+constexpr int kLeastCapability = 90;
+// What is longer fills the card by itself.
+constexpr int64_t kMostElements = 64 * 1024;
+// Up to here one block is quicker than all of them and a wait for each other.
+constexpr int64_t kMostForOneBlock = 8 * 1024;
+constexpr int64_t kAlignment = 16;
+
+bool IsAligned(const std::byte* data) {
+  return reinterpret_cast<uintptr_t>(data) % kAlignment == 0;
+}
+
+bool FitsInt32(int64_t value) {
+  return value >= std::numeric_limits<int32_t>::min() &&
+         value <= std::numeric_limits<int32_t>::max();
+}
+
+// Axis `axis` from the end.
+int64_t DimOf(const View& view, int axis) {
+  return view.dims[view.rank - 1 - axis];
+}
+int64_t StrideOf(const View& view, int axis) {
+  return view.strides[view.rank - 1 - axis];
+}
+
+// One row of x, and a matrix whose rows lie one after the other.
+bool IsRowProduct(const KernelArgs& args) {
+  const View &x = args.inputs[0], &w = args.inputs[1];
+  const int64_t k = DimOf(x, 0), n = DimOf(w, 0);
+  const bool exact = args.ints.size() > 1 && args.ints[1] == 1;
+  if (x.dtype != DType::F16 || x.size() != k || StrideOf(x, 0) != 1 ||
+      w.size() != k * n || k % 8 != 0 || n == 0 || k == 0 || !FitsInt32(n)) {
+    return false;
+  }
+  return HasRowProduct(w.dtype) && (!IsPacked(w.dtype) || !exact) &&
+         StrideOf(w, 1) == 1 && (n == 1 || StrideOf(w, 0) == k) &&
+         IsAligned(x.data) && (IsPacked(w.dtype) || IsAligned(w.data)) &&
+         FitsRows(BlockBytes(w.dtype, k), k) &&
+         (args.dtype == DType::F16 || args.dtype == DType::F32);
+}
+
+}  // namespace
+
+StepList::Range StepList::RangeOf(const View& view) {
+  int64_t low = 0, high = 0;
+  for (int axis = 0; axis < view.rank; ++axis) {
+    const int64_t reach = (view.dims[axis] - 1) * view.strides[axis];
+    (reach < 0 ? low : high) += reach;
+  }
+  const int64_t bytes = ElementBytes(view.dtype);
+  return {view.data + low * bytes, view.data + (high + 1) * bytes};
+}
+
+// The other's results, or memory that the other still reads, are touched by
+// another thread.
+bool StepList::MustFollow(const Touched& step, const Touched& before) {
+  const auto meet = [&](const std::vector<Range>& a, const std::vector<Range>& b) {
+    for (const Range& x : a) {
+      for (const Range& y : b) {
+        const bool same_thread = x.by_row && y.by_row &&
+                                 step.rows == before.rows && x.begin == y.begin &&
+                                 x.end == y.end;
+        if (x.Meets(y) && !same_thread) return true;
+      }
+    }
+    return false;
+  };
+  return meet(step.reads, before.writes) || meet(step.writes, before.writes) ||
+         meet(step.writes, before.reads);
+}
+
+StepWait StepList::WaitOf(const Touched& touched, bool alone,
+                          int16_t& block) const {
+  block = kAllBlocks;
+  for (const Touched& before : level_) {
+    if (!MustFollow(touched, before)) continue;
+    const bool one_block = alone && before.block != kAllBlocks &&
+                           (block == kAllBlocks || block == before.block);
+    if (!one_block) return StepWait::kGrid;
+    block = before.block;
+  }
+  return block == kAllBlocks ? StepWait::kNone : StepWait::kBlock;
+}
+
+void StepList::Append(StepRecord& record, Touched touched, bool alone) {
+  int16_t block;
+  StepWait wait = WaitOf(touched, alone, block);
+  if (wait == StepWait::kGrid) {
+    level_.clear();
+    ++waits_;
+    prepared_ = {};
+    block = kAllBlocks;
+  }
+  if (alone && block == kAllBlocks) {
+    block = next_block_;
+    next_block_ = static_cast<int16_t>((next_block_ + 1) % Card().multiprocessors);
+  }
+  record.header.wait = wait;
+  record.header.block = alone ? block : kAllBlocks;
+  touched.block = record.header.block;
+  records_.push_back(record);
+  level_.push_back(std::move(touched));
+}
+
+// --- Elementwise --------------------------------------------------------------
+
+bool StepList::TouchGroup(const ElementwiseGroup& group, bool by_row,
+                          SmallGroup& small, Touched& touched) {
+  if (group.inputs > SmallGroup::kMaxInputs ||
+      group.instructions > SmallGroup::kMaxInstructions ||
+      group.outputs > SmallGroup::kMaxOutputs ||
+      group.rank > SmallGroup::kMaxAxes || !FitsInt32(group.size)) {
+    return false;
+  }
+  small.inputs = static_cast<uint8_t>(group.inputs);
+  small.handed_over = static_cast<uint8_t>(group.handed_over);
+  small.instructions = static_cast<uint8_t>(group.instructions);
+  small.outputs = static_cast<uint8_t>(group.outputs);
+  small.axes = static_cast<uint8_t>(group.rank);
+  small.size = static_cast<int32_t>(group.size);
+  for (int axis = 0; axis < group.rank; ++axis) {
+    small.dims[axis] = static_cast<int32_t>(group.dims[axis]);
+  }
+  for (int k = group.handed_over; k < group.inputs; ++k) {
+    const ElementwiseGroup::Input& x = group.input[k];
+    small.input[k].data = x.data;
+    small.input[k].dtype = x.dtype;
+    View view = {const_cast<std::byte*>(x.data), x.dtype, group.rank, {}, {}};
+    for (int axis = 0; axis < group.rank; ++axis) {
+      if (!FitsInt32(x.strides[axis])) return false;
+      small.input[k].strides[axis] = static_cast<int32_t>(x.strides[axis]);
+      view.dims[axis] = group.dims[axis];
+      view.strides[axis] = x.strides[axis];
+    }
+    Range range = RangeOf(view);
+    range.by_row = by_row && x.access == ElementwiseGroup::Access::kFlat;
+    touched.reads.push_back(range);
+  }
+  for (int i = 0; i < group.instructions; ++i) {
+    const ElementwiseGroup::Instruction& from = group.instruction[i];
+    small.instruction[i] = {from.op, from.dtype, from.int_lanes, from.operands,
+                            {from.operand[0], from.operand[1], from.operand[2]},
+                            from.int_operands};
+  }
+  for (int k = 0; k < group.outputs; ++k) {
+    const ElementwiseGroup::Output& out = group.output[k];
+    small.output[k] = {out.data, out.dtype, out.value};
+    touched.writes.push_back(
+        {out.data, out.data + group.size * ElementBytes(out.dtype), by_row});
+  }
+  return true;
+}
+
+bool StepList::AddElementwise(const KernelArgs& args) {
+  const View& out = args.outputs[0];
+  if (out.size() > kMostElements) return false;
+  if (IsCopy(*args.program) && args.outputs.size() == 1) {
+    return AddCopy(args.inputs[0], out);
+  }
+  StepRecord record = {};
+  Touched touched;
+  record.header.kind = StepKind::kElementwise;
+  const ElementwiseGroup group(*args.program, args.inputs, args.outputs);
+  if (!TouchGroup(group, false, record.elementwise.group, touched)) return false;
+  EmitHeldNorm();
+  Append(record, std::move(touched), group.size <= kMostForOneBlock);
+  return true;
+}
+
+// --- Products -------------------------------------------------------------------
+
+// x is what the blocks have already, or it is brought: as a norm's operand, if
+// the norm was held for this product.
+void StepList::TakeX(const View& x, RowsStep& step, Touched& touched) {
+  const PreparedX wanted = {x.data, IsPacked(step.w_dtype)};
+  step.x = x.data;
+  step.fresh_x = !(prepared_ == wanted);
+  if (held_norm_) {
+    const HeldNorm& norm = *held_norm_;
+    const bool reads_it = norm.step.out == x.data && norm.step.k == step.k &&
+                          IsAligned(norm.step.x);
+    const bool overwrites =
+        std::any_of(touched.writes.begin(), touched.writes.end(),
+                    [&](const Range& range) { return range.Meets(norm.read); });
+    if (!reads_it || overwrites || norm.written.Meets(norm.read)) {
+      EmitHeldNorm();
+    } else {
+      step.fresh_x = true;
+      step.x = norm.step.x;
+      step.norm_weight = norm.step.weight;
+      step.norm_dtype = norm.step.weight_dtype;
+      step.norm_out = norm.step.out;
+      step.eps = norm.step.eps;
+      touched.reads.push_back(norm.read);
+      touched.writes.push_back(norm.written);
+      held_norm_.reset();
+    }
+  }
+  int16_t block;
+  if (!step.fresh_x && WaitOf(touched, false, block) == StepWait::kGrid) {
+    step.fresh_x = true;
+  }
+  if (step.fresh_x && !step.norm_weight) touched.reads.push_back(RangeOf(x));
+}
+
+bool StepList::AddRows(const KernelArgs& args) {
+  if (!IsRowProduct(args)) return false;
+  const View &x = args.inputs[0], &w = args.inputs[1];
+  StepRecord record = {};
+  RowsStep& step = record.rows;
+  Touched touched;
+  step.header.kind = StepKind::kRows;
+  step.w_dtype = w.dtype;
+  step.result_dtype = args.dtype;
+  step.k = static_cast<int32_t>(DimOf(x, 0));
+  step.n = static_cast<int32_t>(DimOf(w, 0));
+  step.row_bytes = static_cast<int32_t>(BlockBytes(w.dtype, step.k));
+  step.w = w.data;
+  touched.rows = step.n;
+  if (args.program) {
+    const ElementwiseGroup group(*args.program, args.inputs.subspan(2),
+                                 args.outputs);
+    if (group.size != step.n || !TouchGroup(group, true, step.group, touched)) {
+      return false;
+    }
+    step.has_group = true;
+  } else {
+    step.out = args.outputs[0].data;
+    Range range = RangeOf(args.outputs[0]);
+    range.by_row = true;
+    touched.writes.push_back(range);
+  }
+  TakeX(x, step, touched);
+  Append(record, std::move(touched), false);
+  prepared_ = {x.data, IsPacked(step.w_dtype)};
+  return true;
+}
+
+bool StepList::AddRmsNorm(const KernelArgs& args) {
+  const View &x = args.inputs[0], &weight = args.inputs[1];
+  const View& out = args.outputs[0];
+  const int64_t k = DimOf(x, 0);
+  if (x.size() != k || k > kMostForOneBlock * 4 || x.dtype != DType::F16 ||
+      out.dtype != DType::F16) {
+    return false;
+  }
+  EmitHeldNorm();
+  HeldNorm held = {};
+  held.step.header.kind = StepKind::kRmsNorm;
+  held.step.k = static_cast<int32_t>(k);
+  held.step.eps = static_cast<float>(args.numbers[0]);
+  held.step.weight_dtype = weight.dtype;
+  held.step.x = x.data;
+  held.step.weight = weight.data;
+  held.step.out = out.data;
+  held.read = RangeOf(x);
+  held.written = RangeOf(out);
+  held_norm_ = held;
+  return true;
+}
+
+void StepList::EmitHeldNorm() {
+  if (!held_norm_) return;
+  const HeldNorm held = *held_norm_;
+  held_norm_.reset();
+  StepRecord record = {};
+  record.rms_norm = held.step;
+  Touched touched;
+  touched.reads = {held.read};
+  touched.writes = {held.written};
+  Append(record, std::move(touched), true);
+}
+
+// --- Rope and copies --------------------------------------------------------------
+
+bool StepList::AddRope(const KernelArgs& args) {
+  const View& x = args.inputs[0];
+  StepRecord record = {};
+  RopeStep& step = record.rope;
+  if (x.size() > kMostForOneBlock ||
+      x.size() != DimOf(x, 0) * DimOf(x, 1) * DimOf(x, 2)) {
+    return false;
+  }
+  EmitHeldNorm();
+  step.header.kind = StepKind::kRope;
+  step.dtype = x.dtype;
+  step.halves = args.ints[0] == 1;
+  step.dim = static_cast<int32_t>(DimOf(x, 0));
+  step.heads = static_cast<int32_t>(DimOf(x, 1));
+  step.seq = static_cast<int32_t>(DimOf(x, 2));
+  step.x = x.data;
+  step.cos = args.inputs[1].data;
+  step.sin = args.inputs[2].data;
+  step.out = args.outputs[0].data;
+  Touched touched;
+  for (const View& input : args.inputs) touched.reads.push_back(RangeOf(input));
+  touched.writes = {RangeOf(args.outputs[0])};
+  Append(record, std::move(touched), true);
+  return true;
+}
+
+bool StepList::AddCopy(const View& from, const View& to) {
+  StepRecord record = {};
+  CopyStep& step = record.copy;
+  if (to.rank > CopyStep::kMaxAxes || to.size() > kMostForOneBlock) return false;
+  EmitHeldNorm();
+  step.header.kind = StepKind::kCopy;
+  step.element_bytes = static_cast<int32_t>(ElementBytes(to.dtype));
+  step.size = static_cast<int32_t>(to.size());
+  step.from = from.data;
+  step.to = to.data;
+  const int added = CopyStep::kMaxAxes - to.rank;
+  std::fill_n(step.dims, added, 1);
+  for (int axis = 0; axis < to.rank; ++axis) {
+    const int own = axis - (to.rank - from.rank);
+    step.dims[added + axis] = static_cast<int32_t>(to.dims[axis]);
+    step.to_strides[added + axis] = to.strides[axis];
+    step.from_strides[added + axis] =
+        own < 0 || from.dims[own] == 1 ? 0 : from.strides[own];
+  }
+  Touched touched;
+  touched.reads = {RangeOf(from)};
+  touched.writes = {RangeOf(to)};
+  Append(record, std::move(touched), true);
+  return true;
+}
+
+// Only where x is written where it lies.
+bool StepList::AddAssign(const KernelArgs& args) {
+  if (args.inputs[0].data != args.outputs[0].data) return false;
+  return AddCopy(args.inputs[1], RegionOf(args.outputs[0], args));
+}
+
+bool StepList::Add(OpId op, const KernelArgs& args) {
+  if (Card().capability < kLeastCapability) return false;
+  switch (op) {
+    case OpId::Identity:
+      return AddElementwise(args);
+    case OpId::Matmul:
+      return AddRows(args);
+    case OpId::RmsNorm:
+      return AddRmsNorm(args);
+    case OpId::Rope:
+      return AddRope(args);
+    case OpId::Assign:
+      return AddAssign(args);
+    default:
+      return false;
+  }
+}
+
+void StepList::Flush() {
+  EmitHeldNorm();
+  if (records_.empty()) return;
+  const int blocks = Card().multiprocessors;
+  if (!counter_) {
+    counter_ = Allocate(sizeof(unsigned));
+    Fill(counter_.get(), 0, sizeof(unsigned));
+  }
+  const auto bytes = static_cast<int64_t>(records_.size() * sizeof(StepRecord));
+  const std::shared_ptr<std::byte> steps = Allocate(bytes);
+  CopyToDevice(steps.get(), reinterpret_cast<const std::byte*>(records_.data()),
+               bytes);
+  RunSteps(reinterpret_cast<const StepRecord*>(steps.get()),
+           static_cast<int>(records_.size()), blocks,
+           reinterpret_cast<unsigned*>(counter_.get()), reached_);
+  reached_ += waits_ * static_cast<unsigned>(blocks);
+  waits_ = 0;
+  records_.clear();
+  level_.clear();
+  prepared_ = {};
+}
+
+}  // namespace tl::cuda

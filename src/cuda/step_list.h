@@ -1,0 +1,83 @@
+// Collects small operations into one launch (steps.h). The backend hands over
+// each operation; what is taken runs at the next Flush, in order with all that
+// is started after it. Which steps wait for which is found from the addresses
+// that they read and write, so that memory which is handed out again counts too.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "cuda/elementwise_group.h"
+#include "cuda/steps.h"
+#include "exec/backend.h"
+
+namespace tl::cuda {
+
+class StepList {
+ public:
+  // False if the card or the operation is not one for a list. Nothing is
+  // changed then, and the caller flushes before it starts the operation itself.
+  bool Add(OpId op, const KernelArgs& args);
+
+  void Flush();
+
+ private:
+  // Bytes that a step reads or writes. `by_row`: element n is read or written
+  // by the thread that has row n, and nobody else.
+  struct Range {
+    const std::byte* begin;
+    const std::byte* end;
+    bool by_row = false;
+
+    bool Meets(const Range& other) const {
+      return begin < other.end && other.begin < end;
+    }
+  };
+  // What a step touches that was not there before the launch.
+  struct Touched {
+    std::vector<Range> reads, writes;
+    int32_t rows = 0;  // of a RowsStep
+    int16_t block = kAllBlocks;
+  };
+
+  static Range RangeOf(const View& view);
+  static bool MustFollow(const Touched& step, const Touched& before);
+  static bool TouchGroup(const ElementwiseGroup& group, bool by_row,
+                         SmallGroup& small, Touched& touched);
+
+  bool AddRows(const KernelArgs& args);
+  bool AddElementwise(const KernelArgs& args);
+  bool AddRmsNorm(const KernelArgs& args);
+  bool AddRope(const KernelArgs& args);
+  bool AddAssign(const KernelArgs& args);
+  bool AddCopy(const View& from, const View& to);
+  void TakeX(const View& x, RowsStep& step, Touched& touched);
+  void EmitHeldNorm();
+  // `alone`: one block runs it.
+  void Append(StepRecord& record, Touched touched, bool alone);
+  StepWait WaitOf(const Touched& touched, bool alone, int16_t& block) const;
+
+  // A norm that becomes part of the product that comes next, if that reads it.
+  struct HeldNorm {
+    RmsNormStep step;
+    Range read, written;
+  };
+  // Which x the blocks have in shared memory.
+  struct PreparedX {
+    const std::byte* data = nullptr;
+    bool int8 = false;
+    friend bool operator==(const PreparedX&, const PreparedX&) = default;
+  };
+
+  std::vector<StepRecord> records_;
+  std::vector<Touched> level_;  // the steps since all waited for all
+  std::optional<HeldNorm> held_norm_;
+  PreparedX prepared_;
+  int16_t next_block_ = 0;
+  std::shared_ptr<std::byte> counter_;  // where blocks count themselves in
+  unsigned waits_ = 0;    // for the grid, of the steps collected
+  unsigned reached_ = 0;  // what the counter is when the next launch begins
+};
+
+}  // namespace tl::cuda

@@ -1,0 +1,240 @@
+// Lists of small steps against double arithmetic, on shapes that leave blocks,
+// warps and lanes without work, and where one step waits for another.
+#include "cuda/step_list.h"
+
+#include "cuda/packed_rows.h"
+#include "kernel_tests/packed_test.h"
+#include "tensor/decode.h"
+
+namespace tl::cuda {
+namespace {
+
+// A list, and the card's copies of what its steps were given.
+class TestList {
+ public:
+  bool Add(OpId op, const std::vector<TestArray>& inputs, const TestArray& output,
+           const std::vector<int64_t>& ints = {},
+           const std::vector<double>& numbers = {},
+           const ElementwiseProgram* program = nullptr,
+           DType dtype = DType::F16) {
+    std::vector<View> in;
+    for (const TestArray& array : inputs) in.push_back(memory_.Place(array));
+    const View out = memory_.Place(output);
+    KernelArgs args;
+    args.inputs = in;
+    args.outputs = {&out, 1};
+    args.ints = ints;
+    args.numbers = numbers;
+    args.program = program;
+    args.dtype = dtype;
+    arrays_.push_back(output);
+    return list_.Add(op, args);
+  }
+  void Run() {
+    list_.Flush();
+    for (const TestArray& array : arrays_) memory_.CopyBack(array);
+  }
+
+ private:
+  TestMemory memory_;
+  std::vector<TestArray> arrays_;
+  StepList list_;
+};
+
+std::vector<double> Product(const std::vector<double>& x,
+                            const std::vector<double>& w) {
+  std::vector<double> result(w.size() / x.size());
+  for (size_t n = 0; n < result.size(); ++n) {
+    for (size_t k = 0; k < x.size(); ++k) result[n] += x[k] * w[n * x.size() + k];
+  }
+  return result;
+}
+
+std::vector<double> RmsNormOf(const std::vector<double>& x,
+                              const std::vector<double>& weight, double eps) {
+  double squares = 0;
+  for (double value : x) squares += value * value;
+  const double scale = 1 / std::sqrt(squares / x.size() + eps);
+  std::vector<double> result;
+  for (size_t i = 0; i < x.size(); ++i) {
+    result.push_back(RoundedTo(DType::F16, x[i] * scale * weight[i]));
+  }
+  return result;
+}
+
+// result = f of (the kernel's result, one more operand), each rounded to F16.
+ElementwiseProgram EpilogueOf(std::vector<OpId> ops) {
+  ElementwiseProgram program;
+  program.inputs = 2;
+  program.input_dtypes = {DType::F16, DType::F16};
+  uint8_t value = 0;
+  for (OpId op : ops) {
+    program.instructions.push_back({op, DType::F16, false, {value, 1, 0}});
+    value = static_cast<uint8_t>(1 + program.instructions.size());
+  }
+  program.outputs = {value};
+  return program;
+}
+
+TEST(StepListTest, MultipliesRowsOfHalves) {
+  for (const auto& [n, k] : {std::pair{1, 8}, {5, 64}, {33, 264}, {130, 4096},
+                            {70, 5632}, {3, 14336}}) {
+    SCOPED_TRACE(testing::Message() << n << " rows of " << k);
+    const TestArray x = RandomArray(DType::F16, {1, k}, 1);
+    const TestArray w = RandomArray(DType::F16, {n, k}, 2, -0.1, 0.1);
+    const TestArray y = Poisoned(DType::F32, {1, n});
+    TestList list;
+    ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(w, {1, 0})}, y, {}, {},
+                         nullptr, DType::F32));
+    list.Run();
+    const std::vector<double> want = Product(x.Values(), w.Values());
+    for (int i = 0; i < n; ++i) {
+      ASSERT_NEAR(y.Get(i), want[i], 1e-5 * std::sqrt(k)) << i;
+    }
+  }
+}
+
+// x as the kernel rounds it: int8 in groups of 32.
+std::vector<double> RoundedInGroups(std::vector<double> x) {
+  for (size_t group = 0; group < x.size(); group += 32) {
+    float top = 0;
+    for (size_t i = group; i < group + 32; ++i) {
+      top = std::max(top, static_cast<float>(std::abs(x[i])));
+    }
+    const float scale = top / 127.0f;
+    for (size_t i = group; i < group + 32; ++i) {
+      x[i] = std::nearbyint(static_cast<float>(x[i]) * (127.0f / top)) * scale;
+    }
+  }
+  return x;
+}
+
+TEST(StepListTest, MultipliesPackedRows) {
+  for (DType dtype : PackedDTypes()) {
+    if (!HasRowProduct(dtype)) continue;
+    for (const auto& [n, k] : {std::pair{1, 256}, {37, 512}, {9, 5632},
+                              {140, 2048}}) {
+      SCOPED_TRACE(testing::Message() << Info(dtype).name << ", " << n
+                                      << " rows of " << k);
+      const auto stored = RandomBlocks(dtype, int64_t{n} * k, 7);
+      std::vector<double> values(int64_t{n} * k);
+      Decode(dtype, stored, values);
+      const TestArray x = RandomArray(DType::F16, {1, k}, 1);
+      const TestArray w = PackedArray(dtype, {n, k}, stored);
+      const TestArray y = Poisoned(DType::F32, {1, n});
+      TestList list;
+      ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(w, {1, 0})}, y, {}, {},
+                           nullptr, DType::F32));
+      list.Run();
+      const std::vector<double> want =
+          Product(RoundedInGroups(x.Values()), values);
+      for (int i = 0; i < n; ++i) {
+        ASSERT_NEAR(y.Get(i), want[i], 2e-4 * std::sqrt(k)) << i;
+      }
+    }
+  }
+}
+
+TEST(StepListTest, AnInfinityMakesNaNOfAPackedProduct) {
+  const auto stored = RandomBlocks(DType::Q4_0, 2 * 64, 7);
+  const TestArray x = RandomArray(DType::F16, {1, 64}, 1);
+  x.Set(40, std::numeric_limits<double>::infinity());
+  const TestArray w = PackedArray(DType::Q4_0, {2, 64}, stored);
+  const TestArray y = Poisoned(DType::F16, {1, 2});
+  TestList list;
+  ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(w, {1, 0})}, y));
+  list.Run();
+  EXPECT_TRUE(std::isnan(y.Get(0)) && std::isnan(y.Get(1)));
+}
+
+// What a layer of a language model does: a norm that two products share, the
+// second of which multiplies by what became of the first, and a product that is
+// added to x. Twice, so that blocks wait for each other.
+TEST(StepListTest, RunsALayerAsItsOperationsOneByOne) {
+  const int k = 264, n = 152;
+  TestList list;
+  TestArray x = RandomArray(DType::F16, {1, k}, 1);
+  std::vector<double> want = x.Values();
+  for (uint32_t layer = 0; layer < 3; ++layer) {
+    const TestArray weight = RandomArray(DType::F32, {k}, 2 + layer);
+    const TestArray gate = RandomArray(DType::F16, {n, k}, 12 + layer, -0.1, 0.1);
+    const TestArray up = RandomArray(DType::F16, {n, k}, 22 + layer, -0.1, 0.1);
+    const TestArray down = RandomArray(DType::F16, {k, n}, 32 + layer, -0.1, 0.1);
+    const TestArray h = Poisoned(DType::F16, {1, k});
+    const TestArray g = Poisoned(DType::F16, {1, n});
+    const TestArray u = Poisoned(DType::F16, {1, n});
+    const TestArray next = Poisoned(DType::F16, {1, k});
+    const ElementwiseProgram times = EpilogueOf({OpId::Mul});
+    const ElementwiseProgram plus = EpilogueOf({OpId::Add});
+    ASSERT_TRUE(list.Add(OpId::RmsNorm, {x, weight}, h, {}, {1e-5}));
+    ASSERT_TRUE(list.Add(OpId::Matmul, {h, Permuted(gate, {1, 0})}, g));
+    ASSERT_TRUE(list.Add(OpId::Matmul, {h, Permuted(up, {1, 0}), g}, u, {}, {},
+                         &times));
+    ASSERT_TRUE(list.Add(OpId::Matmul, {u, Permuted(down, {1, 0}), x}, next, {},
+                         {}, &plus));
+    const std::vector<double> hs = RmsNormOf(want, weight.Values(), 1e-5);
+    std::vector<double> gs = Product(hs, gate.Values());
+    const std::vector<double> us = Product(hs, up.Values());
+    for (int i = 0; i < n; ++i) gs[i] = RoundedTo(DType::F16, gs[i] * us[i]);
+    const std::vector<double> rest = Product(gs, down.Values());
+    for (int i = 0; i < k; ++i) {
+      want[i] = RoundedTo(DType::F16, want[i] + rest[i]);
+    }
+    x = next;
+  }
+  list.Run();
+  for (int i = 0; i < k; ++i) {
+    ASSERT_NEAR(x.Get(i), want[i], 0.01 * (1 + std::abs(want[i]))) << i;
+  }
+}
+
+TEST(StepListTest, TurnsAndWritesWhereAnotherStepReads) {
+  const int heads = 3, dim = 8;
+  const TestArray x = RandomArray(DType::F16, {1, heads, dim}, 1);
+  const TestArray cos = RandomArray(DType::F32, {1, dim / 2}, 2);
+  const TestArray sin = RandomArray(DType::F32, {1, dim / 2}, 3);
+  const TestArray turned = Poisoned(DType::F16, {1, heads, dim});
+  const TestArray cache = RandomArray(DType::F16, {4, heads, dim}, 4);
+  const TestArray copy = Poisoned(DType::F16, {4, heads, dim});
+  const std::vector<double> before = cache.Values();
+  TestList list;
+  ASSERT_TRUE(list.Add(OpId::Rope, {x, cos, sin}, turned, {1}));
+  ASSERT_TRUE(list.Add(OpId::Assign, {cache, turned}, cache, {1, 1, 3, 1, 8, 1},
+                       {2, 0, 0}));
+  ElementwiseProgram same;
+  same.inputs = 1;
+  same.input_dtypes = {DType::F16};
+  same.instructions = {{OpId::Neg, DType::F16, false, {0, 0, 0}}};
+  same.outputs = {1};
+  ASSERT_TRUE(list.Add(OpId::Identity, {cache}, copy, {}, {}, &same));
+  list.Run();
+  for (int i = 0; i < 4 * heads * dim; ++i) {
+    double want = before[i];
+    if (i / (heads * dim) == 2) {
+      const int at = i % (heads * dim), head = at / dim, e = at % dim;
+      const int pair = e % (dim / 2);
+      const double a = x.Get(head * dim + pair);
+      const double b = x.Get(head * dim + pair + dim / 2);
+      want = RoundedTo(DType::F16, e < dim / 2
+                                       ? a * cos.Get(pair) - b * sin.Get(pair)
+                                       : b * cos.Get(pair) + a * sin.Get(pair));
+    }
+    ASSERT_NEAR(cache.Get(i), want, 2e-3) << i;
+    ASSERT_EQ(copy.Get(i), -cache.Get(i)) << i;
+  }
+}
+
+TEST(StepListTest, LeavesWhatIsNotSmall) {
+  TestList list;
+  const TestArray two = RandomArray(DType::F16, {2, 64}, 1);
+  const TestArray w = RandomArray(DType::F16, {5, 64}, 2);
+  const TestArray y = Poisoned(DType::F16, {2, 5});
+  EXPECT_FALSE(list.Add(OpId::Matmul, {two, Permuted(w, {1, 0})}, y));
+  const TestArray odd = RandomArray(DType::F16, {1, 7}, 1);
+  const TestArray v = RandomArray(DType::F16, {5, 7}, 2);
+  const TestArray z = Poisoned(DType::F16, {1, 5});
+  EXPECT_FALSE(list.Add(OpId::Matmul, {odd, Permuted(v, {1, 0})}, z));
+}
+
+}  // namespace
+}  // namespace tl::cuda

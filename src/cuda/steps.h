@@ -1,0 +1,139 @@
+// A list of small steps that one launch runs from first to last (run_steps.cu):
+// what a language model does for one token is some hundreds of them, each too
+// short to be worth a launch of its own. A step is a record of fixed size in
+// device memory; the records of a run are copied there together. Made by
+// step_list.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "exec/backend.h"
+
+namespace tl::cuda {
+
+enum class StepKind : uint8_t {
+  kRows,         // a matrix with one row of x: result n is row n of w times x
+  kElementwise,  // a SmallGroup on its own
+  kRmsNorm,      // of one row
+  kRope,
+  kCopy,  // strided elements
+};
+
+// What has to have happened before a step: nothing, all before it in its block,
+// or all before it.
+enum class StepWait : uint8_t { kNone, kBlock, kGrid };
+
+struct StepHeader {
+  StepKind kind;
+  StepWait wait;
+  int16_t block;  // the only one that runs it, or kAllBlocks
+};
+inline constexpr int16_t kAllBlocks = -1;
+
+// An ElementwiseGroup (elementwise_group.h) that is small enough for a record.
+struct SmallGroup {
+  static constexpr int kMaxInputs = 6;
+  static constexpr int kMaxInstructions = 8;
+  static constexpr int kMaxOutputs = 2;
+  static constexpr int kMaxAxes = 3;
+
+  struct Input {
+    const std::byte* data;
+    int32_t strides[kMaxAxes];
+    DType dtype;
+  };
+  struct Instruction {
+    OpId op;
+    DType dtype;
+    bool int_lanes;
+    uint8_t operands;
+    uint8_t operand[3];
+    uint8_t int_operands;
+  };
+  struct Output {
+    std::byte* data;
+    DType dtype;
+    uint8_t value;
+  };
+
+  uint8_t inputs, handed_over, instructions, outputs, axes;
+  int32_t size;
+  int32_t dims[kMaxAxes];
+  Input input[kMaxInputs];
+  Instruction instruction[kMaxInstructions];
+  Output output[kMaxOutputs];
+};
+
+// w is [n, k], a row of w after the other, F16 or packed; x has k elements of
+// F16. With a norm weight it is the norm of x that is multiplied.
+struct RowsStep {
+  StepHeader header;
+  DType w_dtype;
+  DType result_dtype;
+  bool fresh_x;    // else x is that of the step before
+  bool has_group;  // the result goes on into `group`, else to `out`
+  int32_t n, k;
+  int32_t row_bytes;
+  const std::byte* x;
+  const std::byte* w;
+  std::byte* out;
+  const std::byte* norm_weight;  // null: none
+  std::byte* norm_out;           // where the normed x goes as well, or null
+  float eps;
+  DType norm_dtype;
+  SmallGroup group;
+};
+
+struct ElementwiseStep {
+  StepHeader header;
+  SmallGroup group;
+};
+
+struct RmsNormStep {
+  StepHeader header;
+  int32_t k;
+  float eps;
+  DType weight_dtype;
+  const std::byte* x;
+  const std::byte* weight;
+  std::byte* out;
+};
+
+// x[seq, heads, dim] of F16 or F32, as OpId::Rope.
+struct RopeStep {
+  StepHeader header;
+  DType dtype;
+  bool halves;
+  int32_t seq, heads, dim;
+  const std::byte* x;
+  const std::byte* cos;
+  const std::byte* sin;
+  std::byte* out;
+};
+
+struct CopyStep {
+  static constexpr int kMaxAxes = 4;
+
+  StepHeader header;
+  int32_t element_bytes;
+  int32_t size;
+  int32_t dims[kMaxAxes];
+  int64_t from_strides[kMaxAxes];
+  int64_t to_strides[kMaxAxes];
+  const std::byte* from;
+  std::byte* to;
+};
+
+// Copied by the bulk copy engine: a multiple of 16 bytes.
+union alignas(16) StepRecord {
+  StepHeader header;
+  RowsStep rows;
+  ElementwiseStep elementwise;
+  RmsNormStep rms_norm;
+  RopeStep rope;
+  CopyStep copy;
+};
+static_assert(sizeof(StepRecord) <= 448);
+
+}  // namespace tl::cuda
