@@ -3,13 +3,13 @@
 #include "cuda/emulator.h"
 
 #include <sys/mman.h>
-#include <ucontext.h>
 
 #include <exception>
 #include <memory>
 #include <vector>
 
 #include "base/error.h"
+#include "cuda/emulator_switch.h"
 
 namespace tl::cuda::emulator {
 namespace {
@@ -36,7 +36,7 @@ struct Block : Barrier {
 };
 
 struct Fiber {
-  ucontext_t context;
+  Context context;
   dim3 thread;
   Block* block = nullptr;
   Warp* warp = nullptr;
@@ -63,7 +63,7 @@ class Stacks {
 };
 
 Stacks stacks;
-ucontext_t scheduler;
+Context scheduler;
 Fiber* current = nullptr;
 const std::function<void()>* body = nullptr;
 
@@ -90,22 +90,14 @@ void RunFiber() {
   current->done = true;
   Leave(*current->warp);
   Leave(*current->block);
-  swapcontext(&current->context, &scheduler);
-}
-
-void MakeContext(ucontext_t& context, std::byte* stack) {
-  getcontext(&context);
-  context.uc_stack.ss_sp = stack;
-  context.uc_stack.ss_size = kStackBytes;
-  context.uc_link = nullptr;
-  makecontext(&context, RunFiber, 0);
+  Switch(current->context, scheduler);
 }
 
 void Resume(Fiber& fiber) {
   current = &fiber;
   threadIdx = fiber.thread;
   blockIdx = fiber.block->index;
-  swapcontext(&scheduler, &fiber.context);
+  Switch(scheduler, fiber.context);
 }
 
 void RunBlocks(std::vector<Block>& blocks, int shared_bytes) {
@@ -127,7 +119,7 @@ void RunBlocks(std::vector<Block>& blocks, int shared_bytes) {
       fiber.warp = &block.warps[t / kWarp];
       fiber.lane = t % kWarp;
       ++fiber.warp->alive;
-      MakeContext(fiber.context, stacks.Get(b * threads + t));
+      Prepare(fiber.context, stacks.Get(b * threads + t), kStackBytes, RunFiber);
     }
   }
   for (size_t left = fibers.size(); left > 0;) {
@@ -164,7 +156,7 @@ std::byte* DynamicShared() { return current->block->shared.get(); }
 
 void Yield() {
   Fiber& self = *current;
-  swapcontext(&self.context, &scheduler);
+  Switch(self.context, scheduler);
 }
 
 void SyncBlock() { Arrive(*current->block); }
