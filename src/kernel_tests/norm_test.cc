@@ -99,6 +99,25 @@ TEST(LayerNorm, RunsOverSeveralAxes) {
   });
 }
 
+// Rows that are cut.
+TEST(Norms, OfLongRowsMatchTheReference) {
+  ForEachTarget([] {
+    for (const Dims& dims : {Dims{2, 40000}, Dims{1, 70001}}) {
+      for (DType dtype : {DType::F16, DType::F32}) {
+        const TestArray x = RandomArray(dtype, dims, 1, -1, 5);
+        const TestArray weight = RandomArray(DType::F32, {dims[1]}, 2, 0.5, 1);
+        const TestArray y = Poisoned(dtype, dims);
+        Call(LayerNorm, {x, weight}, {y}, {1, 1}, {1e-5});
+        ExpectNorm(y, Reference(x.Values(), dims[1], 1e-5, true,
+                                {weight.Values(), {}}));
+        Call(RmsNorm, {x, weight}, {y}, {}, {1e-5});
+        ExpectNorm(y, Reference(x.Values(), dims[1], 1e-5, false,
+                                {weight.Values(), {}}));
+      }
+    }
+  });
+}
+
 // The first elements say nothing about the others.
 TEST(LayerNorm, KeepsItsPrecisionWhereARowBeginsFarFromItsMean) {
   ForEachTarget([] {

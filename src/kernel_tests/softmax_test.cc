@@ -49,6 +49,29 @@ TEST(Softmax, MatchesTheReference) {
   });
 }
 
+// Rows that are cut, few and many of them.
+TEST(Softmax, OfLongRowsMatchesTheReference) {
+  ForEachTarget([] {
+    for (const Dims& dims : {Dims{2, 40000}, Dims{3, 70001}, Dims{66, 33000}}) {
+      for (DType dtype : {DType::F16, DType::F32}) {
+        const TestArray x = RandomArray(dtype, dims, 1, -9, 9);
+        x.Set(dims[1] + 7, -kInf);
+        const TestArray y = Poisoned(dtype, dims);
+        const double steps = dtype == DType::F16 ? 2 : 48;
+        Call(Softmax, {x}, {y});
+        ExpectClose(y, Reference(x.Values(), dims[1], false), steps);
+        Call(LogSoftmax, {x}, {y});
+        ExpectClose(y, Reference(x.Values(), dims[1], true), steps);
+      }
+    }
+    const TestArray hidden =
+        ArrayOf(DType::F32, {1, 50000}, std::vector<double>(50000, -kInf));
+    const TestArray y = Poisoned(DType::F32, {1, 50000});
+    Call(Softmax, {hidden}, {y});
+    EXPECT_TRUE(std::isnan(y.Get(49999)));
+  });
+}
+
 TEST(Softmax, SurvivesLargeAndMaskedElements) {
   ForEachTarget([] {
     const std::vector<double> values = {60000, -kInf, 60000, -60000, 59999.5};
