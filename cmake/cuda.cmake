@@ -38,6 +38,13 @@ function(tl_cuda_room name)
   if(TL_CUDA STREQUAL "on")
     set_target_properties(tl_${name} PROPERTIES
       CUDA_ARCHITECTURES "${TL_CUDA_ARCHITECTURES}")
+    # What numbers are (base/half.h, base/random.h, tensor/decode.h) is constexpr,
+    # and the same on every device.
+    target_compile_options(tl_${name} PRIVATE
+      $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
+    # Every operation of a random number rounds.
+    set_source_files_properties(${CMAKE_SOURCE_DIR}/src/${name}/random.cu PROPERTIES
+      COMPILE_OPTIONS -fmad=false)
     target_link_libraries(tl_${name} PUBLIC CUDA::cudart_static)
   else()
     set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX)

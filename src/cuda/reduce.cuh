@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(kReduceThreads)
   Total total = StartTotal<Op>();
   for (int64_t at = begin + int64_t{threadIdx.x} * kWidth; at < end;
        at += step * kReduceTogether) {
-    Pack<T, kWidth> packs[kReduceTogether];
+    Pack<T, kWidth> packs[kReduceTogether] = {};
 #pragma unroll
     for (int p = 0; p < kReduceTogether; ++p) {
       if (at + p * step < end)
@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(kReduceThreads)
   for (int i = 0; i < kWidth; ++i) totals[i] = StartTotal<Op>();
   for (int64_t row = begin + threadIdx.y; row < end;
        row += int64_t{blockDim.y} * kReduceTogether) {
-    Pack<T, kWidth> rows[kReduceTogether];
+    Pack<T, kWidth> rows[kReduceTogether] = {};
 #pragma unroll
     for (int r = 0; r < kReduceTogether; ++r) {
       const int64_t at = row + r * int64_t{blockDim.y};

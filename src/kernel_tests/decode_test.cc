@@ -1,3 +1,5 @@
+#include "tensor/decode.h"
+
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -7,7 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "kernel_tests/kernel_test.h"
+#include "kernel_tests/packed_test.h"
 
 namespace tl::TL_KERNELS {
 namespace {
@@ -244,6 +246,44 @@ TEST(Decode, CountsWhatBytesLose) {
   ExpectCounts(counts(DType::F8_E5M2FNUZ), 0, 0, 1);
   // 2^16 .. 2^127 overflow, 2^-127 .. 2^-25 vanish.
   ExpectCounts(counts(DType::F8_E8M0), 112, 103, 1);
+}
+
+// Blocks whose scales are any bits: values of all sizes, infinities and NaN.
+TEST(Decode, MakesOfPackedTypesWhatTheReferenceDoes) {
+  for (DType dtype : PackedDTypes()) {
+    SCOPED_TRACE(Info(dtype).name);
+    const int64_t count = 7 * Info(dtype).block_elements;
+    for (bool ordinary : {true, false}) {
+      std::vector<std::byte> blocks = RandomBlocks(dtype, count, 1);
+      std::mt19937 random(2);
+      for (std::byte& byte : blocks) {
+        if (!ordinary) byte = static_cast<std::byte>(random());
+      }
+      std::vector<float> want(count);
+      tl::Decode(dtype, blocks, want);
+      DecodeCounts lost;
+      for (float value : want) {
+        lost.nan += !std::isfinite(value);
+        lost.overflowed +=
+            std::isfinite(value) && std::abs(value) >= kHalfOverflow;
+        lost.flushed += value != 0 && std::abs(value) <= kHalfFlush;
+      }
+      ForEachTarget([&] {
+        const TestArray x = PackedArray(dtype, {count}, blocks);
+        for (DType to : {DType::F16, DType::F32}) {
+          const TestArray y = Poisoned(to, {count});
+          DecodeCounts counts;
+          KernelArgs args;
+          args.dtype = to;
+          args.counts = &counts;
+          RunKernel(Decode, {x}, {y}, args);
+          ExpectClose(y, std::vector<double>(want.begin(), want.end()), 0);
+          if (to == DType::F32) continue;
+          ExpectCounts(counts, lost.overflowed, lost.flushed, lost.nan);
+        }
+      });
+    }
+  }
 }
 
 TEST(Decode, HandlesEverySmallLength) {
