@@ -180,7 +180,8 @@ class Planner {
     const int step_index = NewStep(node.op(), node.dtype(), node.shape(), i);
     Step& step = plan_.steps[step_index];
     step.inputs = std::move(inputs);
-    step.ints = node.attributes().ints;
+    step.ints.assign(node.attributes().ints.begin(),
+                     node.attributes().ints.end());
     step.first_number = item(i).first_number;
     step.numbers = static_cast<int32_t>(node.attributes().numbers.size());
     places_[i].step = step_index;

@@ -25,17 +25,16 @@ Builder::~Builder() {
 }
 
 NodePtr Builder::Leaf(Tensor tensor) {
-  NodePtr node = MakeRef<Node>(OpId::kLeaf,
-                               TensorType{tensor.dtype, tensor.shape},
-                               std::vector<NodePtr>{}, Attributes{}, location_);
+  NodePtr node =
+      MakeRef<Node>(OpId::kLeaf, TensorType{tensor.dtype, tensor.shape},
+                    Node::Inputs{}, Attributes{}, location_);
   node->SetValue(std::move(tensor));
   return node;
 }
 
 TensorRef Builder::Number(double value, DType dtype) {
   return MakeRef<Node>(OpId::kNumber, TensorType{dtype, Shape{}},
-                       std::vector<NodePtr>{}, Attributes{{}, {value}},
-                       location_);
+                       Node::Inputs{}, Attributes{{}, {value}}, location_);
 }
 
 uint64_t Builder::NextSeed() { return uint64_t{draws_++} << 32 | seed_; }
@@ -47,8 +46,7 @@ TensorRef Builder::Make(OpId op, std::span<const TensorRef> inputs,
   std::vector<TensorType> many(inputs.size() > kUsual ? inputs.size() : 0);
   std::span<TensorType> types =
       many.empty() ? std::span(few).first(inputs.size()) : std::span(many);
-  std::vector<NodePtr> nodes;
-  nodes.reserve(inputs.size());
+  Node::Inputs nodes;
   for (size_t i = 0; i < inputs.size(); ++i) {
     types[i] = inputs[i]->type();
     nodes.push_back(AsNode(inputs[i]));
@@ -69,7 +67,7 @@ TensorRef Builder::Make(OpId op, std::span<const TensorRef> inputs,
 
 // A product's packed weights as they are. An exact one wants what it decodes in
 // float32, too.
-void Builder::ReadPacked(std::vector<NodePtr>& inputs, DType result,
+void Builder::ReadPacked(Node::Inputs& inputs, DType result,
                          Attributes& attributes) {
   const bool exact =
       exact_ || (attributes.ints.size() > 1 && attributes.ints[1] == 1);
@@ -84,7 +82,7 @@ void Builder::ReadPacked(std::vector<NodePtr>& inputs, DType result,
 NodePtr Builder::PackedRows(const NodePtr& node) {
   if (node->rank() != 2) return {};
   if (PackedSource(*node)) return node->inputs()[0];
-  const std::vector<int64_t>& ints = node->attributes().ints;
+  const auto& ints = node->attributes().ints;
   const bool stretch = !node->has_value() && node->op() == OpId::Slice &&
                        ints[0] == 0 && ints[2] == 1;
   const NodePtr packed = stretch ? PackedRows(node->inputs()[0]) : NodePtr();
@@ -126,8 +124,7 @@ NodePtr Builder::PackedColumns(const NodePtr& w) {
 // The view that `like` is, of another base.
 NodePtr Builder::View(const Node& like, const NodePtr& base) {
   return MakeRef<Node>(like.op(), TensorType{base->dtype(), like.shape()},
-                       std::vector<NodePtr>{base}, like.attributes(),
-                       like.location());
+                       Node::Inputs{base}, like.attributes(), like.location());
 }
 
 std::vector<Node*> Builder::PendingNodes() const {
@@ -141,6 +138,7 @@ void Builder::Remember(Node& node) {
   // Fails for more elements than can be counted, while nothing is linked yet.
   const int64_t bytes = OwnBytes(node);
   node.builder_ = this;
+  node.pending_bytes_ = bytes;
   node.next_ = first_;
   if (first_) first_->previous_ = &node;
   first_ = &node;
@@ -154,7 +152,7 @@ void Builder::Forget(Node& node) {
   node.previous_ = node.next_ = nullptr;
   node.builder_ = nullptr;
   --pending_;
-  pending_bytes_ -= OwnBytes(node);
+  pending_bytes_ -= node.pending_bytes_;
 }
 
 }  // namespace tl

@@ -42,8 +42,7 @@ class Builder final : public Lowering {
   friend class Node;
   TensorRef Make(OpId op, std::span<const TensorRef> inputs,
                  Attributes attributes) override;
-  void ReadPacked(std::vector<NodePtr>& inputs, DType result,
-                  Attributes& attributes);
+  void ReadPacked(Node::Inputs& inputs, DType result, Attributes& attributes);
   NodePtr PackedRows(const NodePtr& node);
   NodePtr InFloat32(const NodePtr& node);
   NodePtr PackedColumns(const NodePtr& w);

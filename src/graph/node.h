@@ -20,8 +20,10 @@ using Location = uint64_t;
 
 class Node final : public TensorValue {
  public:
-  Node(OpId op, TensorType type, std::vector<NodePtr> inputs,
-       Attributes attributes, Location location)
+  using Inputs = InlineVector<NodePtr, 3>;
+
+  Node(OpId op, TensorType type, Inputs inputs, Attributes attributes,
+       Location location)
       : TensorValue(type),
         op_(op),
         location_(location),
@@ -29,9 +31,14 @@ class Node final : public TensorValue {
         attributes_(std::move(attributes)) {}
   ~Node() override { Unlink(); }
 
+  // Nodes come and go by the thousand: the memory of those that went serves
+  // the next.
+  static void* operator new(size_t bytes);
+  static void operator delete(void* node);
+
   OpId op() const { return op_; }
   Location location() const { return location_; }
-  const std::vector<NodePtr>& inputs() const { return inputs_; }
+  const Inputs& inputs() const { return inputs_; }
   const Attributes& attributes() const { return attributes_; }
   double number() const { return attributes_.numbers[0]; }  // kNumber only
 
@@ -65,11 +72,12 @@ class Node final : public TensorValue {
 
   OpId op_;
   Location location_;
-  std::vector<NodePtr> inputs_;
+  Inputs inputs_;
   Attributes attributes_;
   Tensor value_;
   // The builder's list of nodes without a value.
   Builder* builder_ = nullptr;
+  int64_t pending_bytes_ = 0;  // what it counts for in the builder
   Node* previous_ = nullptr;
   Node* next_ = nullptr;
 };

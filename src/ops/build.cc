@@ -1,6 +1,7 @@
 #include "ops/build.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "base/error.h"
@@ -44,10 +45,10 @@ TensorRef Permute(Lowering& lo, const TensorRef& x, std::span<const int> axes) {
 }
 
 TensorRef SwapAxes(Lowering& lo, const TensorRef& x, int a, int b) {
-  std::vector<int> axes(x->rank());
+  std::array<int, kMaxRank> axes;
   std::iota(axes.begin(), axes.end(), 0);
   std::swap(axes[a], axes[b]);
-  return Permute(lo, x, axes);
+  return Permute(lo, x, std::span(axes).first(x->rank()));
 }
 
 TensorRef Slice(Lowering& lo, const TensorRef& x, int axis, int64_t start,

@@ -1,6 +1,7 @@
 #include "ops/functions.h"
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 
 namespace tl {
@@ -15,8 +16,8 @@ namespace {
 
 template <OpId op, int arity>
 FunctionResult Elementwise(const Call& call) {
-  std::vector<TensorRef> inputs;
-  for (int i = 0; i < arity; ++i) inputs.push_back(call.Tensor(i));
+  std::array<TensorRef, arity> inputs;
+  for (int i = 0; i < arity; ++i) inputs[i] = call.Tensor(i);
   constexpr bool rounds =
       op == OpId::Floor || op == OpId::Ceil || op == OpId::Round;
   if (rounds && inputs[0]->dtype() == DType::I32) return inputs[0];

@@ -16,12 +16,12 @@ struct FunctionResult {
   FunctionResult(TensorRef tensor) : tensors{std::move(tensor)} {}
   static FunctionResult List(std::vector<TensorRef> tensors) {
     FunctionResult result{nullptr};
-    result.tensors = std::move(tensors);
+    result.tensors = tensors;
     result.is_list = true;
     return result;
   }
 
-  std::vector<TensorRef> tensors;
+  InlineVector<TensorRef, 1> tensors;
   bool is_list = false;  // the language sees a list, even of one
 };
 

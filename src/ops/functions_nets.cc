@@ -119,7 +119,7 @@ FunctionResult LayerNorm(const Call& call) {
   Lowering& lo = call.lowering();
   const TensorRef x = call.Tensor(0);
   const LayerNormArguments form = LayerNormForm(call, x);
-  std::vector<TensorRef> inputs = {x};
+  InlineVector<TensorRef, 4> inputs = {x};
   int64_t given = 0;
   if (form.w >= 0) {
     inputs.push_back(call.Tensor(form.w));
@@ -138,7 +138,7 @@ FunctionResult LayerNorm(const Call& call) {
 FunctionResult RmsNorm(const Call& call) {
   const TensorRef x = call.Tensor(0);
   RequireRank(call, x, 1, "[.., dim]");
-  std::vector<TensorRef> inputs = {x};
+  InlineVector<TensorRef, 4> inputs = {x};
   if (call.has(1)) {
     inputs.push_back(call.Tensor(1));
     RequireShape(call, 1, inputs.back(), LastAxes(x, 1));
@@ -337,7 +337,7 @@ FunctionResult Attention(const Call& call) {
   // With a cache, k and v are its whole buffers, and it says how many of their
   // positions are written.
   const bool cached = call.has(8);
-  std::vector<TensorRef> inputs = {q, k, v};
+  InlineVector<TensorRef, 4> inputs = {q, k, v};
   if (call.has(3)) {
     Shape scores;
     for (int i = r; i > 3; --i) scores.Append(dim(q, i));

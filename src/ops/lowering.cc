@@ -55,14 +55,20 @@ bool NeedsFloat(OpId op) {
 TensorRef Lowering::Apply(OpId op, std::span<const TensorRef> inputs,
                           Attributes attributes) {
   if (!NeedsFloat(op)) return Make(op, inputs, std::move(attributes));
-  std::vector<TensorRef> converted(inputs.begin(), inputs.end());
   // In float32, which holds ints better than float16. An attention mask, the
   // fourth input, is a condition and may stay int32.
-  bool only_ints = true;
-  for (size_t i = 0; i < std::min<size_t>(converted.size(), 3); ++i) {
-    const bool is_int = converted[i]->dtype() == DType::I32;
-    only_ints = only_ints && is_int;
-    if (is_int) converted[i] = Cast(*this, converted[i], DType::F32);
+  const auto operands = inputs.first(std::min<size_t>(inputs.size(), 3));
+  const auto is_int = [](const TensorRef& x) {
+    return x->dtype() == DType::I32;
+  };
+  if (std::ranges::none_of(operands, is_int)) {
+    return Make(op, inputs, std::move(attributes));
+  }
+  const bool only_ints = std::ranges::all_of(operands, is_int);
+  std::vector<TensorRef> converted(inputs.begin(), inputs.end());
+  for (size_t i = 0; i < operands.size(); ++i) {
+    if (!is_int(converted[i])) continue;
+    converted[i] = Cast(*this, converted[i], DType::F32);
   }
   const TensorRef result = Make(op, converted, std::move(attributes));
   return only_ints && result->rank() > 0 ? Cast(*this, result, DType::F16)
@@ -161,7 +167,8 @@ TensorRef Call::TensorOf(const Argument& a, ArgumentName what) const {
     case Argument::Kind::kString:
       break;
   }
-  Fail(ErrorKind::kProgram, "{} is {}; expected a tensor", what.ToString(), KindName(a));
+  Fail(ErrorKind::kProgram, "{} is {}; expected a tensor", what.ToString(),
+       KindName(a));
 }
 
 // A nested list of numbers or tensors: its items along a new first axis.
@@ -212,8 +219,8 @@ int64_t Call::IntOf(const Argument& a, ArgumentName what) const {
       if (a.real == std::floor(a.real) && std::abs(a.real) < 0x1p53) {
         return static_cast<int64_t>(a.real);
       }
-      Fail(ErrorKind::kProgram, "{} is {}; expected a whole number", what.ToString(),
-           a.real);
+      Fail(ErrorKind::kProgram, "{} is {}; expected a whole number",
+           what.ToString(), a.real);
     case Argument::Kind::kUnknown:
       throw NotKnown{};
     case Argument::Kind::kTensor:
@@ -226,7 +233,8 @@ int64_t Call::IntOf(const Argument& a, ArgumentName what) const {
     case Argument::Kind::kList:
       break;
   }
-  Fail(ErrorKind::kProgram, "{} is {}; expected an int", what.ToString(), KindName(a));
+  Fail(ErrorKind::kProgram, "{} is {}; expected an int", what.ToString(),
+       KindName(a));
 }
 
 int64_t Call::Int(size_t i) const { return IntOf(arguments_[i], Name(i)); }
@@ -253,8 +261,8 @@ std::string_view Call::Text(size_t i) const {
 static int CheckedAxis(int64_t axis, int rank, ArgumentName what) {
   const int64_t positive = axis < 0 ? axis + rank : axis;
   if (positive < 0 || positive >= rank) {
-    Fail(ErrorKind::kProgram, "{} is {}; a tensor of rank {} has axes {}", what.ToString(),
-         axis, rank,
+    Fail(ErrorKind::kProgram, "{} is {}; a tensor of rank {} has axes {}",
+         what.ToString(), axis, rank,
          rank == 0 ? "none" : fmt::format("{} to {}", -rank, rank - 1));
   }
   return static_cast<int>(positive);
@@ -276,7 +284,8 @@ std::vector<int> Call::Axes(size_t i, int rank) const {
     const int axis = CheckedAxis(IntOf(a, Name(i)), rank, Name(i));
     for (int other : axes) {
       if (other == axis) {
-        Fail(ErrorKind::kProgram, "{} names axis {} twice", Name(i).ToString(), axis);
+        Fail(ErrorKind::kProgram, "{} names axis {} twice", Name(i).ToString(),
+             axis);
       }
     }
     axes.push_back(axis);
@@ -289,7 +298,8 @@ Dim Call::SizeOf(const Argument& a, ArgumentName what) const {
   if (a.is(Argument::Kind::kInt) && !a.dim.known()) return a.dim;
   const int64_t size = IntOf(a, what);
   if (size < 0) {
-    Fail(ErrorKind::kProgram, "{} is {}; a size cannot be negative", what.ToString(), size);
+    Fail(ErrorKind::kProgram, "{} is {}; a size cannot be negative",
+         what.ToString(), size);
   }
   return Dim(size);
 }
@@ -312,7 +322,8 @@ Call::SizeList Call::Sizes(size_t i) const {
     const bool literal = a.is(Argument::Kind::kInt) && a.dim.known();
     if (literal && a.integer == -1) {
       if (sizes.inferred >= 0) {
-        Fail(ErrorKind::kProgram, "{} has more than one -1", Name(i).ToString());
+        Fail(ErrorKind::kProgram, "{} has more than one -1",
+             Name(i).ToString());
       }
       sizes.inferred = static_cast<int>(sizes.dims.size());
       sizes.dims.push_back(Dim(1));
@@ -325,7 +336,8 @@ Call::SizeList Call::Sizes(size_t i) const {
 
 void Call::RequireGiven(const SizeList& sizes, size_t i) const {
   if (sizes.inferred >= 0) {
-    Fail(ErrorKind::kProgram, "{} is -1; a size cannot be negative", Name(i).ToString());
+    Fail(ErrorKind::kProgram, "{} is -1; a size cannot be negative",
+         Name(i).ToString());
   }
 }
 
@@ -335,8 +347,8 @@ DType Call::Type(size_t i, DType otherwise) const {
   for (DType dtype : {DType::F16, DType::F32, DType::I32}) {
     if (LanguageName(dtype) == name) return dtype;
   }
-  Fail(ErrorKind::kProgram,
-       "{} is \"{}\"; expected float16, float32 or int32", Name(i).ToString(), name);
+  Fail(ErrorKind::kProgram, "{} is \"{}\"; expected float16, float32 or int32",
+       Name(i).ToString(), name);
 }
 
 }  // namespace tl

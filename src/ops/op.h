@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/inline_vector.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -44,10 +45,10 @@ const OpInfo& Info(OpId op);
 // Everything about an application beside its inputs.
 struct Attributes {
   // Axes, flags, counts: they shape the result, so they are part of a plan.
-  std::vector<int64_t> ints;
+  InlineVector<int64_t, 6> ints;
   // Operands that are numbers (a scale, a start, an eps): handed to the kernel
   // at run time, never part of a plan.
-  std::vector<double> numbers;
+  InlineVector<double, 3> numbers;
 };
 
 // The type of a value: what is known before anything is computed.
