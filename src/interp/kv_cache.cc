@@ -1,11 +1,13 @@
 #include "interp/kv_cache.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "format/load.h"
 #include "interp/model_value.h"
 #include "interp/tensors.h"
+#include "ops/build.h"
 #include "ops/indexing.h"
 
 namespace tl {
@@ -120,9 +122,11 @@ TensorRef KvCache::Room(const TensorRef& like) const {
 
 // `buffer` is handed over: nobody else may hold it, so that it is written where
 // it lies.
-TensorRef KvCache::Written(TensorRef buffer, int64_t at, const TensorRef& part) {
-  const IndexItem where = Positions(at, at + part->shape()[0].value());
-  return AssignIndex(runtime_.builder(), buffer, {&where, 1}, part);
+TensorRef KvCache::Written(TensorRef buffer, int64_t at,
+                           const TensorRef& part) {
+  return Assign(
+      runtime_.builder(), buffer, std::array{at, int64_t{0}, int64_t{0}},
+      std::array{int64_t{1}, int64_t{1}, int64_t{1}}, part->shape(), part);
 }
 
 void KvCache::Append(int64_t index, const TensorRef& keys,

@@ -36,10 +36,11 @@ bool SameKey(const Value& a, const Value& b) {
 MapObject::MapObject(const MapObject& other)
     : Object(Tag::kMap), entries_(other.entries_), slots_(other.slots_) {}
 
-size_t MapObject::Position(const Value& key, uint64_t hash) const {
+template <class IsKey>
+size_t MapObject::Position(uint64_t hash, IsKey is_key) const {
   if (slots_.empty()) {
     for (size_t i = 0; i < entries_.size(); ++i) {
-      if (SameKey(entries_[i].key, key)) return i;
+      if (is_key(entries_[i].key)) return i;
     }
     return kNotFound;
   }
@@ -47,8 +48,13 @@ size_t MapObject::Position(const Value& key, uint64_t hash) const {
   for (size_t i = hash & mask;; i = (i + 1) & mask) {
     if (slots_[i] == 0) return kNotFound;
     const size_t position = slots_[i] - 1;
-    if (SameKey(entries_[position].key, key)) return position;
+    if (is_key(entries_[position].key)) return position;
   }
+}
+
+size_t MapObject::Position(const Value& key, uint64_t hash) const {
+  return Position(hash,
+                  [&](const Value& other) { return SameKey(other, key); });
 }
 
 void MapObject::Index(size_t position, uint64_t hash) {
@@ -69,8 +75,10 @@ const Value* MapObject::Find(const Value& key) const {
 }
 
 const Value* MapObject::Find(std::string_view name) const {
-  if (entries_.empty()) return nullptr;
-  return Find(Value::String(std::string(name)));
+  const size_t position = Position(HashText(name), [&](const Value& key) {
+    return key.is_string() && key.as_string() == name;
+  });
+  return position == kNotFound ? nullptr : &entries_[position].value;
 }
 
 Value& MapObject::At(const Value& key) {

@@ -200,6 +200,7 @@ void OpenModel::Set(std::string_view name, const Value& value) {
          QuoteName(name));
   }
   if (!KeepStored(name, tensor)) model_.Set(name, runtime_.Evaluate(tensor));
+  ++version_;
   config_ = Value();
   changes_.erase(std::string(name));
   tensors_[std::string(name)] = tensor;
@@ -211,6 +212,7 @@ const Value& OpenModel::Config() {
 }
 
 void OpenModel::Remove(std::string_view name) {
+  ++version_;
   config_ = Value();
   model_.Remove(name);
   changes_.erase(std::string(name));
@@ -223,6 +225,7 @@ const TensorEntry& OpenModel::Stored(std::string_view name) {
 }
 
 void OpenModel::Replace(std::string_view name, TensorEntry entry) {
+  ++version_;
   model_.Set(name, std::move(entry));
   tensors_.erase(std::string(name));
 }
@@ -294,9 +297,19 @@ Value ModelValue::FindMember(std::string_view name) const {
       if (!features.is_unset()) return features;
     }
   }
+  if (version_ != open_->version()) members_.clear();
+  version_ = open_->version();
+  const auto known = members_.find(name);
+  if (known != members_.end()) return known->second;
+  Value member = TensorOrPart(name);
+  if (!member.is_unset()) members_.emplace(name, member);
+  return member;
+}
+
+Value ModelValue::TensorOrPart(std::string_view name) const {
   const std::string full = Name(name);
-  if (model.Find(full)) return MakeTensorValue(open_->Get(full));
-  if (model.HasPart(full)) return Make(open_, full);
+  if (open_->model().Find(full)) return MakeTensorValue(open_->Get(full));
+  if (open_->model().HasPart(full)) return Make(open_, full);
   return Value::Unset();
 }
 

@@ -4,11 +4,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "format/companion.h"
-#include "format/model_layout.h"
 #include "format/model.h"
+#include "format/model_layout.h"
 #include "graph/builder.h"
 #include "interp/predict.h"
 #include "interp/tensors.h"
@@ -56,6 +57,8 @@ class OpenModel {
   Value Tokenizer();
   // Makes all tensors what the layout says.
   void Settle();
+  // Another number after each change of what the model has.
+  int64_t version() const { return version_; }
 
  private:
   void Settle(std::string_view name);
@@ -76,6 +79,7 @@ class OpenModel {
   std::unique_ptr<ModelRunner> runner_;
   Value tokenizer_;
   Value config_;  // none until it is asked for
+  int64_t version_ = 0;
 };
 
 // A model, or the part of it below a prefix ("blk.0"; "" is all of it).
@@ -111,12 +115,27 @@ class ModelValue final : public Handle {
   Value Copy() const override;
 
  private:
+  struct HashOfText {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
+  };
+  using Members =
+      std::unordered_map<std::string, Value, HashOfText, std::equal_to<>>;
+
+  // Unset where there is neither.
+  Value TensorOrPart(std::string_view name) const;
   // What can follow this part's name: "0" and "1" of "blk".
   std::vector<std::string> PartNames() const;
   [[noreturn]] void FailPart(std::string_view part) const;
 
   std::shared_ptr<OpenModel> open_;
   std::string prefix_;
+  // The tensors and parts that were asked for, as the model had them at that
+  // version: a program asks for all of them again for each token.
+  mutable Members members_;
+  mutable int64_t version_ = 0;
 };
 
 }  // namespace tl

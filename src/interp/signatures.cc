@@ -18,7 +18,7 @@ std::optional<uint16_t> FindBuiltin(std::string_view name) {
 const Signature& SignatureOfBuiltin(uint16_t builtin) {
   const uint16_t first = FirstTensorFunction();
   if (builtin < first) return SignatureOf(static_cast<BuiltinId>(builtin));
-  return *FindFunctionSignature(Functions()[builtin - first].name);
+  return SignatureOf(Functions()[builtin - first]);
 }
 
 std::string_view NameOfBuiltin(uint16_t builtin) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "base/inline_vector.h"
 #include "interp/kv_cache.h"
 #include "interp/operators.h"
 #include "interp/plain_numbers.h"
@@ -108,6 +109,8 @@ Value Tensors::Result(TensorRef ref) {
 
 namespace {
 
+constexpr size_t kUsualArguments = 6;
+
 void RequireCache(const Value& value, std::string_view function,
                   std::string_view parameter) {
   const bool cache = value.is_handle() &&
@@ -121,8 +124,8 @@ void RequireCache(const Value& value, std::string_view function,
 // holds by then takes their place.
 FunctionResult LowerWithCache(const FunctionInfo& info,
                               std::span<const std::string_view> names,
-                              std::vector<Argument> arguments,
-                              CacheValue& value, Builder& builder) {
+                              std::span<Argument> arguments, CacheValue& value,
+                              Builder& builder) {
   KvCache& cache = value.cache();
   const int64_t layer = value.OnlyLayer();
   const KvCache::Layer before = cache.layer(layer);
@@ -155,12 +158,11 @@ Value Tensors::Call(uint16_t function, std::span<const Value> given,
           CallOnNumbers(*this, info, arguments, where)) {
     return *number;
   }
-  const Signature& signature =
-      SignatureOfBuiltin(FirstTensorFunction() + function);
+  const Signature& signature = SignatureOf(info);
   Builder& builder = runtime_.At(where);
   const DType list_type = ListTypeBeside(arguments);
-  std::vector<Argument> converted;
-  std::vector<std::string_view> names;
+  InlineVector<Argument, kUsualArguments> converted;
+  InlineVector<std::string_view, kUsualArguments> names;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const SignatureParameter& parameter = signature.parameters[i];
     names.push_back(parameter.name);

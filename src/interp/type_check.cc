@@ -26,8 +26,9 @@ DType DTypeOf(ElementType element) {
 
 class Check {
  public:
+  // `of` is null for a declaration.
   Check(Tensors& tensors, const TypeCheck& check, Value* base,
-        const std::string& of, Span where)
+        const FunctionCode* of, Span where)
       : tensors_(tensors), check_(check), base_(base), of_(of), where_(where) {}
 
   void Scalar(Value& value);
@@ -36,6 +37,7 @@ class Check {
 
  private:
   void RequireWhole(const Value& list);
+  std::string Of() const;  // "f: ", or nothing
   Value* FindDim(const std::string& name);
   // A size, or -1 where nothing says it: for `?`, and to bind a name.
   int64_t SizeOf(const DimExpr& dim);
@@ -49,7 +51,7 @@ class Check {
   Tensors& tensors_;
   const TypeCheck& check_;
   Value* base_;
-  const std::string& of_;
+  const FunctionCode* of_;
   Span where_;
 };
 
@@ -130,10 +132,14 @@ std::string Check::KnownDims() {
   return known;
 }
 
+std::string Check::Of() const {
+  const std::string name = of_ ? of_->ShownName() : "";
+  return name.empty() ? "" : name + ": ";
+}
+
 void Check::FailType(const Value& value) {
-  const std::string of = of_.empty() ? "" : of_ + ": ";
   const std::string expected = ToString(check_.type);
-  Fail(ErrorKind::kProgram, "{}{} is {}; expected {}{}", of, check_.what,
+  Fail(ErrorKind::kProgram, "{}{} is {}; expected {}{}", Of(), check_.what,
        Describe(value), expected, KnownDims());
 }
 
@@ -184,8 +190,7 @@ void Check::Scalar(Value& value) {
     if (IsOneElement(value)) return;
   }
   if (kind == TypeKind::kInt && (value.is_float() || IsOneElement(value))) {
-    value = Value::Int(WholeNumber(
-        tensors_, value, of_.empty() ? check_.what : of_ + ": " + check_.what));
+    value = Value::Int(WholeNumber(tensors_, value, Of() + check_.what));
     return;
   }
   if (kind == TypeKind::kBool && IsOneElement(value)) {
@@ -206,8 +211,7 @@ void Check::RequireWhole(const Value& list) {
     Fail(ErrorKind::kProgram,
          "{}{} holds {}, which is no whole number; expected {}; "
          "to(x, int32) cuts toward zero",
-         of_.empty() ? "" : of_ + ": ", check_.what, item.as_float(),
-         ToString(check_.type));
+         Of(), check_.what, item.as_float(), ToString(check_.type));
   }
 }
 
@@ -274,8 +278,8 @@ void Check::Declared(Value& value) {
 }  // namespace
 
 void CheckType(Tensors& tensors, Value& value, const TypeCheck& check,
-               Value* base, const std::string& of, Span where) {
-  Check checker(tensors, check, base, of, where);
+               Value* base, const FunctionCode& of, Span where) {
+  Check checker(tensors, check, base, &of, where);
   const TypeKind kind = check.type.kind;
   if (kind == TypeKind::kElementTensor || kind == TypeKind::kTensor) {
     checker.Tensor(value);
@@ -286,7 +290,7 @@ void CheckType(Tensors& tensors, Value& value, const TypeCheck& check,
 
 void CheckDeclaredTensor(Tensors& tensors, Value& value, const TypeCheck& check,
                          Value* base, Span where) {
-  Check(tensors, check, base, "", where).Declared(value);
+  Check(tensors, check, base, nullptr, where).Declared(value);
 }
 
 }  // namespace tl

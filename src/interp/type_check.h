@@ -3,8 +3,6 @@
 // whole float to an int.
 #pragma once
 
-#include <string>
-
 #include "interp/bytecode.h"
 #include "interp/tensors.h"
 #include "interp/value.h"
@@ -12,9 +10,9 @@
 namespace tl {
 
 // `base`: the registers of the call, where the dims of the check live; those
-// still unset are bound here. `of`: whose parameter it is, for messages.
+// still unset are bound here. `of`: whose parameter or result it is.
 void CheckType(Tensors& tensors, Value& value, const TypeCheck& check,
-               Value* base, const std::string& of, Span where);
+               Value* base, const FunctionCode& of, Span where);
 
 // `tensor w: type = value`; none means zeros.
 void CheckDeclaredTensor(Tensors& tensors, Value& value, const TypeCheck& check,

@@ -573,8 +573,7 @@ Value Vm::Loop(const Frame* entry) {
         if (check.type.kind == TypeKind::kInt && value.is_int()) continue;
         if (check.type.kind == TypeKind::kFloat && value.is_float()) continue;
         save();
-        CheckType(tensors_, value, check, base, frame_->code->ShownName(),
-                  where());
+        CheckType(tensors_, value, check, base, *frame_->code, where());
         continue;
       }
       case Opcode::kCheckResult: {
@@ -583,8 +582,7 @@ Value Vm::Loop(const Frame* entry) {
         if (check.type.kind == TypeKind::kInt && value.is_int()) continue;
         if (check.type.kind == TypeKind::kFloat && value.is_float()) continue;
         save();
-        CheckType(tensors_, value, check, base, frame_->code->ShownName(),
-                  where());
+        CheckType(tensors_, value, check, base, *frame_->code, where());
         continue;
       }
       case Opcode::kCheckTensor:

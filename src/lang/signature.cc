@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <memory>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -325,12 +326,18 @@ const Signature& SignatureOf(BuiltinId builtin) {
 }
 
 const Signature* FindFunctionSignature(std::string_view name) {
-  static auto& parsed = *new std::unordered_map<const FunctionInfo*, Signature>;
   const FunctionInfo* function = FindFunction(name);
-  if (!function) return nullptr;
-  auto [place, added] = parsed.try_emplace(function);
-  if (added) place->second = ParseSignature(function->signature);
-  return &place->second;
+  return function ? &SignatureOf(*function) : nullptr;
+}
+
+const Signature& SignatureOf(const FunctionInfo& function) {
+  static auto& parsed =
+      *new std::vector<std::unique_ptr<Signature>>(Functions().size());
+  auto& place = parsed[&function - Functions().data()];
+  if (!place) {
+    place = std::make_unique<Signature>(ParseSignature(function.signature));
+  }
+  return *place;
 }
 
 const Signature* FindSignature(std::string_view name) {

@@ -17,6 +17,8 @@
 
 namespace tl {
 
+struct FunctionInfo;  // ops/functions.h
+
 // A default as the row writes it; monostate is `none`.
 using DefaultValue =
     std::variant<std::monostate, bool, int64_t, double, std::string>;
@@ -84,6 +86,8 @@ struct BuiltinInfo {
 std::span<const BuiltinInfo> Builtins();  // by BuiltinId
 std::optional<BuiltinId> FindBuiltinId(std::string_view name);
 const Signature& SignatureOf(BuiltinId builtin);
+
+const Signature& SignatureOf(const FunctionInfo& function);
 
 // The signature of a tensor function (ops/functions.def); null if unknown.
 const Signature* FindFunctionSignature(std::string_view name);
