@@ -24,8 +24,14 @@ struct Barrier {
   int64_t generation = 0;
 };
 
+// What lanes give each other. There are two sets: while some lanes still read
+// the last one, others may write the next; who writes the one after that has
+// been waited for by all.
 struct Warp : Barrier {
-  uint64_t values[kWarp] = {};
+  struct Slot {
+    alignas(kMostGiven) std::byte bytes[kMostGiven];
+  };
+  Slot given[2][kWarp] = {};
 };
 
 struct Block : Barrier {
@@ -41,6 +47,7 @@ struct Fiber {
   Block* block = nullptr;
   Warp* warp = nullptr;
   int lane = 0;
+  int exchanges = 0;
   bool done = false;
 };
 
@@ -167,24 +174,20 @@ void SyncSome(int id, int threads) {
 }
 int LaneOf() { return current->lane; }
 
-uint64_t FromLane(uint64_t value, int lane) {
+const std::byte* Exchange(const void* mine, size_t bytes, size_t step) {
   Warp& warp = *current->warp;
-  warp.values[current->lane] = value;
+  auto* given = reinterpret_cast<std::byte*>(warp.given[++current->exchanges % 2]);
+  std::memcpy(given + current->lane * step, mine, bytes);
   Arrive(warp);
-  const uint64_t result = warp.values[lane];
-  Arrive(warp);
-  return result;
+  return given;
 }
 
 unsigned Ballot(bool vote) {
-  Warp& warp = *current->warp;
-  warp.values[current->lane] = vote;
-  Arrive(warp);
+  const bool* votes = Exchange(vote);
   unsigned bits = 0;
-  for (int lane = 0; lane < warp.alive; ++lane) {
-    bits |= unsigned(warp.values[lane] != 0) << lane;
+  for (int lane = 0; lane < current->warp->alive; ++lane) {
+    bits |= unsigned{votes[lane]} << lane;
   }
-  Arrive(warp);
   return bits;
 }
 

@@ -64,19 +64,23 @@ void SyncWarp();
 // Barrier `id` of the block, for `threads` of its threads.
 void SyncSome(int id, int threads);
 void Yield();  // lets others run: for loops that wait
-// What the thread in lane `lane` of this warp has given as its value.
-uint64_t FromLane(uint64_t value, int lane);
 unsigned Ballot(bool vote);
 int LaneOf();
 
+// What each lane of this warp gives, `step` bytes apart, until the lane's next
+// exchange.
+inline constexpr size_t kMostGiven = 64;
+const std::byte* Exchange(const void* mine, size_t bytes, size_t step);
+
+template <class T>
+const T* Exchange(const T& mine) {
+  static_assert(sizeof(T) <= kMostGiven);
+  return reinterpret_cast<const T*>(Exchange(&mine, sizeof(T), sizeof(T)));
+}
+
 template <class T>
 T Shuffle(T value, int lane) {
-  static_assert(sizeof(T) <= sizeof(uint64_t));
-  uint64_t bits = 0;
-  std::memcpy(&bits, &value, sizeof(T));
-  bits = FromLane(bits, lane);
-  std::memcpy(&value, &bits, sizeof(T));
-  return value;
+  return Exchange(value)[lane];
 }
 
 template <class To, class From>
