@@ -19,9 +19,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
 
 # Highway's own headers are written with quotes: its macros include them again.
 THIRD_PARTY = {"hwy"}
-# A backend knows how it is called, not who plans the calls.
+# A backend knows how it is called and what for, not who plans the calls.
+CALLS = {"exec/backend.h", "exec/matmul_problem.h", "exec/window_problem.h"}
 NARROW = {("kernel_tests", "exec"): {"exec/backend.h"},
-          ("cpu", "exec"): {"exec/backend.h"}, ("cuda", "exec"): {"exec/backend.h"}}
+          ("cpu", "exec"): CALLS, ("cuda", "exec"): CALLS}
 
 # Not a room: tests that are compiled into those of each backend.
 KERNEL_TESTS = "kernel_tests"

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "cpu/matmul_problem.h"
+#include "exec/matmul_problem.h"
 #include "exec/backend.h"
 
 namespace tl::cpu {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "cpu/elementwise.h"
-#include "cpu/window_problem.h"
+#include "exec/window_problem.h"
 
 namespace tl::cpu {
 

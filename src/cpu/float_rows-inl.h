@@ -10,7 +10,7 @@
 #include <algorithm>
 
 #include "base/half.h"
-#include "cpu/matmul_problem.h"
+#include "exec/matmul_problem.h"
 #include "cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();

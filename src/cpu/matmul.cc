@@ -8,7 +8,7 @@
 #include "base/parallel.h"
 #include "cpu/elementwise.h"
 #include "cpu/kernels.h"
-#include "cpu/matmul_problem.h"
+#include "exec/matmul_problem.h"
 
 // foreach_target.h includes this file for the other targets, so it comes before
 // what differs by target.

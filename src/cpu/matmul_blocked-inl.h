@@ -12,7 +12,7 @@
 
 #include "base/parallel.h"
 #include "cpu/matmul_pack-inl.h"
-#include "cpu/matmul_problem.h"
+#include "exec/matmul_problem.h"
 #include "cpu/matmul_tile-inl.h"
 #include "cpu/scratch.h"
 

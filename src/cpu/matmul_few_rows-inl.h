@@ -15,7 +15,7 @@
 #include "base/parallel.h"
 #include "cpu/float_rows-inl.h"
 #include "cpu/matmul_pack-inl.h"
-#include "cpu/matmul_problem.h"
+#include "exec/matmul_problem.h"
 #include "cpu/matmul_tile-inl.h"
 #include "cpu/scratch.h"
 #include "cpu/simd-inl.h"

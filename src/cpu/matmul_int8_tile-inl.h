@@ -14,7 +14,7 @@
 
 #include "base/parallel.h"
 #include "cpu/int8_rows-inl.h"
-#include "cpu/matmul_problem.h"
+#include "exec/matmul_problem.h"
 #include "cpu/matmul_tile-inl.h"
 #include "cpu/unpack.h"
 

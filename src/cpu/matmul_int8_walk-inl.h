@@ -19,7 +19,7 @@
 #include "base/parallel.h"
 #include "cpu/int8_rows-inl.h"
 #include "cpu/matmul_int8_fused-inl.h"
-#include "cpu/matmul_problem.h"
+#include "exec/matmul_problem.h"
 #include "cpu/unpack.h"
 
 TL_INT8_BEFORE_NAMESPACE();

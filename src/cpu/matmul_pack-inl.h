@@ -14,7 +14,7 @@
 #include <algorithm>
 
 #include "cpu/float_rows-inl.h"
-#include "cpu/matmul_problem.h"
+#include "exec/matmul_problem.h"
 #include "cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();

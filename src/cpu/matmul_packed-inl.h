@@ -12,7 +12,7 @@
 #include <algorithm>
 
 #include "base/parallel.h"
-#include "cpu/matmul_problem.h"
+#include "exec/matmul_problem.h"
 #include "cpu/scratch.h"
 #include "cpu/simd-inl.h"
 #include "cpu/unpack.h"

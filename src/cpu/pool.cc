@@ -8,7 +8,7 @@
 #include "base/parallel.h"
 #include "cpu/kernels.h"
 #include "cpu/scratch.h"
-#include "cpu/window_problem.h"
+#include "exec/window_problem.h"
 
 // clang-format off
 #undef HWY_TARGET_INCLUDE

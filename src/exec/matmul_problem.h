@@ -1,12 +1,12 @@
 // What a matrix product is asked to do, once its views are understood: one
 // product [M, K] @ [K, N], or a batch of them, with batch axes that share their
-// weights folded into M. Knows strides and types, computes nothing: next
-// matmul.cc.
+// weights folded into M. Knows strides and types, computes nothing: see the
+// matmul of each backend.
 #pragma once
 
 #include "exec/backend.h"
 
-namespace tl::cpu {
+namespace tl {
 
 // A strided matrix of F16 or F32, or the transpose of a packed one (then
 // row_stride is 1 and col_stride the number of rows); strides in elements.
@@ -46,4 +46,4 @@ struct MatmulProblem {
 // row b * m + r, as in the dense result.
 MatmulProblem MatmulProblemOf(const View& x, const View& w);
 
-}  // namespace tl::cpu
+}  // namespace tl

@@ -1,10 +1,10 @@
-#include "cpu/window_problem.h"
+#include "exec/window_problem.h"
 
 #include <algorithm>
 
 #include "base/error.h"
 
-namespace tl::cpu {
+namespace tl {
 
 WindowProblem WindowProblemOf(const View& x, const View& y,
                               std::span<const int64_t> ints) {
@@ -36,4 +36,4 @@ Inside InsideOf(const WindowAxis& window, int64_t size, int64_t place) {
   return {first, std::max(first, first_at_or_after(size)), start};
 }
 
-}  // namespace tl::cpu
+}  // namespace tl

@@ -1,8 +1,8 @@
-#include "cpu/matmul_problem.h"
+#include "exec/matmul_problem.h"
 
 #include "base/error.h"
 
-namespace tl::cpu {
+namespace tl {
 namespace {
 
 bool IsFloat(DType dtype) { return dtype == DType::F16 || dtype == DType::F32; }
@@ -79,4 +79,4 @@ MatmulProblem MatmulProblemOf(const View& x, const View& w) {
   return problem;
 }
 
-}  // namespace tl::cpu
+}  // namespace tl

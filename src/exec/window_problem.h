@@ -1,6 +1,7 @@
 // What a window over an image is asked to do, once its views are understood:
 // planes of three spatial axes, of which the first ones may be 1. Knows dims and
-// windows, computes nothing: see convolution.cc and pool.cc.
+// windows, computes nothing: see convolution and pool of
+// each backend.
 #pragma once
 
 #include <array>
@@ -8,7 +9,7 @@
 #include "exec/backend.h"
 #include "ops/window.h"
 
-namespace tl::cpu {
+namespace tl {
 
 struct WindowProblem {
   static constexpr int kAxes = kMaxWindowAxes;
@@ -33,4 +34,4 @@ struct Inside {
 };
 Inside InsideOf(const WindowAxis& window, int64_t size, int64_t place);
 
-}  // namespace tl::cpu
+}  // namespace tl
