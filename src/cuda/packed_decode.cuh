@@ -31,6 +31,7 @@ constexpr BlockSize BlockSizeOf(DType dtype) {
 // j < 8. Such eight share a group.
 template <DType dtype, int group, bool has_offset = false>
 struct PackedShape {
+  static constexpr DType kDType = dtype;
   static constexpr int kBlock = BlockSizeOf(dtype).elements;
   static constexpr int kBytes = BlockSizeOf(dtype).bytes;
   static constexpr int kGroup = group;
