@@ -24,4 +24,22 @@ View RegionOf(View view, const KernelArgs& args) {
   return view;
 }
 
+View BroadcastTo(const View& view, const View& whole) {
+  TL_CHECK(view.rank <= whole.rank);
+  View wide = whole;
+  wide.data = view.data;
+  wide.dtype = view.dtype;
+  const int added = whole.rank - view.rank;
+  for (int axis = 0; axis < whole.rank; ++axis) {
+    const int own = axis - added;
+    if (own >= 0 && view.dims[own] == whole.dims[axis]) {
+      wide.strides[axis] = view.strides[own];
+    } else {
+      TL_CHECK(own < 0 || view.dims[own] == 1);
+      wide.strides[axis] = 0;
+    }
+  }
+  return wide;
+}
+
 }  // namespace tl::cuda
