@@ -83,9 +83,12 @@ constexpr CosSin CosSinOfTurn(uint32_t turn) {
 // Two standard normal numbers from two words, by Box and Muller: the radius
 // from u = ((first >> 8) + 1) / 2^24, the angle from second >> 8. The largest
 // radius is sqrt(48 ln 2), about 5.77.
-inline std::array<float, 2> NormalPair(uint32_t first, uint32_t second) {
+constexpr float NormalRadiusSquared(uint32_t first) {
   const float u = static_cast<float>((first >> 8) + 1) * 0x1p-24f;
-  const float radius = std::sqrt(-2.0f * LogOfUniform(u));
+  return -2.0f * LogOfUniform(u);
+}
+inline std::array<float, 2> NormalPair(uint32_t first, uint32_t second) {
+  const float radius = std::sqrt(NormalRadiusSquared(first));
   const CosSin angle = CosSinOfTurn(second >> 8);
   return {radius * angle.cos, radius * angle.sin};
 }
