@@ -1,5 +1,6 @@
 #include "base/error.h"
-#include "kernel_tests/kernel_test.h"
+#include "kernel_tests/packed_test.h"
+#include "tensor/decode.h"
 
 namespace tl::TL_KERNELS {
 namespace {
@@ -101,6 +102,30 @@ TEST(IndexSelectTest, GivesAFloat32WhereNoAxisIsLeft) {
   const TestArray result = Poisoned(DType::F32, {});
   Call(IndexSelect, {x, ArrayOf(DType::I32, {}, {-1})}, {result}, {0});
   ExpectClose(result, {x.Get(2)}, 0);
+}
+
+TEST(IndexSelectTest, DecodesTheChosenRowsOfAPackedMatrix) {
+  for (DType dtype : PackedDTypes()) {
+    SCOPED_TRACE(Info(dtype).name);
+    const int64_t rows = 5, columns = 2 * Info(dtype).block_elements;
+    const auto blocks = RandomBlocks(dtype, rows * columns, 1);
+    std::vector<float> all(rows * columns);
+    Decode(dtype, blocks, all);
+    const TestArray x = PackedArray(dtype, {rows, columns}, blocks);
+    const TestArray index = RandomIndex({7}, rows, 2);
+    std::vector<double> expected;
+    for (double chosen : index.Values()) {
+      const auto row =
+          static_cast<int64_t>(chosen < 0 ? chosen + rows : chosen);
+      expected.insert(expected.end(), all.begin() + row * columns,
+                      all.begin() + (row + 1) * columns);
+    }
+    for (DType to : {DType::F16, DType::F32}) {
+      const TestArray result = Poisoned(to, {7, columns});
+      Call(IndexSelect, {x, index}, {result}, {0});
+      ExpectClose(result, expected, 0);
+    }
+  }
 }
 
 TEST(IndexSelectTest, SelectsNothingFromNothing) {
