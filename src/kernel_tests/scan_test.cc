@@ -39,6 +39,13 @@ TEST(CumsumTest, SumsAlongEveryAxis) {
   });
 }
 
+TEST(CumsumTest, SumsALongLane) {
+  ForEachTarget([] {
+    SumAndExpect(RandomArray(DType::F32, {2, 40001}, 1, 0.5, 1), 1, 512);
+    SumAndExpect(RandomArray(DType::I32, {40001, 3}, 1, -99999, 99999), 0, 0);
+  });
+}
+
 TEST(CumsumTest, KeepsItsSumInFloat32) {
   // In f16 2048 + 1 is 2048; and what overflowed in one element comes back.
   const TestArray x = ArrayOf(DType::F16, {5}, {2048, 1, 1, 65000, -65000});

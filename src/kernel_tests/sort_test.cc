@@ -60,6 +60,17 @@ TEST(TopKTest, FindsTheFirstOfASortedRow) {
   }
 }
 
+// Rows of several runs that are sorted apart, an odd number of them too.
+TEST(TopKTest, FindsTheFirstOfALongRow) {
+  for (int64_t n : {2049, 7001}) {
+    const TestArray x = RandomArray(DType::F16, {2, n}, 1, -9, 9);
+    for (int64_t k : {int64_t{1}, int64_t{50}, int64_t{3000}, n}) {
+      if (k > n) continue;
+      for (bool descending : {false, true}) SortAndExpect(x, k, descending);
+    }
+  }
+}
+
 TEST(TopKTest, SortsNothing) {
   SortAndExpect(RandomArray(DType::F16, {0}, 1), 0, true);
   SortAndExpect(RandomArray(DType::F16, {0, 5}, 1), 3, true);
