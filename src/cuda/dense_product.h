@@ -35,10 +35,7 @@ struct DenseProduct {
 // Whether cuBLASLt takes this product; then it has been started.
 bool MultiplyWithCublasLt(const DenseProduct& product);
 
-// By whoever can. There is no bias.
-void MultiplyDense(const DenseProduct& product);
-
-// Our own.
+// Our own. They leave a bias to the caller.
 void MultiplyHalf(const DenseProduct& product);
 void MultiplyFloat(const DenseProduct& product);
 

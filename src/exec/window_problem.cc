@@ -1,7 +1,5 @@
 #include "exec/window_problem.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 
 namespace tl {
@@ -22,18 +20,6 @@ WindowProblem WindowProblemOf(const View& x, const View& y,
     problem.window[at] = WindowAxisOf(ints, axis);
   }
   return problem;
-}
-
-Inside InsideOf(const WindowAxis& window, int64_t size, int64_t place) {
-  const int64_t start = place * window.stride - window.pad_before;
-  const auto first_at_or_after = [&](int64_t at) {
-    const int64_t distance = at - start;
-    if (distance <= 0) return int64_t{0};
-    return std::min(window.kernel,
-                    (distance + window.dilation - 1) / window.dilation);
-  };
-  const int64_t first = first_at_or_after(0);
-  return {first, std::max(first, first_at_or_after(size)), start};
 }
 
 }  // namespace tl

@@ -4,6 +4,7 @@
 // each backend.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 #include "exec/backend.h"
@@ -32,6 +33,17 @@ struct Inside {
   int64_t first, last;
   int64_t start;  // of x, where kernel element 0 would be
 };
-Inside InsideOf(const WindowAxis& window, int64_t size, int64_t place);
+constexpr Inside InsideOf(const WindowAxis& window, int64_t size,
+                          int64_t place) {
+  const int64_t start = place * window.stride - window.pad_before;
+  const auto first_at_or_after = [&](int64_t at) {
+    const int64_t distance = at - start;
+    if (distance <= 0) return int64_t{0};
+    return std::min(window.kernel,
+                    (distance + window.dilation - 1) / window.dilation);
+  };
+  const int64_t first = first_at_or_after(0);
+  return {first, std::max(first, first_at_or_after(size)), start};
+}
 
 }  // namespace tl
