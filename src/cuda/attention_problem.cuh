@@ -1,0 +1,122 @@
+// What the kernels of an attention share: which keys a query sees, where heads
+// lie, and the pieces of a softmax that is computed a stretch of keys at a time.
+#pragma once
+
+#include "cuda/attention_problem.h"
+#include "cuda/device.cuh"
+#include "cuda/elements.cuh"
+
+namespace tl::cuda {
+
+// Keys [begin, end).
+struct KeyRange {
+  int64_t begin;
+  int64_t end;
+};
+
+TL_DEVICE float Hidden() { return -INFINITY; }
+
+TL_DEVICE int64_t Clamped(int64_t x, int64_t low, int64_t high) {
+  return x < low ? low : x > high ? high : x;
+}
+
+// Without the mask. Grows at both ends from each query to the next. Written so
+// that a window of any size cannot overflow.
+TL_DEVICE KeyRange Visible(const AttentionProblem& problem, int64_t query) {
+  const int64_t keys = problem.keys, window = problem.window;
+  const int64_t at = keys - problem.queries + query;
+  KeyRange range = {0, keys};
+  if (problem.causal) range.end = Clamped(at + 1, 0, keys);
+  if (window > 0 && window < keys + problem.queries) {
+    range.begin = Clamped(at - window + 1, 0, keys);
+    const int64_t end = Clamped(at + window, 0, keys);
+    range.end = range.end < end ? range.end : end;
+  }
+  range.begin = range.begin < range.end ? range.begin : range.end;
+  return range;
+}
+
+// In elements, of what head `head` of batch `b` begins with.
+TL_DEVICE int64_t HeadOffset(const AttentionProblem& problem,
+                             const AttentionOperand& operand, int64_t b,
+                             int64_t head) {
+  int64_t offset = head * operand.head_stride;
+  for (int axis = problem.batch_axes - 1; axis >= 0; --axis) {
+    offset += b % problem.batch_dims[axis] * operand.batch_strides[axis];
+    b /= problem.batch_dims[axis];
+  }
+  return offset;
+}
+
+TL_DEVICE float LoadAsFloat(const AttentionOperand& operand, int64_t at) {
+  if (operand.dtype == DType::F16) {
+    return ToFloat(reinterpret_cast<const uint16_t*>(operand.data)[at]);
+  }
+  if (operand.dtype == DType::F32) {
+    return reinterpret_cast<const float*>(operand.data)[at];
+  }
+  return ToFloat(reinterpret_cast<const int32_t*>(operand.data)[at]);
+}
+
+TL_DEVICE bool MaskHides(const AttentionProblem& problem, int64_t b,
+                         int64_t head, int64_t query, int64_t key) {
+  const AttentionOperand& mask = problem.mask;
+  return LoadAsFloat(mask, HeadOffset(problem, mask, b, head) +
+                               query * mask.row_stride +
+                               key * mask.element_stride) == 0;
+}
+
+// The place in the result of the first element of a row.
+TL_DEVICE int64_t ResultPlace(const AttentionProblem& problem, int64_t b,
+                              int64_t kv_head, int64_t row) {
+  const int64_t group = problem.group, query = row / group;
+  return ((b * problem.queries + query) * problem.heads + kv_head * group +
+          row % group) *
+         problem.value_dim;
+}
+
+// 2^x within two steps of f32; 0 for what would be subnormal.
+TL_DEVICE float Exp2(float x) {
+#ifdef TL_CUDA_EMULATED
+  return std::exp2(x);
+#else
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+#endif
+}
+
+// What to subtract before Exp2: the maximum, or 0 where nothing was seen yet
+// (-inf less -inf would be NaN).
+TL_DEVICE float ShiftFor(float max) { return max == Hidden() ? 0.0f : max; }
+
+TL_DEVICE float CappedScore(const AttentionProblem& problem, float dot) {
+  return problem.cap * tanhf(dot * problem.scale);
+}
+
+// Two f16 of one register, the first in the lower half.
+TL_DEVICE uint32_t PackHalves(float first, float second) {
+#ifdef TL_CUDA_EMULATED
+  return ToHalf(first) | uint32_t{ToHalf(second)} << 16;
+#else
+  uint32_t packed;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(second), "f"(first));
+  return packed;
+#endif
+}
+
+// Tensor cores take weights as f16, but rounding them once would be the largest
+// error of all. A weight is the sum of two, and the products are added.
+struct HalfPair {
+  uint32_t high, low;
+};
+TL_DEVICE HalfPair SplitHalves(float first, float second) {
+  const uint32_t high = PackHalves(first, second);
+  return {high, PackHalves(first - FromHalf(static_cast<uint16_t>(high)),
+                           second - FromHalf(static_cast<uint16_t>(high >> 16)))};
+}
+
+// Weights are up to 2^this, so that those of unlikely keys are no subnormals.
+inline constexpr float kWeightPower = 12;
+
+}  // namespace tl::cuda
