@@ -1,10 +1,9 @@
 // Attention of any types, strides and sizes: what the kernels for tensor cores
-// do not take. A block has one row (a query of a head); its warps share the keys
-// out, 32 at a time, a key to a lane, and join what they found in order.
-#include "cuda/attention_plain.h"
-
+// do not take. A block has one row (a query of a head); its warps share the
+// keys out, 32 at a time, a key to a lane, and join what they found in order.
 #include <algorithm>
 
+#include "cuda/attention_plain.h"
 #include "cuda/attention_problem.cuh"
 #include "cuda/dispatch.h"
 #include "cuda/launch.h"
@@ -32,14 +31,15 @@ TL_DEVICE float WarpMax(float value) {
 }
 
 struct Row {
-  int64_t b, head, query;
-  int64_t q, k, v;  // offsets of the row and of its heads
+  int64_t query;
+  int64_t q, k, v, mask;  // offsets of the row and of its heads
 };
 
 TL_DEVICE float ScoreOf(const AttentionProblem& problem, const Row& row,
                         int64_t key) {
   if (problem.mask.data != nullptr &&
-      MaskHides(problem, row.b, row.head, row.query, key)) {
+      LoadAsFloat(problem.mask, row.mask + key * problem.mask.element_stride) ==
+          0) {
     return Hidden();
   }
   const int64_t k = row.k + key * problem.k.row_stride;
@@ -60,8 +60,7 @@ TL_DEVICE void AttendKeys(const AttentionProblem& problem, const Row& row,
   for (int64_t first = seen.begin + WarpOf() * kWarpSize; first < seen.end;
        first += step) {
     const int64_t key = first + Lane();
-    const float score =
-        key < seen.end ? ScoreOf(problem, row, key) : Hidden();
+    const float score = key < seen.end ? ScoreOf(problem, row, key) : Hidden();
     const float new_max = fmaxf(max, WarpMax(score));
     const float shift = ShiftFor(new_max);
     const float weight = Exp2(score - shift), factor = Exp2(max - shift);
@@ -101,15 +100,17 @@ TL_DEVICE float Joined(const Joint& joint, int at) {
 template <class T>
 TL_DEVICE void AttendRow(const AttentionProblem& problem, int64_t index,
                          int64_t begin, Joint& joint) {
-  Row row = {};
-  row.head = index % problem.heads;
-  row.query = index / problem.heads % problem.queries;
-  row.b = index / problem.heads / problem.queries;
-  const int64_t kv_head = row.head / problem.group;
-  row.q = HeadOffset(problem, problem.q, row.b, row.head) +
-          row.query * problem.q.row_stride;
-  row.k = HeadOffset(problem, problem.k, row.b, kv_head);
-  row.v = HeadOffset(problem, problem.v, row.b, kv_head);
+  const int64_t head = index % problem.heads;
+  const int64_t query = index / problem.heads % problem.queries;
+  const int64_t b = index / problem.heads / problem.queries;
+  const int64_t kv_head = head / problem.group;
+  const Row row = {
+      query,
+      HeadOffset(problem, problem.q, b, head) + query * problem.q.row_stride,
+      HeadOffset(problem, problem.k, b, kv_head),
+      HeadOffset(problem, problem.v, b, kv_head),
+      HeadOffset(problem, problem.mask, b, head) +
+          query * problem.mask.row_stride};
   float values[kValuesPerLane] = {};
   float max = Hidden(), sum = 0;
   AttendKeys(problem, row, begin, values, max, sum);
@@ -152,10 +153,9 @@ __global__ void PlainAttentionKernel(
 void PlainAttention(const AttentionProblem& problem) {
   constexpr int64_t kMostBlocks = 64 * 1024 - 1;
   const int64_t rows = problem.batch * problem.queries * problem.heads;
-  const dim3 grid = {
-      static_cast<unsigned>(std::min(rows, kMostBlocks)),
-      static_cast<unsigned>(
-          std::min(CeilDiv(problem.value_dim, kStretch), kMostBlocks))};
+  const dim3 grid = {static_cast<unsigned>(std::min(rows, kMostBlocks)),
+                     static_cast<unsigned>(std::min(
+                         CeilDiv(problem.value_dim, kStretch), kMostBlocks))};
   WithFloats(problem.dtype, [&](auto zero) {
     Launch(PlainAttentionKernel<decltype(zero)>,
            {grid, {kWarps * kWarpSize}, sizeof(Joint)}, problem);

@@ -31,8 +31,8 @@ AttentionOperand OperandOf(const View& view, int row, int head) {
 
 void SetScale(double scale, double softcap, AttentionProblem& problem) {
   const double log2_e = 1 / std::log(2.0);
-  problem.scale = static_cast<float>(softcap == 0 ? scale * log2_e
-                                                  : scale / softcap);
+  problem.scale = static_cast<float>(
+      softcap == 0 ? scale * log2_e : 2 * scale / softcap * log2_e);
   problem.cap = static_cast<float>(softcap * log2_e);
 }
 

@@ -1,5 +1,6 @@
 // What the kernels of an attention share: which keys a query sees, where heads
-// lie, and the pieces of a softmax that is computed a stretch of keys at a time.
+// lie, and the pieces of a softmax that is computed a stretch of keys at a
+// time.
 #pragma once
 
 #include "cuda/attention_problem.h"
@@ -41,11 +42,12 @@ TL_DEVICE int64_t HeadOffset(const AttentionProblem& problem,
                              const AttentionOperand& operand, int64_t b,
                              int64_t head) {
   int64_t offset = head * operand.head_stride;
-  for (int axis = problem.batch_axes - 1; axis >= 0; --axis) {
+  for (int axis = problem.batch_axes - 1; axis > 0; --axis) {
     offset += b % problem.batch_dims[axis] * operand.batch_strides[axis];
     b /= problem.batch_dims[axis];
   }
-  return offset;
+  return problem.batch_axes == 0 ? offset
+                                 : offset + b * operand.batch_strides[0];
 }
 
 TL_DEVICE float LoadAsFloat(const AttentionOperand& operand, int64_t at) {
@@ -58,21 +60,53 @@ TL_DEVICE float LoadAsFloat(const AttentionOperand& operand, int64_t at) {
   return ToFloat(reinterpret_cast<const int32_t*>(operand.data)[at]);
 }
 
-TL_DEVICE bool MaskHides(const AttentionProblem& problem, int64_t b,
-                         int64_t head, int64_t query, int64_t key) {
-  const AttentionOperand& mask = problem.mask;
-  return LoadAsFloat(mask, HeadOffset(problem, mask, b, head) +
-                               query * mask.row_stride +
-                               key * mask.element_stride) == 0;
-}
+// Rows of a head of k and v, numbered as in attention_problem.h: in 32 bits,
+// since a division in 64 is a hundred instructions.
+struct HeadRows {
+  const uint16_t* q;  // of the first head of the group, where they are f16
+  const uint16_t* k;
+  const uint16_t* v;
+  int64_t mask;  // offset of the first head of the group
+  int64_t out;   // place of the first row
+  int group;
 
-// The place in the result of the first element of a row.
-TL_DEVICE int64_t ResultPlace(const AttentionProblem& problem, int64_t b,
-                              int64_t kv_head, int64_t row) {
-  const int64_t group = problem.group, query = row / group;
-  return ((b * problem.queries + query) * problem.heads + kv_head * group +
-          row % group) *
-         problem.value_dim;
+  TL_DEVICE int QueryOf(int row) const {
+    return static_cast<int>(static_cast<unsigned>(row) /
+                            static_cast<unsigned>(group));
+  }
+  TL_DEVICE int64_t PlaceOf(const AttentionOperand& operand, int row) const {
+    const int query = QueryOf(row);
+    return query * operand.row_stride +
+           (row - query * group) * operand.head_stride;
+  }
+  // Of the first element of a row of the result.
+  TL_DEVICE int64_t ResultPlace(const AttentionProblem& problem,
+                                int row) const {
+    const int query = QueryOf(row);
+    return out +
+           (query * problem.heads + row - query * group) * problem.value_dim;
+  }
+  // What the row's mask begins with; its elements are element_stride apart.
+  TL_DEVICE int64_t MaskPlace(const AttentionProblem& problem, int row) const {
+    return mask + PlaceOf(problem.mask, row);
+  }
+};
+
+TL_DEVICE HeadRows HeadRowsOf(const AttentionProblem& problem, int b,
+                              int kv_head) {
+  const auto halves = [&](const AttentionOperand& operand, int64_t head) {
+    return reinterpret_cast<const uint16_t*>(operand.data) +
+           HeadOffset(problem, operand, b, head);
+  };
+  HeadRows rows = {};
+  const int64_t head = kv_head * problem.group;
+  rows.q = halves(problem.q, head);
+  rows.k = halves(problem.k, kv_head);
+  rows.v = halves(problem.v, kv_head);
+  rows.mask = HeadOffset(problem, problem.mask, b, head);
+  rows.out = (b * problem.queries * problem.heads + head) * problem.value_dim;
+  rows.group = static_cast<int>(problem.group);
+  return rows;
 }
 
 // 2^x within two steps of f32; 0 for what would be subnormal.
@@ -90,8 +124,10 @@ TL_DEVICE float Exp2(float x) {
 // (-inf less -inf would be NaN).
 TL_DEVICE float ShiftFor(float max) { return max == Hidden() ? 0.0f : max; }
 
+// cap * tanh(x) = cap - 2 cap / (e^2x + 1)
 TL_DEVICE float CappedScore(const AttentionProblem& problem, float dot) {
-  return problem.cap * tanhf(dot * problem.scale);
+  return problem.cap -
+         __fdividef(2 * problem.cap, Exp2(dot * problem.scale) + 1);
 }
 
 // Two f16 of one register, the first in the lower half.
@@ -99,9 +135,8 @@ TL_DEVICE uint32_t PackHalves(float first, float second) {
 #ifdef TL_CUDA_EMULATED
   return ToHalf(first) | uint32_t{ToHalf(second)} << 16;
 #else
-  uint32_t packed;
-  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(second), "f"(first));
-  return packed;
+  const __half2 packed = __floats2half2_rn(first, second);
+  return *reinterpret_cast<const uint32_t*>(&packed);
 #endif
 }
 
@@ -112,8 +147,9 @@ struct HalfPair {
 };
 TL_DEVICE HalfPair SplitHalves(float first, float second) {
   const uint32_t high = PackHalves(first, second);
-  return {high, PackHalves(first - FromHalf(static_cast<uint16_t>(high)),
-                           second - FromHalf(static_cast<uint16_t>(high >> 16)))};
+  return {high,
+          PackHalves(first - FromHalf(static_cast<uint16_t>(high)),
+                     second - FromHalf(static_cast<uint16_t>(high >> 16)))};
 }
 
 // Weights are up to 2^this, so that those of unlikely keys are no subnormals.

@@ -26,7 +26,8 @@ struct AttentionProblem {
   int64_t batch, heads, kv_heads, group;  // group: heads that share k and v
   int64_t queries, keys, dim, value_dim;
   int64_t window;  // 0: none
-  // A score, in powers of two, is dot * scale, or cap * tanh(dot * scale).
+  // A score, in powers of two, is dot * scale; with a cap it is
+  // cap * tanh(dot * scale * ln(2) / 2).
   float scale;
   float cap;  // 0: none
   bool causal;
@@ -35,8 +36,6 @@ struct AttentionProblem {
   AttentionOperand q, k, v, mask;
   DType dtype;     // of the result
   std::byte* out;  // [.., queries, heads, value_dim], dense
-
-  int64_t rows() const { return queries * group; }
 };
 
 AttentionProblem AttentionProblemOf(const KernelArgs& args);

@@ -64,6 +64,16 @@ TL_DEVICE void LoadMatricesTransposed(uint32_t (&to)[4], const void* row) {
   }
 }
 
+// An 8x8 matrix of f16 of which a lane has [g][2t], [g][2t + 1], transposed.
+TL_DEVICE uint32_t TransposeMatrix(uint32_t mine) {
+  const uint32_t* all = emulator::Exchange(mine);
+  const int g = Lane() / 4, t = Lane() % 4;
+  const auto at = [&](int row) {
+    return all[4 * row + g / 2] >> g % 2 * 16 & 0xffff;
+  };
+  return at(2 * t) | at(2 * t + 1) << 16;
+}
+
 #else
 
 TL_DEVICE void Mma(float (&c)[4], const uint32_t (&a)[4],
@@ -101,6 +111,14 @@ TL_DEVICE void LoadMatricesTransposed(uint32_t (&to)[4], const void* row) {
       : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
       : "r"(address)
       : "memory");
+}
+
+TL_DEVICE uint32_t TransposeMatrix(uint32_t mine) {
+  uint32_t transposed;
+  asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;\n"
+               : "=r"(transposed)
+               : "r"(mine));
+  return transposed;
 }
 
 #endif

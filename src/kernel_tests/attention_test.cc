@@ -125,6 +125,56 @@ TEST(AttentionTest, HeadsShareKeysAndValues) {
   }
 }
 
+// Those of models, one past a tile of any backend, alone and with options.
+TEST(AttentionTest, TakesTheHeadsOfModels) {
+  struct Heads {
+    int64_t dim, value_dim;
+  };
+  for (const Heads heads : {Heads{64, 64}, {80, 80}, {96, 96}, {128, 128},
+                            {192, 128}, {256, 256}}) {
+    for (int64_t kv_heads : {1, 2, 8}) {
+      for (int64_t sq : {1, 3, 8, 9, 65}) {
+        SCOPED_TRACE(testing::Message() << heads.dim << " dims, " << kv_heads
+                                        << " of 8 heads, " << sq << " queries");
+        const int64_t sk = sq + 64;
+        const Arrays a = RandomArrays(sq, 8, sk, kv_heads, heads.dim,
+                                      heads.value_dim);
+        const double scale = 1 / std::sqrt(double(heads.dim));
+        Check(a.q, a.k, a.v, nullptr, {.causal = true, .scale = scale});
+        Check(a.q, a.k, a.v, nullptr,
+              {.causal = true, .window = 33, .scale = -scale, .softcap = 3});
+        if (testing::Test::HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST(AttentionTest, ManyRowsOfManyHeads) {
+  const Arrays a = RandomArrays(131, 8, 200, 8, 128, 128);
+  Check(a.q, a.k, a.v, nullptr, {.causal = true, .scale = 0.1});
+  Check(a.q, a.k, a.v, nullptr, {.window = 40, .scale = 0.1, .softcap = 4});
+  Check(a.q, a.k, a.v, nullptr, {.scale = -0.1});
+  TestArray mask = RandomArray(DType::I32, {131, 200}, 5, 0, 3);
+  mask = BroadcastTo(mask, {8, 131, 200});
+  Check(a.q, a.k, a.v, &mask, {.causal = true, .scale = 0.1});
+}
+
+// A token at a time: long caches are shared out.
+TEST(AttentionTest, LongCachesAreJoinedFromParts) {
+  for (int64_t sq : {1, 3, 8}) {
+    for (int64_t heads : {1, 5, 8}) {
+      for (int64_t sk : {129, 1000, 2049}) {
+        SCOPED_TRACE(testing::Message() << sq << " queries, " << heads
+                                        << " heads, " << sk << " keys");
+        const Arrays a = RandomArrays(sq, heads, sk, 1, 64, 64);
+        Check(a.q, a.k, a.v, nullptr, {.causal = true});
+        Check(a.q, a.k, a.v, nullptr, {.causal = true, .window = 700});
+        if (testing::Test::HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
 // The rest of a cache is NaN here.
 TEST(AttentionTest, LooksAtTheFirstKeysOnly) {
   for (int64_t queries : {1, 3, 70}) {

@@ -1,0 +1,88 @@
+// The device code of attention_decode.h, for kernels that have other things to
+// do, too. Next attention_decode_keys.cuh.
+#pragma once
+
+#include "cuda/attention_decode_join.cuh"
+
+namespace tl::cuda {
+
+template <class Shape>
+TL_DEVICE void DecodeItemOfBlock(const DecodeAttention& decode, int index,
+                                 std::byte* memory) {
+  const DecodeShared<Shape> shared(memory);
+  if (threadIdx.x == 0) *shared.item = DecodeItemOf(decode, index);
+  Shape::Sync();
+  const DecodeItem& item = *shared.item;
+  LoadDecodeQueries<Shape>(decode.problem, item.tile, shared);
+  Shape::Sync();
+  DecodeRows<Shape> rows;
+  rows.Start();
+  for (int key = item.begin + WarpOf() * kDecodeKeys; key < item.end;
+       key += Shape::kWarps * kDecodeKeys) {
+    DecodeKeys(decode.problem, item, key, shared, rows);
+  }
+  JoinDecodeSums(shared, rows);
+  JoinDecodeValues(decode, item, shared, rows);
+  const int row = static_cast<int>(threadIdx.x);
+  if (decode.splits > 1 && row < item.tile.rows) {
+    decode.state[int64_t{index} * decode.tile_rows + row] = {shared.max[row],
+                                                             shared.sum[row]};
+  }
+}
+
+// By the block whose item of a tile is the last to be done, in the order of
+// splits: which one it is changes nothing.
+template <class Shape>
+TL_DEVICE void CombineIfLast(const DecodeAttention& decode,
+                             const DecodeTile& tile, int* last) {
+  __threadfence();
+  Shape::Sync();
+  if (threadIdx.x == 0) {
+    unsigned* finished = decode.finished + tile.index;
+    *last = atomicAdd(finished, 1u) + 1 == static_cast<unsigned>(decode.splits);
+    if (*last) *finished = 0;
+  }
+  Shape::Sync();
+  if (!*last) return;
+  __threadfence();
+  for (int row = WarpOf(); row < tile.rows; row += Shape::kWarps) {
+    CombineDecodeRow(decode, tile, row);
+  }
+}
+
+// Block `part` of `parts`, by its first Shape::kThreads threads, with
+// DecodeSharedBytes bytes of shared memory, 16-byte aligned. They wait for each
+// other at barrier 1.
+template <class Shape>
+TL_DEVICE void DecodeAttentionPart(const DecodeAttention& decode, int part,
+                                   int parts, std::byte* shared) {
+  const AttentionProblem& problem = decode.problem;
+  const int items = static_cast<int>(problem.batch * problem.kv_heads) *
+                    decode.row_tiles * decode.splits;
+  for (int i = part; i < items; i += parts) {
+    Shape::Sync();  // some may still use the shared memory
+    DecodeItemOfBlock<Shape>(decode, i, shared);
+    if (decode.splits > 1 && decode.finished != nullptr) {
+      auto& item = *reinterpret_cast<DecodeItem*>(shared);
+      CombineIfLast<Shape>(decode, item.tile, &item.begin);
+    }
+  }
+}
+
+// Once all parts are done, where `finished` is null, by `threads` of each
+// block. Needs no shared memory.
+TL_DEVICE void DecodeAttentionCombine(const DecodeAttention& decode, int part,
+                                      int parts, int threads) {
+  if (decode.splits == 1) return;
+  const AttentionProblem& problem = decode.problem;
+  const int warps = threads / kWarpSize;
+  const int rows = static_cast<int>(problem.batch * problem.kv_heads) *
+                   decode.row_tiles * decode.tile_rows;
+  for (int i = part * warps + WarpOf(); i < rows; i += parts * warps) {
+    const DecodeTile tile = DecodeTileOf(decode, i / decode.tile_rows);
+    const int row = i % decode.tile_rows;
+    if (row < tile.rows) CombineDecodeRow(decode, tile, row);
+  }
+}
+
+}  // namespace tl::cuda
