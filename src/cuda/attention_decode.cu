@@ -96,7 +96,8 @@ DecodeAttention DecodeAttentionOf(const AttentionProblem& problem, int blocks) {
       static_cast<int>(CeilDiv(RowsOf(problem), decode.tile_rows));
   int64_t keys = problem.keys;
   if (problem.window > 0 && problem.window < keys) {
-    keys = std::min(keys, 2 * problem.window + problem.queries);
+    const int64_t sides = problem.causal ? 1 : 2;
+    keys = std::min(keys, sides * problem.window + problem.queries);
   }
   const int64_t tiles = std::max<int64_t>(DecodeTiles(decode), 1);
   decode.splits = static_cast<int>(std::clamp<int64_t>(

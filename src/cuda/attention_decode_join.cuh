@@ -150,15 +150,17 @@ TL_DEVICE void JoinDecodeValues(const DecodeAttention& decode,
 #pragma unroll
   for (int c = 0; c < DecodeRows<Shape>::kChunks; ++c) {
     if (c * kDecodeStretch >= value_dim) break;
-    for (int first = Shape::kWarps - buffers; first > 0; first -= buffers) {
-      // Warps first .. first + buffers - 1 hand theirs to those before.
+    // The last warps, as many as there are buffers or what is left, hand theirs
+    // to those before them.
+    for (int first = (Shape::kWarps - 1) / buffers * buffers; first > 0;
+         first -= buffers) {
       if (warp >= first && warp < first + buffers) {
         StoreDecodeChunk(rows.values[c], warp - first, shared.values);
       }
       Shape::Sync();
-      const int to = warp - (first > buffers ? first - buffers : 0);
-      if (warp < first && to >= 0 && to < buffers) {
-        AddDecodeChunk(shared.values, to, rows.values[c]);
+      const int from = warp - (first - buffers);
+      if (warp < first && from >= 0 && first + from < Shape::kWarps) {
+        AddDecodeChunk(shared.values, from, rows.values[c]);
       }
       Shape::Sync();
     }
@@ -182,7 +184,7 @@ TL_DEVICE void JoinDecodeValues(const DecodeAttention& decode,
   }
 }
 
-// What other multiprocessors wrote: past this one's first-level cache.
+// What another multiprocessor wrote: past the first-level cache of this one.
 template <class T>
 TL_DEVICE T LoadFresh(const T* from) {
 #ifdef TL_CUDA_EMULATED
@@ -192,17 +194,16 @@ TL_DEVICE T LoadFresh(const T* from) {
 #endif
 }
 
-// By a warp: the join of the splits of a tile's row. Their parts come from
-// other multiprocessors: past the first-level cache.
+// By a warp: the join of the splits of a tile's row.
 TL_DEVICE void CombineDecodeRow(const DecodeAttention& decode,
                                 const DecodeTile& tile, int row) {
   const AttentionProblem& problem = decode.problem;
   const int64_t first =
       int64_t{tile.index} * decode.splits * decode.tile_rows + row;
-  const auto* state = reinterpret_cast<const float2*>(decode.state + first);
+  const DecodeState* state = decode.state + first;
   float max = Hidden();
   for (int s = Lane(); s < decode.splits; s += kWarpSize) {
-    max = fmaxf(max, LoadFresh(&state[s * decode.tile_rows]).x);
+    max = fmaxf(max, LoadFresh(&state[s * decode.tile_rows].max));
   }
   for (int mask = kWarpSize / 2; mask > 0; mask /= 2) {
     max = fmaxf(max, __shfl_xor_sync(kFullWarp, max, mask));
@@ -210,8 +211,8 @@ TL_DEVICE void CombineDecodeRow(const DecodeAttention& decode,
   const float shift = ShiftFor(max);
   float sum = 0;
   for (int s = Lane(); s < decode.splits; s += kWarpSize) {
-    const float2 part = LoadFresh(&state[s * decode.tile_rows]);
-    sum += Exp2(part.x - shift) * part.y;
+    const DecodeState& part = state[s * decode.tile_rows];
+    sum += Exp2(LoadFresh(&part.max) - shift) * LoadFresh(&part.sum);
   }
   const float inverse = InverseOf(WarpSum(sum));
   const int64_t place = tile.head.ResultPlace(problem, tile.first_row + row);
@@ -223,7 +224,7 @@ TL_DEVICE void CombineDecodeRow(const DecodeAttention& decode,
       const float4 part =
           LoadFresh(reinterpret_cast<const float4*>(decode.values + from + at));
       const float factor =
-          Exp2(LoadFresh(&state[s * decode.tile_rows]).x - shift);
+          Exp2(LoadFresh(&state[s * decode.tile_rows].max) - shift);
       total = Added(total, part, factor);
     }
     StoreFour(Scaled(total, inverse), problem.dtype, problem.out, place + at);
