@@ -1,0 +1,50 @@
+// The tests of this room need a card, real or emulated.
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "cuda/runtime.h"
+
+namespace tl::cuda {
+namespace {
+
+class CardEnvironment : public testing::Environment {
+ public:
+  void SetUp() override {
+#ifndef TL_CUDA_EMULATED
+    if (!FindCard().available) GTEST_SKIP() << "no GPU: " << FindCard().why;
+#endif
+  }
+};
+
+const testing::Environment* const kRegistered =
+    testing::AddGlobalTestEnvironment(new CardEnvironment);
+
+TEST(Card, SaysWhatItIs) {
+  EXPECT_FALSE(Card().name.empty());
+  EXPECT_GE(Card().capability, 75);
+  EXPECT_GT(Card().multiprocessors, 0);
+  EXPECT_GT(FreeMemory(), 0);
+}
+
+TEST(Card, CopiesThereAndBack) {
+  const int64_t before = PlacedBytes();
+  std::vector<std::byte> bytes(300000);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = std::byte(i * 7);
+  const auto size = static_cast<int64_t>(bytes.size());
+  const auto first = Allocate(size), second = Allocate(size);
+  EXPECT_GE(PlacedBytes(), before + 2 * size);
+  CopyToDevice(first.get(), bytes.data(), size);
+  Fill(second.get(), 1, size);
+  CopyOnDevice(second.get() + 1000, first.get() + 1000, size - 2000);
+  std::vector<std::byte> got(bytes.size());
+  CopyFromDevice(got.data(), second.get(), size);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const bool copied = i >= 1000 && i < bytes.size() - 1000;
+    ASSERT_EQ(got[i], copied ? bytes[i] : std::byte{1}) << i;
+  }
+}
+
+}  // namespace
+}  // namespace tl::cuda
