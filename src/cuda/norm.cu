@@ -98,12 +98,13 @@ TL_DEVICE Moments MomentsOf(const float (&values)[kRowFloats<kWidth>],
 template <class T, class To, int kWidth>
 __global__ void __launch_bounds__(kMostRowThreads)
     NormRows(const T* x, To* y, int64_t rows, int count, NormParameters norm) {
-  const int64_t row = RowOfThread();
-  if (row >= rows) return;
+  const auto [row, inside] = RowOfThread(rows);
   float values[kRowFloats<kWidth>];
   LoadRow<kWidth>(x + row * count, count, 0, values);
   const Moments moments = MomentsOf<kWidth>(values, count, norm.around_mean);
-  WriteNorm<kWidth>(values, count, 0, moments, norm, y + row * count);
+  if (inside) {
+    WriteNorm<kWidth>(values, count, 0, moments, norm, y + row * count);
+  }
 }
 
 template <class T, int kWidth>

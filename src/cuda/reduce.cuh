@@ -247,8 +247,9 @@ class Reducer {
 
   template <class T, int kWidth>
   void RunRows() {
-    constexpr int64_t kSegment = 16 << 10;
-    CutInto(CeilDiv(shape_.reduced, kSegment), kWidth, shape_);
+    constexpr int64_t kFewRows = 64;  // whose segments have to fill the card
+    const int64_t segment = shape_.outer < kFewRows ? 4 << 10 : 16 << 10;
+    CutInto(CeilDiv(shape_.reduced, segment), kWidth, shape_);
     const dim3 block = RowThreads(shape_.segment, kWidth);
     const dim3 grid = {BlocksFor(shape_.outer * shape_.segments, block.y)};
     Total* partial = Partials();

@@ -1,6 +1,8 @@
 // Rope: pairs (a, b) of a head turned by the position's angles,
 //   a' = a cos - b sin,  b' = b cos + a sin,
 // in f32 with every product and sum rounded, as on every other device.
+#include <limits>
+
 #include "cuda/dispatch.h"
 #include "cuda/elements.cuh"
 #include "cuda/kernels.h"
@@ -25,17 +27,22 @@ TL_DEVICE void Turn(T& a, T& b, float cos, float sin) {
   FromFloat(__fadd_rn(__fmul_rn(y, cos), __fmul_rn(x, sin)), b);
 }
 
-template <class T, int kCount>
+// Index: 32 bits where they are enough, since division takes most of the time.
+template <class T, int kCount, class Index>
 __global__ void RopeKernel(const T* x, const float* cos, const float* sin,
                            T* to, RopeShape shape) {
   const int64_t step = GridThreads() * kCount;
   for (int64_t i = GridThread() * kCount; i < shape.pairs; i += step) {
-    const int64_t head = i / shape.half, pair = i % shape.half;
-    const int64_t angle = head / shape.heads % shape.seq * shape.half + pair;
+    const auto half = static_cast<Index>(shape.half);
+    const Index head = static_cast<Index>(i) / half;
+    const int64_t pair = static_cast<Index>(i) - head * half;
+    const Index position =
+        head / static_cast<Index>(shape.heads) % static_cast<Index>(shape.seq);
+    const int64_t angle = int64_t{position} * shape.half + pair;
     const Pack<float, kCount> c = LoadPack<kCount>(cos + angle);
     const Pack<float, kCount> s = LoadPack<kCount>(sin + angle);
     if (shape.halves) {
-      const int64_t at = head * 2 * shape.half + pair;
+      const int64_t at = 2 * i - pair;
       Pack<T, kCount> a = LoadPack<kCount>(x + at);
       Pack<T, kCount> b = LoadPack<kCount>(x + at + shape.half);
 #pragma unroll
@@ -78,7 +85,12 @@ void Rope(const KernelArgs& args) {
                        IsAligned(cos.data) && IsAligned(sin.data) &&
                        shape.half % kPairs == 0;
   WithFloats(x.dtype, [&]<class T>(T) {
-    const auto kernel = aligned ? RopeKernel<T, kPairs> : RopeKernel<T, 1>;
+    auto* kernel = RopeKernel<T, 1, int64_t>;
+    if (aligned) {
+      kernel = shape.pairs <= std::numeric_limits<int32_t>::max()
+                   ? RopeKernel<T, kPairs, uint32_t>
+                   : RopeKernel<T, kPairs, int64_t>;
+    }
     Launch(kernel, ShapeFor(CeilDiv(shape.pairs, aligned ? kPairs : 1)),
            x.as<const T>(), cos.as<const float>(), sin.as<const float>(),
            to.as<T>(), shape);

@@ -68,24 +68,40 @@ TL_DEVICE void StoreRow(const float (&values)[kRowFloats<kWidth>], int count,
   }
 }
 
-// The row of a thread where blockDim.y rows share a block.
-TL_DEVICE int64_t RowOfThread() {
-  return int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
+// The row of a thread where blockDim.y rows share a block. Threads behind the
+// last row take part, for the sake of the others in their warp, and store
+// nothing.
+struct ThreadRow {
+  int64_t row;
+  bool inside;
+};
+TL_DEVICE ThreadRow RowOfThread(int64_t rows) {
+  const int64_t row = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
+  return {row < rows ? row : rows - 1, row < rows};
 }
 
-// For `rows` rows of at most kRowCapacity elements. Where there are few rows,
-// more threads with less each are done sooner.
+// For `rows` rows of at most kRowCapacity elements: part of a warp for a short
+// one, whole warps for a longer one. Where there are few rows, more threads
+// with less each are done sooner.
 template <int kWidth>
 LaunchShape RowsShape(int64_t rows, int64_t count) {
   constexpr int64_t kManyRows = 512;
-  constexpr int64_t kRowsTogether = 4;  // where a warp has a row
-  const int64_t each = rows >= kManyRows ? kRowFloats<kWidth> : kWidth;
-  const int64_t threads = std::clamp<int64_t>(
-      CeilDiv(count, each * kWarpSize) * kWarpSize, kWarpSize, kMostRowThreads);
-  const int64_t together = threads == kWarpSize ? kRowsTogether : 1;
-  return {
-      dim3{static_cast<unsigned>(CeilDiv(rows, together))},
-      dim3{static_cast<unsigned>(threads), static_cast<unsigned>(together)}};
+  constexpr int64_t kShared = 128;  // threads of a block that rows share
+  const bool many = rows >= kManyRows;
+  const int64_t packs = CeilDiv(count, kWidth);
+  const int64_t lanes = PowerOfTwoFrom(many ? CeilDiv(packs, 2) : packs);
+  if (lanes <= kWarpSize) {
+    const int64_t together = kShared / lanes;
+    return {
+        dim3{static_cast<unsigned>(CeilDiv(rows, together))},
+        dim3{static_cast<unsigned>(lanes), static_cast<unsigned>(together)}};
+  }
+  const int64_t each = many ? kRowPacks<kWidth> : 1;
+  const int64_t threads =
+      std::clamp<int64_t>(CeilDiv(packs, each * kWarpSize) * kWarpSize,
+                          2 * kWarpSize, kMostRowThreads);
+  return {dim3{static_cast<unsigned>(rows)},
+          dim3{static_cast<unsigned>(threads)}};
 }
 
 // How rows that no block holds are cut: what a block does of one row.

@@ -17,8 +17,7 @@ TL_DEVICE float ExpFor(float, float x) { return expf(x); }
 template <class T, class To, int kWidth>
 __global__ void __launch_bounds__(kMostRowThreads)
     SoftmaxRows(const T* x, To* y, int64_t rows, int count, bool log) {
-  const int64_t row = RowOfThread();
-  if (row >= rows) return;
+  const auto [row, inside] = RowOfThread(rows);
   float values[kRowFloats<kWidth>];
   LoadRow<kWidth>(x + row * count, count, -INFINITY, values);
   float largest = values[0];
@@ -38,6 +37,7 @@ __global__ void __launch_bounds__(kMostRowThreads)
   rest = RowReduce(rest, Plus{});
   ones = RowReduce(ones, Plus{});
   const float scale = 1 / (ones + rest), lower = log1pf(ones - 1 + rest);
+  if (!inside) return;
   StoreRow<kWidth>(values, count, y + row * count, [&](float value, int) {
     return log ? value - lower : value * scale;
   });
@@ -137,13 +137,15 @@ template <class T, class To, int kWidth>
 void RunLong(const T* x, To* y, int64_t rows, int64_t count, bool log) {
   constexpr int64_t kManyRows = 64;
   constexpr int64_t kThreads = 512;
-  constexpr int64_t kSegment = kThreads * kRowFloats<kWidth>;
+  constexpr int64_t kFewBlocks = 128;
   if (rows >= kManyRows) {
     const RowCut cut = {rows, count, count, 1};
     return Launch(SoftmaxLongRows<T, To, kWidth>, cut.shape(kMostRowThreads), x,
                   y, cut, log);
   }
-  const RowCut cut = {rows, count, kSegment, CeilDiv(count, kSegment)};
+  int64_t segment = kThreads * kRowFloats<kWidth>;
+  if (rows * CeilDiv(count, segment) < kFewBlocks) segment = kThreads * kWidth;
+  const RowCut cut = {rows, count, segment, CeilDiv(count, segment)};
   const auto memory = Allocate(rows * cut.segments * int64_t{sizeof(Spread)});
   auto* spreads = reinterpret_cast<Spread*>(memory.get());
   Launch(SpreadsOfSegments<T, To, kWidth>, cut.shape(kThreads), x, cut,

@@ -99,6 +99,22 @@ TEST(LayerNorm, RunsOverSeveralAxes) {
   });
 }
 
+TEST(Norms, OfManyShortRowsMatchTheReference) {
+  ForEachTarget([] {
+    for (const Dims& dims : {Dims{601, 128}, Dims{777, 5}, Dims{514, 264}}) {
+      const TestArray x = RandomArray(DType::F16, dims, 1, -1, 5);
+      const TestArray weight = RandomArray(DType::F16, {dims[1]}, 2, 0.5, 1);
+      const TestArray y = Poisoned(DType::F16, dims);
+      Call(LayerNorm, {x, weight}, {y}, {1, 1}, {1e-5});
+      ExpectNorm(
+          y, Reference(x.Values(), dims[1], 1e-5, true, {weight.Values(), {}}));
+      Call(RmsNorm, {x, weight}, {y}, {}, {1e-5});
+      ExpectNorm(y, Reference(x.Values(), dims[1], 1e-5, false,
+                              {weight.Values(), {}}));
+    }
+  });
+}
+
 // Rows that are cut.
 TEST(Norms, OfLongRowsMatchTheReference) {
   ForEachTarget([] {

@@ -49,6 +49,17 @@ TEST(Softmax, MatchesTheReference) {
   });
 }
 
+TEST(Softmax, OfManyShortRowsMatchesTheReference) {
+  ForEachTarget([] {
+    for (const Dims& dims : {Dims{601, 128}, Dims{777, 5}, Dims{514, 264}}) {
+      const TestArray x = RandomArray(DType::F16, dims, 1, -9, 9);
+      const TestArray y = Poisoned(DType::F32, dims);
+      Call(Softmax, {x}, {y});
+      ExpectClose(y, Reference(x.Values(), dims[1], false), 48);
+    }
+  });
+}
+
 // Rows that are cut, few and many of them.
 TEST(Softmax, OfLongRowsMatchesTheReference) {
   ForEachTarget([] {
