@@ -130,16 +130,6 @@ TL_DEVICE float CappedScore(const AttentionProblem& problem, float dot) {
          __fdividef(2 * problem.cap, Exp2(dot * problem.scale) + 1);
 }
 
-// Two f16 of one register, the first in the lower half.
-TL_DEVICE uint32_t PackHalves(float first, float second) {
-#ifdef TL_CUDA_EMULATED
-  return ToHalf(first) | uint32_t{ToHalf(second)} << 16;
-#else
-  const __half2 packed = __floats2half2_rn(first, second);
-  return *reinterpret_cast<const uint32_t*>(&packed);
-#endif
-}
-
 // Tensor cores take weights as f16, but rounding them once would be the largest
 // error of all. A weight is the sum of two, and the products are added.
 struct HalfPair {

@@ -13,6 +13,7 @@
 #endif
 
 #define TL_DEVICE __device__ __forceinline__
+#define TL_NOINLINE __attribute__((noinline))
 
 namespace tl::cuda {
 
@@ -39,6 +40,20 @@ TL_DEVICE uint16_t ToHalfFromDouble(double value) {
   return __half_as_ushort(__double2half(value));
 }
 #endif
+
+// Two neighbours of f16 in a word, the first in its low half.
+TL_DEVICE uint32_t PackHalves(float first, float second) {
+#ifdef TL_CUDA_EMULATED
+  return ToHalf(first) | uint32_t{ToHalf(second)} << 16;
+#else
+  const __half2 pair = __floats2half2_rn(first, second);
+  return *reinterpret_cast<const uint32_t*>(&pair);
+#endif
+}
+TL_DEVICE float2 UnpackHalves(uint32_t pair) {
+  return make_float2(FromHalf(static_cast<uint16_t>(pair)),
+                     FromHalf(static_cast<uint16_t>(pair >> 16)));
+}
 
 TL_DEVICE int Lane() { return static_cast<int>(threadIdx.x) % kWarpSize; }
 TL_DEVICE int WarpOf() { return static_cast<int>(threadIdx.x) / kWarpSize; }

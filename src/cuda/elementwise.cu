@@ -35,6 +35,26 @@ TL_DEVICE void StoreOne(std::byte* data, DType dtype, int64_t at,
   }
 }
 
+TL_DEVICE uint4 PackEight(const uint32_t (&values)[kCount]) {
+  uint32_t words[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    words[i] = PackHalves(__uint_as_float(values[2 * i]),
+                          __uint_as_float(values[2 * i + 1]));
+  }
+  return make_uint4(words[0], words[1], words[2], words[3]);
+}
+
+TL_DEVICE void UnpackEight(const uint4& bits, uint32_t (&values)[kCount]) {
+  const uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const float2 pair = UnpackHalves(words[i]);
+    values[2 * i] = __float_as_uint(pair.x);
+    values[2 * i + 1] = __float_as_uint(pair.y);
+  }
+}
+
 TL_DEVICE bool IsAligned(const void* address) {
   return reinterpret_cast<uintptr_t>(address) % 16 == 0;
 }
@@ -44,14 +64,7 @@ TL_DEVICE void LoadNeighbours(const std::byte* data, DType dtype, int64_t at,
   if (count == kCount && dtype == DType::F16) {
     const auto* from = reinterpret_cast<const uint16_t*>(data) + at;
     if (IsAligned(from)) {
-      const uint4 bits = *reinterpret_cast<const uint4*>(from);
-      const uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
-#pragma unroll
-      for (int i = 0; i < kCount; ++i) {
-        to[i] = __float_as_uint(
-            FromHalf(static_cast<uint16_t>(words[i / 2] >> (i % 2 * 16))));
-      }
-      return;
+      return UnpackEight(*reinterpret_cast<const uint4*>(from), to);
     }
   }
   if (count == kCount && dtype != DType::F16) {
@@ -78,14 +91,7 @@ TL_DEVICE void StoreNeighbours(std::byte* data, DType dtype, int64_t at,
   if (count == kCount && dtype == DType::F16) {
     auto* to = reinterpret_cast<uint16_t*>(data) + at;
     if (IsAligned(to)) {
-      uint32_t words[4];
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        words[i] = ToHalf(__uint_as_float(from[2 * i])) |
-                   uint32_t{ToHalf(__uint_as_float(from[2 * i + 1]))} << 16;
-      }
-      *reinterpret_cast<uint4*>(to) =
-          make_uint4(words[0], words[1], words[2], words[3]);
+      *reinterpret_cast<uint4*>(to) = PackEight(from);
       return;
     }
   }
@@ -142,21 +148,27 @@ TL_DEVICE void LoadInput(const Group& group, const Group::Input& x,
   }
 }
 
-// A thread's values: value v, quad q of thread t.
+// A thread's values, each in its own type: one of f16 is rounded by being stored.
 struct Values {
+  const Group& group;
   uint4* shared;
 
   TL_DEVICE uint4& At(int value, int quad) const {
-    return shared[(value * kQuads + quad) * kThreads + threadIdx.x];
+    return shared[(group.slots[value] + quad) * kThreads + threadIdx.x];
   }
-  TL_DEVICE void Put(int value, const uint32_t (&from)[kCount]) const {
+  TL_DEVICE void Put(int value, DType dtype, const uint32_t (&from)[kCount]) const {
+    if (dtype == DType::F16) {
+      At(value, 0) = PackEight(from);
+      return;
+    }
 #pragma unroll
     for (int q = 0; q < kQuads; ++q) {
       At(value, q) = make_uint4(from[4 * q], from[4 * q + 1], from[4 * q + 2],
                                 from[4 * q + 3]);
     }
   }
-  TL_DEVICE void Get(int value, uint32_t (&to)[kCount]) const {
+  TL_DEVICE void Get(int value, DType dtype, uint32_t (&to)[kCount]) const {
+    if (dtype == DType::F16) return UnpackEight(At(value, 0), to);
 #pragma unroll
     for (int q = 0; q < kQuads; ++q) {
       const uint4 bits = At(value, q);
@@ -168,21 +180,9 @@ struct Values {
   }
 };
 
-TL_DEVICE void GetOperand(const Values& values,
-                          const Group::Instruction& instruction, int k,
-                          uint32_t (&to)[kCount]) {
-  if (k >= instruction.operands) return;
-  values.Get(instruction.operand[k], to);
-  if (!instruction.int_lanes && (instruction.int_operands >> k & 1)) {
-    for (int i = 0; i < kCount; ++i) {
-      to[i] = __float_as_uint(__int2float_rn(static_cast<int32_t>(to[i])));
-    }
-  }
-}
-
 __global__ void __launch_bounds__(kThreads)
     ElementwiseKernel(const __grid_constant__ Group group) {
-  const Values values = {reinterpret_cast<uint4*>(DynamicShared())};
+  const Values values = {group, reinterpret_cast<uint4*>(DynamicShared())};
   const int64_t begin = GridThread() * kCount;
   if (begin >= group.size) return;
   const int64_t left = group.size - begin;
@@ -190,22 +190,27 @@ __global__ void __launch_bounds__(kThreads)
   for (int k = 0; k < group.inputs; ++k) {
     uint32_t value[kCount];
     LoadInput(group, group.input[k], begin, count, value);
-    values.Put(k, value);
+    values.Put(k, group.dtypes[k], value);
   }
   for (int i = 0; i < group.instructions; ++i) {
-    const Group::Instruction& instruction = group.instruction[i];
-    uint32_t x[kCount] = {}, y[kCount] = {}, z[kCount] = {}, result[kCount];
-    GetOperand(values, instruction, 0, x);
-    GetOperand(values, instruction, 1, y);
-    GetOperand(values, instruction, 2, z);
-    RunInstruction(instruction, x, y, z, result);
-    values.Put(group.inputs + i, result);
+    const Group::Instruction instruction = group.instruction[i];
+    const auto load = [&](int k, uint32_t (&x)[kCount]) {
+      const int value = instruction.operand[k];
+      values.Get(value, group.dtypes[value], x);
+      if (instruction.int_lanes || !(instruction.int_operands >> k & 1)) return;
+      for (int e = 0; e < kCount; ++e) {
+        x[e] = __float_as_uint(__int2float_rn(static_cast<int32_t>(x[e])));
+      }
+    };
+    uint32_t result[kCount];
+    RunInstruction(instruction, load, result);
+    values.Put(group.inputs + i, instruction.dtype, result);
   }
   for (int k = 0; k < group.outputs; ++k) {
+    const Group::Output& out = group.output[k];
     uint32_t value[kCount];
-    values.Get(group.output[k].value, value);
-    StoreNeighbours(group.output[k].data, group.output[k].dtype, begin, count,
-                    value);
+    values.Get(out.value, out.dtype, value);
+    StoreNeighbours(out.data, out.dtype, begin, count, value);
   }
 }
 
@@ -236,14 +241,15 @@ void Copy(const Group& group) {
 
 void Elementwise(const KernelArgs& args) {
   const Group group(*args.program, args.inputs, args.outputs);
+  if (group.size == 0) return;
   if (IsCopy(*args.program) && args.outputs.size() == 1) return Copy(group);
-  const int values = group.inputs + group.instructions;
+  const int slots = group.slots[group.inputs + group.instructions];
   const int64_t per_block = int64_t{kThreads} * kCount;
   const auto blocks =
       static_cast<unsigned>((group.size + per_block - 1) / per_block);
   Launch(ElementwiseKernel,
          {{blocks}, {kThreads},
-          values * kThreads * kCount * static_cast<int>(sizeof(uint32_t))},
+          slots * kThreads * static_cast<int>(sizeof(uint4))},
          group);
 }
 

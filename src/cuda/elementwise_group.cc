@@ -76,7 +76,6 @@ ElementwiseGroup::ElementwiseGroup(const ElementwiseProgram& program,
       handed_over(program.inputs - static_cast<int>(operands.size())),
       instructions(static_cast<int>(program.instructions.size())),
       outputs(static_cast<int>(results.size())) {
-  DType dtypes[kMaxValues];
   for (int i = 0; i < inputs; ++i) dtypes[i] = program.input_dtypes[i];
   Join(operands, results[0]);
   for (size_t k = 0; k < operands.size(); ++k) {
@@ -95,6 +94,10 @@ ElementwiseGroup::ElementwiseGroup(const ElementwiseProgram& program,
       if (dtypes[to.operand[k]] == DType::I32) to.int_operands |= 1 << k;
     }
     dtypes[inputs + i] = from.dtype;
+  }
+  slots[0] = 0;
+  for (int i = 0; i < inputs + instructions; ++i) {
+    slots[i + 1] = slots[i] + (dtypes[i] == DType::F16 ? 1 : 2);
   }
   for (int i = 0; i < outputs; ++i) {
     output[i] = {results[i].data, results[i].dtype, program.outputs[i]};

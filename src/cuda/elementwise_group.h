@@ -25,7 +25,8 @@ struct ElementwiseGroup {
     DType dtype;
     Access access;
   };
-  struct Instruction {
+  // Read whole, in one load.
+  struct alignas(8) Instruction {
     OpId op;
     DType dtype;  // what the result is rounded to
     bool int_lanes;
@@ -52,6 +53,10 @@ struct ElementwiseGroup {
   int rank = 0;
   int64_t size = 0;
   int64_t dims[kMaxRank];
+  DType dtypes[kMaxValues];  // of the values
+  // Where each begins among them, in units of 16 bits an element: one of f16
+  // takes one, others two.
+  uint8_t slots[kMaxValues + 1];
   Input input[kMaxValues];
   Instruction instruction[kMaxValues];
   Output output[kMaxValues];

@@ -1,6 +1,6 @@
-// One instruction of a fused chain on `kCount` neighbouring elements: the rows of
-// elementwise.def, each once. The values are 32 bits, a float or an int32; a
-// result is rounded to its type, so that fusing changes no bit.
+// One instruction of a fused chain on some neighbouring elements: the rows of
+// elementwise.def, each once. Who keeps a result rounds it to its type, so that
+// fusing changes no bit.
 #pragma once
 
 #include "cuda/elementwise_group.h"
@@ -12,63 +12,80 @@ TL_DEVICE float RoundToType(float value, DType dtype) {
   return dtype == DType::F16 ? FromHalf(ToHalf(value)) : value;
 }
 
-// f(m, x, y, z) on every element; what is not an operand of the row is not used.
-template <class Math, int kCount, class F>
-TL_DEVICE void ForEach(const uint32_t (&x)[kCount], const uint32_t (&y)[kCount],
-                       const uint32_t (&z)[kCount], uint32_t (&result)[kCount],
-                       DType dtype, F f) {
-  const Math m;
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) {
-    if constexpr (sizeof(typename Math::T) == sizeof(int32_t) &&
-                  typename Math::T(0.5f) == 0) {
-      result[i] = static_cast<uint32_t>(
-          f(m, static_cast<int32_t>(x[i]), static_cast<int32_t>(y[i]),
-            static_cast<int32_t>(z[i])));
+// An instruction on kCount elements. Load has operator()(k, x): operand k as
+// floats, or as ints where the instruction computes on ints.
+template <int kCount, class Load>
+struct InstructionRun {
+  const ElementwiseGroup::Instruction& instruction;
+  const Load& load;
+  uint32_t (&result)[kCount];  // float, not rounded; int32 for an I32 result
+
+  template <class Math>
+  TL_DEVICE static typename Math::T As(uint32_t bits) {
+    if constexpr (Math::kIsInt) {
+      return static_cast<int32_t>(bits);
     } else {
-      const float value = f(m, __uint_as_float(x[i]), __uint_as_float(y[i]),
-                            __uint_as_float(z[i]));
-      result[i] = dtype == DType::I32
-                      ? static_cast<uint32_t>(__float2int_rz(value))
-                      : __float_as_uint(RoundToType(value, dtype));
+      return __uint_as_float(bits);
     }
   }
-}
 
-// Rows that are exact on int32 operands; the others only exist on floats.
-template <Domain domain, int kCount, class F>
-TL_DEVICE void RunRow(const ElementwiseGroup::Instruction& instruction,
-                      const uint32_t (&x)[kCount], const uint32_t (&y)[kCount],
-                      const uint32_t (&z)[kCount], uint32_t (&result)[kCount],
-                      F f) {
-  if constexpr (domain != Domain::kFloat) {
-    if (instruction.int_lanes) {
-      ForEach<IntMath>(x, y, z, result, DType::I32, f);
-      return;
+  TL_DEVICE void ToInts() const {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      result[i] =
+          static_cast<uint32_t>(__float2int_rz(__uint_as_float(result[i])));
     }
   }
-  ForEach<FloatMath>(x, y, z, result, instruction.dtype, f);
-}
 
-// x, y and z hold floats already where the instruction computes on floats.
-template <int kCount>
+  template <class Math, int kArity, class F>
+  TL_DEVICE void Each(F f) const {
+    uint32_t x[kCount], y[kCount], z[kCount];
+    load(0, x);
+    if constexpr (kArity > 1) load(1, y);
+    if constexpr (kArity > 2) load(2, z);
+    const Math m;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const auto a = As<Math>(x[i]);
+      const auto b = As<Math>(kArity > 1 ? y[i] : x[i]);
+      const auto c = As<Math>(kArity > 2 ? z[i] : x[i]);
+      const auto value = f(m, a, b, c);
+      if constexpr (Math::kIsInt) {
+        result[i] = static_cast<uint32_t>(value);
+      } else {
+        result[i] = __float_as_uint(value);
+      }
+    }
+    if constexpr (!Math::kIsInt) {
+      if (instruction.dtype == DType::I32) ToInts();
+    }
+  }
+
+  // Rows that are exact on int32 operands; the others only exist on floats.
+  template <Domain domain, int kArity, class F>
+  TL_DEVICE void Row(F f) const {
+    if constexpr (domain != Domain::kFloat) {
+      if (instruction.int_lanes) return Each<IntMath, kArity>(f);
+    }
+    Each<FloatMath, kArity>(f);
+  }
+};
+
+template <int kCount, class Load>
 TL_DEVICE void RunInstruction(const ElementwiseGroup::Instruction& instruction,
-                              const uint32_t (&x)[kCount],
-                              const uint32_t (&y)[kCount],
-                              const uint32_t (&z)[kCount],
-                              uint32_t (&result)[kCount]) {
+                              const Load& load, uint32_t (&result)[kCount]) {
+  const InstructionRun<kCount, Load> run = {instruction, load, result};
   switch (instruction.op) {
-#define TL_ROW(id, domain, formula)                                     \
-  case OpId::id:                                                        \
-    RunRow<Domain::domain>(instruction, x, y, z, result,                \
-                           [](auto m, auto x, auto y, auto z) {         \
-                             (void)m, (void)x, (void)y, (void)z;        \
-                             return formula;                            \
-                           });                                          \
+#define TL_ROW(id, domain, arity, formula)                                  \
+  case OpId::id:                                                            \
+    run.template Row<Domain::domain, arity>([](auto m, auto x, auto y, auto z) { \
+      (void)m, (void)x, (void)y, (void)z;                                   \
+      return formula;                                                       \
+    });                                                                     \
     break;
-#define TL_UNARY(id, name, domain, formula) TL_ROW(id, domain, formula)
-#define TL_BINARY(id, name, domain, formula) TL_ROW(id, domain, formula)
-#define TL_TERNARY(id, name, domain, formula) TL_ROW(id, domain, formula)
+#define TL_UNARY(id, name, domain, formula) TL_ROW(id, domain, 1, formula)
+#define TL_BINARY(id, name, domain, formula) TL_ROW(id, domain, 2, formula)
+#define TL_TERNARY(id, name, domain, formula) TL_ROW(id, domain, 3, formula)
 #include "ops/elementwise.def"
 #undef TL_ROW
     default:

@@ -9,6 +9,7 @@ namespace tl::cuda {
 
 struct FloatMath {
   using T = float;
+  static constexpr bool kIsInt = false;
   TL_DEVICE float Const(double c) const { return static_cast<float>(c); }
   TL_DEVICE float Neg(float x) const { return -x; }
   TL_DEVICE float Abs(float x) const { return fabsf(x); }
@@ -52,6 +53,7 @@ struct FloatMath {
 // Signed overflow is undefined in C++: sums and products are unsigned.
 struct IntMath {
   using T = int32_t;
+  static constexpr bool kIsInt = true;
   TL_DEVICE static int32_t Wrap(uint32_t x) { return static_cast<int32_t>(x); }
   TL_DEVICE int32_t Const(double c) const { return static_cast<int32_t>(c); }
   TL_DEVICE int32_t Neg(int32_t x) const { return Wrap(0u - uint32_t(x)); }

@@ -1,7 +1,8 @@
-// The product of one row of a weight matrix, in shared memory, with x: the share
-// of one lane of a warp. Packed rows are multiplied as integers, x rounded to
-// int8 in groups of 32 as docs/numerics.md says. Block layouts: ggml-common.h;
-// the values they stand for: tensor/packed.cc.
+// Products of a few rows of a weight matrix, in shared memory, with x: the share
+// of one lane of a warp. Several rows at a time, since each waits for shared
+// memory. Packed rows are multiplied as integers, x rounded to int8 in groups of
+// 32 as docs/numerics.md says. Block layouts: ggml-common.h; the values they
+// stand for: tensor/packed.cc.
 #pragma once
 
 #include "cuda/device.cuh"
@@ -19,21 +20,18 @@ TL_DEVICE uint16_t ReadHalfWord(const std::byte* at) {
   return *reinterpret_cast<const uint16_t*>(at);
 }
 
-// kWords words from an address that is even.
+// kWords words from an address that is even. Reads up to 4 bytes more: lanes of
+// a warp are at odd and even places, and a branch would take all of them twice.
 template <int kWords>
 TL_DEVICE void ReadWords(const std::byte* at, uint32_t (&words)[kWords]) {
   const auto address = reinterpret_cast<uintptr_t>(at);
   const auto* from = reinterpret_cast<const uint32_t*>(address & ~uintptr_t{3});
-  if ((address & 2) == 0) {
-#pragma unroll
-    for (int i = 0; i < kWords; ++i) words[i] = from[i];
-    return;
-  }
+  const auto shift = static_cast<unsigned>(address & 2) * 8;
   uint32_t low = from[0];
 #pragma unroll
   for (int i = 0; i < kWords; ++i) {
     const uint32_t high = from[i + 1];
-    words[i] = low >> 16 | high << 16;
+    words[i] = __funnelshift_r(low, high, shift);
     low = high;
   }
 }
@@ -56,92 +54,122 @@ TL_DEVICE void Nibbles(const uint32_t (&words)[kWords], int shift,
   for (int i = 0; i < kWords; ++i) nibbles[i] = words[i] >> shift & 0x0f0f0f0f;
 }
 
+TL_DEVICE int Dot32(const uint32_t (&a)[8], const uint4& low, const uint4& high) {
+  const uint32_t first[4] = {a[0], a[1], a[2], a[3]};
+  const uint32_t second[4] = {a[4], a[5], a[6], a[7]};
+  return Dot16(first, low, 0) + Dot16(second, high, 0);
+}
+
+// A type's Unit is what a lane multiplies at a time: kElements neighbours of x,
+// brought once by the constructor, with as many of each row.
 template <DType dtype>
-struct PackedRow;
+struct Unit;
 
 template <>
-struct PackedRow<DType::Q8_0> {
-  static constexpr int kUnit = 32;  // elements a lane takes at a time
-  TL_DEVICE static float Dot(const std::byte* row, int unit, const Int8Row& x) {
+struct Unit<DType::Q8_0> {
+  static constexpr int kElements = 32;
+  uint4 low, high;
+  float scale;
+
+  TL_DEVICE Unit(const Int8Row& x, int unit)
+      : low(x.q[2 * unit]), high(x.q[2 * unit + 1]), scale(x.groups[unit].x) {}
+  TL_DEVICE float Times(const std::byte* row, int unit) const {
     const std::byte* block = row + unit * 34;
     uint32_t words[8];
     ReadWords(block + 2, words);
-    const uint4 low = x.q[2 * unit], high = x.q[2 * unit + 1];
-    const uint32_t first[4] = {words[0], words[1], words[2], words[3]};
-    const uint32_t second[4] = {words[4], words[5], words[6], words[7]};
-    const int sum = Dot16(second, high, Dot16(first, low, 0));
-    return FromHalf(ReadHalfWord(block)) * x.groups[unit].x *
-           static_cast<float>(sum);
+    return FromHalf(ReadHalfWord(block)) * scale *
+           static_cast<float>(Dot32(words, low, high));
   }
 };
 
 template <>
-struct PackedRow<DType::Q4_0> {
-  static constexpr int kUnit = 32;
-  TL_DEVICE static float Dot(const std::byte* row, int unit, const Int8Row& x) {
+struct Unit<DType::Q4_0> {
+  static constexpr int kElements = 32;
+  uint4 low, high;
+  float2 group;
+
+  TL_DEVICE Unit(const Int8Row& x, int unit)
+      : low(x.q[2 * unit]), high(x.q[2 * unit + 1]), group(x.groups[unit]) {}
+  TL_DEVICE float Times(const std::byte* row, int unit) const {
     const std::byte* block = row + unit * 18;
-    uint32_t words[4], low[4], high[4];
+    uint32_t words[4], first[4], second[4];
     ReadWords(block + 2, words);
-    Nibbles(words, 0, low);
-    Nibbles(words, 4, high);
-    const int sum = Dot16(high, x.q[2 * unit + 1], Dot16(low, x.q[2 * unit], 0));
-    const float2 group = x.groups[unit];
+    Nibbles(words, 0, first);
+    Nibbles(words, 4, second);
+    const int sum = Dot16(first, low, 0) + Dot16(second, high, 0);
     return FromHalf(ReadHalfWord(block)) *
            (group.x * static_cast<float>(sum) - 8.0f * group.y);
   }
 };
 
-// Of sub-block j of Q4_K and Q5_K: 6 bits of scale and 6 of minimum.
-TL_DEVICE void ScaleAndMinimum(const uint8_t* scales, int j, int& scale,
-                               int& minimum) {
-  if (j < 4) {
-    scale = scales[j] & 63;
-    minimum = scales[j + 4] & 63;
-  } else {
-    scale = (scales[j + 4] & 15) | (scales[j - 4] >> 6) << 4;
-    minimum = scales[j + 4] >> 4 | (scales[j] >> 6) << 4;
-  }
+// Of sub-blocks 2 * pair and 2 * pair + 1 of Q4_K, whose 8 scales and 8 minima of
+// 6 bits share 12 bytes: each in a byte of its own. Without a branch, since lanes
+// have different pairs.
+TL_DEVICE void ScalesAndMinima(const uint32_t* packed, int pair,
+                               uint32_t& scales, uint32_t& minima) {
+  const int shift = pair % 2 * 16;
+  const uint32_t first = packed[0] >> shift, second = packed[1] >> shift;
+  const uint32_t third = packed[2] >> shift;
+  const bool low = pair < 2;
+  scales = low ? first & 0x3f3f : (third & 0x0f0f) | (first & 0xc0c0) >> 2;
+  minima =
+      low ? second & 0x3f3f : (third >> 4 & 0x0f0f) | (second & 0xc0c0) >> 2;
 }
 
-// Two sub-blocks of 32 share 32 bytes: one has the low nibbles.
+// Two sub-blocks of 32 share 32 bytes: one has the low nibbles. Blocks are
+// multiples of 16 bytes.
 template <>
-struct PackedRow<DType::Q4_K> {
-  static constexpr int kUnit = 64;
-  TL_DEVICE static float Dot(const std::byte* row, int unit, const Int8Row& x) {
+struct Unit<DType::Q4_K> {
+  static constexpr int kElements = 64;
+  uint4 q[4];
+  float2 groups[2];
+
+  TL_DEVICE Unit(const Int8Row& x, int unit) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) q[i] = x.q[4 * unit + i];
+    groups[0] = x.groups[2 * unit];
+    groups[1] = x.groups[2 * unit + 1];
+  }
+  TL_DEVICE float Times(const std::byte* row, int unit) const {
     const std::byte* block = row + unit / 4 * 144;
     const int pair = unit % 4;
-    const auto* scales = reinterpret_cast<const uint8_t*>(block + 4);
-    float total = 0;
-    uint32_t words[8];
-    ReadWords(block + 16 + pair * 32, words);
-    const float scale = FromHalf(ReadHalfWord(block));
-    const float minimum = FromHalf(ReadHalfWord(block + 2));
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      int factor, offset;
-      ScaleAndMinimum(scales, 2 * pair + half, factor, offset);
-      uint32_t q[8];
-      Nibbles(words, 4 * half, q);
-      const uint32_t first[4] = {q[0], q[1], q[2], q[3]};
-      const uint32_t second[4] = {q[4], q[5], q[6], q[7]};
-      const int group = 2 * unit + half;
-      const int sum =
-          Dot16(second, x.q[2 * group + 1], Dot16(first, x.q[2 * group], 0));
-      const float2 scales_of_x = x.groups[group];
-      total += scale * static_cast<float>(factor) * scales_of_x.x *
-                   static_cast<float>(sum) -
-               minimum * static_cast<float>(offset) * scales_of_x.y;
-    }
-    return total;
+    const auto* head = reinterpret_cast<const uint32_t*>(block);
+    const auto* quants = reinterpret_cast<const uint4*>(block) + 1 + 2 * pair;
+    const uint4 a = quants[0], b = quants[1];
+    const uint32_t words[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
+    uint32_t scales, minima, low[8], high[8];
+    ScalesAndMinima(head + 1, pair, scales, minima);
+    Nibbles(words, 0, low);
+    Nibbles(words, 4, high);
+    const int first = Dot32(low, q[0], q[1]) * static_cast<int>(scales & 0xff);
+    const int second = Dot32(high, q[2], q[3]) * static_cast<int>(scales >> 8);
+    const float scaled = groups[0].x * static_cast<float>(first) +
+                         groups[1].x * static_cast<float>(second);
+    const float lifted = groups[0].y * static_cast<float>(minima & 0xff) +
+                         groups[1].y * static_cast<float>(minima >> 8);
+    const float2 factors = UnpackHalves(head[0]);
+    return factors.x * scaled - factors.y * lifted;
   }
 };
 
 // Elements l, l + 32, l + 64 and l + 96 of half a block share their bytes; a
 // unit is 8 such l, which have one scale for each of the four.
 template <>
-struct PackedRow<DType::Q6_K> {
-  static constexpr int kUnit = 32;
-  TL_DEVICE static float Dot(const std::byte* row, int unit, const Int8Row& x) {
+struct Unit<DType::Q6_K> {
+  static constexpr int kElements = 32;
+  uint2 q[4];
+  float scale[4];
+
+  TL_DEVICE Unit(const Int8Row& x, int unit) {
+    const int eighth = unit / 8 * 32 + unit / 4 % 2 * 16 + unit % 4;
+    const int group = unit / 4 * 4;
+#pragma unroll
+    for (int part = 0; part < 4; ++part) {
+      q[part] = reinterpret_cast<const uint2*>(x.q)[eighth + 4 * part];
+      scale[part] = x.groups[group + part].x;
+    }
+  }
+  TL_DEVICE float Times(const std::byte* row, int unit) const {
     const std::byte* block = row + unit / 8 * 210;
     const int half = unit / 4 % 2, eight = unit % 4;
     uint32_t low[2], high[2], top[2];
@@ -150,14 +178,10 @@ struct PackedRow<DType::Q6_K> {
     ReadWords(block + 128 + 32 * half + 8 * eight, top);
     const auto* scales =
         reinterpret_cast<const int8_t*>(block + 192) + 8 * half + eight / 2;
-    const auto* q = reinterpret_cast<const uint2*>(x.q) +
-                    (unit / 8 * 256 + 128 * half) / 8 + eight;
-    const float2* groups = x.groups + unit / 8 * 8 + 4 * half;
     float total = 0;
 #pragma unroll
     for (int part = 0; part < 4; ++part) {
       int sum = 0;
-      const uint2 xs = q[4 * part];
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
         const uint32_t nibble =
@@ -166,61 +190,77 @@ struct PackedRow<DType::Q6_K> {
         // Minus 32 in each byte, none of which borrows from the next.
         const uint32_t value =
             (((nibble | bits) | 0x80808080) - 0x20202020) ^ 0x80808080;
-        sum = Dot4(value, i == 0 ? xs.x : xs.y, sum);
+        sum = Dot4(value, i == 0 ? q[part].x : q[part].y, sum);
       }
-      total += static_cast<float>(scales[2 * part]) * groups[part].x *
-               static_cast<float>(sum);
+      total += scale[part] * static_cast<float>(scales[2 * part] * sum);
     }
     return FromHalf(ReadHalfWord(block + 208)) * total;
   }
 };
 
-template <DType dtype>
-TL_DEVICE float PackedDot(const std::byte* row, const Int8Row& x, int k) {
-  float sum = 0;
-  const int units = k / PackedRow<dtype>::kUnit;
+// kRows rows, one every row_bytes.
+template <DType dtype, int kRows>
+TL_DEVICE void PackedDots(const std::byte* rows, int64_t row_bytes,
+                          const Int8Row& x, int k, float (&sums)[kRows]) {
+  const int units = k / Unit<dtype>::kElements;
 #pragma unroll 2
   for (int unit = Lane(); unit < units; unit += kWarpSize) {
-    sum += PackedRow<dtype>::Dot(row, unit, x);
-  }
-  return sum;
-}
-
-// 16-byte aligned, k a multiple of 8.
-TL_DEVICE float HalfDot(const std::byte* row, const uint4* x, int k) {
-  const auto* w = reinterpret_cast<const uint4*>(row);
-  float sum = 0;
-#pragma unroll 4
-  for (int at = Lane(); at < k / 8; at += kWarpSize) {
-    const uint4 a = w[at], b = x[at];
-    const uint32_t as[4] = {a.x, a.y, a.z, a.w};
-    const uint32_t bs[4] = {b.x, b.y, b.z, b.w};
+    const Unit<dtype> part(x, unit);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      sum = fmaf(FromHalf(static_cast<uint16_t>(as[i])),
-                 FromHalf(static_cast<uint16_t>(bs[i])), sum);
-      sum = fmaf(FromHalf(static_cast<uint16_t>(as[i] >> 16)),
-                 FromHalf(static_cast<uint16_t>(bs[i] >> 16)), sum);
+    for (int r = 0; r < kRows; ++r) {
+      sums[r] += part.Times(rows + r * row_bytes, unit);
     }
   }
-  return sum;
 }
 
-TL_DEVICE float RowProduct(DType dtype, const std::byte* row, const uint4* halves,
-                           const Int8Row& x, int k) {
+// 16-byte aligned, k a multiple of 8. Two sums a row: one would wait for itself.
+template <int kRows>
+TL_DEVICE void HalfDots(const std::byte* rows, int64_t row_bytes, const uint4* x,
+                        int k, float (&sums)[kRows]) {
+  float odd[kRows] = {};
+#pragma unroll 2
+  for (int at = Lane(); at < k / 8; at += kWarpSize) {
+    const uint4 b = x[at];
+    const uint32_t bs[4] = {b.x, b.y, b.z, b.w};
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+      const uint4 a =
+          reinterpret_cast<const uint4*>(rows + r * row_bytes)[at];
+      const uint32_t as[4] = {a.x, a.y, a.z, a.w};
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const float2 w = UnpackHalves(as[i]), v = UnpackHalves(bs[i]);
+        sums[r] = fmaf(w.x, v.x, sums[r]);
+        odd[r] = fmaf(w.y, v.y, odd[r]);
+      }
+    }
+  }
+#pragma unroll
+  for (int r = 0; r < kRows; ++r) sums[r] += odd[r];
+}
+
+// x as the type of the rows wants it.
+struct RowOperand {
+  const uint4* halves;
+  Int8Row int8;
+};
+
+template <int kRows>
+TL_DEVICE void RowDots(DType dtype, const std::byte* rows, int64_t row_bytes,
+                       const RowOperand& x, int k, float (&sums)[kRows]) {
   switch (dtype) {
     case DType::F16:
-      return HalfDot(row, halves, k);
+      return HalfDots(rows, row_bytes, x.halves, k, sums);
     case DType::Q8_0:
-      return PackedDot<DType::Q8_0>(row, x, k);
+      return PackedDots<DType::Q8_0>(rows, row_bytes, x.int8, k, sums);
     case DType::Q4_0:
-      return PackedDot<DType::Q4_0>(row, x, k);
+      return PackedDots<DType::Q4_0>(rows, row_bytes, x.int8, k, sums);
     case DType::Q4_K:
-      return PackedDot<DType::Q4_K>(row, x, k);
+      return PackedDots<DType::Q4_K>(rows, row_bytes, x.int8, k, sums);
     case DType::Q6_K:
-      return PackedDot<DType::Q6_K>(row, x, k);
+      return PackedDots<DType::Q6_K>(rows, row_bytes, x.int8, k, sums);
     default:
-      return 0;
+      return;
   }
 }
 

@@ -3,6 +3,8 @@
 // the warp that fetches them waits for nothing but room, so that device memory
 // is busy while the others wait for each other. Results depend on the number of
 // multiprocessors only through which block computes them, not in their bits.
+#include <algorithm>
+
 #include "cuda/launch.h"
 #include "cuda/packed_rows.cuh"
 #include "cuda/run_steps.cuh"
@@ -12,22 +14,31 @@
 namespace tl::cuda {
 namespace {
 
+TL_DEVICE int64_t NormBytes(const RowsStep& step) {
+  return int64_t{step.k} * (step.norm_dtype == DType::F16 ? 2 : 4);
+}
+
 // --- Fetching ----------------------------------------------------------------
 
-TL_DEVICE void FetchTiles(const RowsStep& step, int& tile) {
+// `bytes` from `from`, whatever its place in a line of 16.
+TL_DEVICE void FetchTile(const std::byte* from, int64_t bytes, int tile) {
   BlockMemory& shared = Shared();
+  const int slot = tile % kTiles;
+  const auto offset =
+      static_cast<int64_t>(reinterpret_cast<uintptr_t>(from) & 15);
+  const auto lines = static_cast<uint32_t>((offset + bytes + 15) & ~int64_t{15});
+  WaitPhase(&shared.tile_empty[slot], (tile / kTiles + 1) & 1);
+  ArriveExpecting(&shared.tile_full[slot], lines);
+  BulkCopy(shared.tiles[slot], from - offset, lines, &shared.tile_full[slot]);
+}
+
+TL_DEVICE void FetchTiles(const RowsStep& step, int& tile) {
   const int64_t row_bytes = step.row_bytes;
-  const RowRange rows = RowsOf(step.n, row_bytes);
-  for (int row = rows.begin; row < rows.end; row += rows.per_tile, ++tile) {
-    const int slot = tile % kTiles;
-    const int end = row + rows.per_tile < rows.end ? row + rows.per_tile : rows.end;
-    const std::byte* first = step.w + row * row_bytes;
-    const auto offset = static_cast<int64_t>(reinterpret_cast<uintptr_t>(first) & 15);
-    const auto bytes = static_cast<uint32_t>(
-        (offset + (end - row) * row_bytes + 15) & ~int64_t{15});
-    WaitPhase(&shared.tile_empty[slot], (tile / kTiles + 1) & 1);
-    ArriveExpecting(&shared.tile_full[slot], bytes);
-    BulkCopy(shared.tiles[slot], first - offset, bytes, &shared.tile_full[slot]);
+  const RowRange rows = RowsOf(step);
+  if (step.norm_weight) FetchTile(step.norm_weight, NormBytes(step), tile++);
+  for (int row = rows.begin; row < rows.end; row += step.rows_per_tile, ++tile) {
+    const int end = min(row + step.rows_per_tile, rows.end);
+    FetchTile(step.w + row * row_bytes, (end - row) * row_bytes, tile);
   }
 }
 
@@ -36,7 +47,7 @@ TL_DEVICE void Fetch(const StepRecord* steps, int count) {
   BlockMemory& shared = Shared();
   int tile = 0, fetched = 0;
   for (int at = 0; at < count; ++at) {
-    for (; fetched < count && fetched < at + kRecords - 1; ++fetched) {
+    for (; fetched < count && fetched <= at + kRecordsAhead; ++fetched) {
       const int slot = fetched % kRecords;
       WaitPhase(&shared.record_empty[slot], (fetched / kRecords + 1) & 1);
       ArriveExpecting(&shared.record_full[slot], sizeof(StepRecord));
@@ -55,145 +66,261 @@ TL_DEVICE void Fetch(const StepRecord* steps, int count) {
 
 // --- Computing ---------------------------------------------------------------
 
-// Sum of squares of x, which is left in shared memory as it is.
-TL_DEVICE float BringX(const RowsStep& step) {
-  auto* to = reinterpret_cast<uint4*>(Shared().x);
-  const auto* from = reinterpret_cast<const uint4*>(step.x);
-  float squares = 0;
-  for (int i = threadIdx.x; i < step.k / 8; i += kConsumers) {
-    const uint4 bits = from[i];
-    to[i] = bits;
-    const uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
+// A thread's part of x: every kConsumers-th 8 elements.
+inline constexpr int kEights = (kMostColumns / 8 + kConsumers - 1) / kConsumers;
+
+TL_DEVICE void Spread(const uint4& bits, float (&values)[8]) {
+  const uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
 #pragma unroll
-    for (int w = 0; w < 4; ++w) {
-      const float a = FromHalf(static_cast<uint16_t>(words[w]));
-      const float b = FromHalf(static_cast<uint16_t>(words[w] >> 16));
-      squares = fmaf(a, a, fmaf(b, b, squares));
-    }
-  }
-  return squares;
-}
-
-// x, normed, in shared memory; every thread its own elements.
-TL_DEVICE void Norm(const RowsStep& step, float squares) {
-  const float mean = __fdiv_rn(SumOfConsumers(squares), static_cast<float>(step.k));
-  const float scale = __fdiv_rn(1.0f, __fsqrt_rn(mean + step.eps));
-  auto* x = reinterpret_cast<uint16_t*>(Shared().x);
-  for (int i = threadIdx.x; i < step.k / 8; i += kConsumers) {
-    for (int e = 8 * i; e < 8 * i + 8; ++e) {
-      const float weight = __uint_as_float(LoadValue(step.norm_weight, step.norm_dtype, e));
-      x[e] = ToHalf(__fmul_rn(__fmul_rn(FromHalf(x[e]), scale), weight));
-      if (step.norm_out && blockIdx.x == 0) {
-        reinterpret_cast<uint16_t*>(step.norm_out)[e] = x[e];
-      }
-    }
+  for (int e = 0; e < 8; ++e) {
+    values[e] = FromHalf(static_cast<uint16_t>(words[e / 2] >> (e % 2 * 16)));
   }
 }
 
-// Rounds x in shared memory to int8, in place: 4 threads a group of 32. What is
-// read comes before what is written, group by group of a round of all threads.
+TL_DEVICE uint4 Gather(const float (&values)[8]) {
+  uint32_t words[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    words[i] = ToHalf(values[2 * i]) | uint32_t{ToHalf(values[2 * i + 1])} << 16;
+  }
+  return make_uint4(words[0], words[1], words[2], words[3]);
+}
+
+TL_DEVICE void LoadWeights(const std::byte* data, DType dtype, int eight,
+                           float (&values)[8]) {
+  if (dtype == DType::F16) {
+    Spread(reinterpret_cast<const uint4*>(data)[eight], values);
+    return;
+  }
+  const auto* from = reinterpret_cast<const float4*>(data) + 2 * eight;
+  const float4 low = from[0], high = from[1];
+  values[0] = low.x, values[1] = low.y, values[2] = low.z, values[3] = low.w;
+  values[4] = high.x, values[5] = high.y, values[6] = high.z, values[7] = high.w;
+}
+
+// What RmsNorm does with an element; see docs/numerics.md.
+TL_DEVICE float Normed(float x, float scale, float weight) {
+  return __fmul_rn(__fmul_rn(x, scale), weight);
+}
+
+TL_DEVICE float NormScale(float squares, int k, float eps) {
+  const float mean = __fdiv_rn(SumOfConsumers(squares), static_cast<float>(k));
+  return __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(mean, eps)));
+}
+
+// x = norm of x, each thread its part. The weights have come as a tile.
+TL_DEVICE void Norm(const RowsStep& step, uint4 (&part)[kEights], int& tile) {
+  BlockMemory& shared = Shared();
+  float weights[8], values[8];
+  float squares = 0;
+#pragma unroll
+  for (int i = 0; i < kEights; ++i) {
+    const int at = i * kConsumers + static_cast<int>(threadIdx.x);
+    if (at >= step.k / 8) continue;
+    Spread(part[i], values);
+#pragma unroll
+    for (int e = 0; e < 8; ++e) squares = fmaf(values[e], values[e], squares);
+  }
+  const float scale = NormScale(squares, step.k, step.eps);
+  const int slot = tile % kTiles;
+  WaitPhase(&shared.tile_full[slot], tile / kTiles & 1);
+#pragma unroll
+  for (int i = 0; i < kEights; ++i) {
+    const int at = i * kConsumers + static_cast<int>(threadIdx.x);
+    if (at >= step.k / 8) continue;
+    LoadWeights(shared.tiles[slot], step.norm_dtype, at, weights);
+    Spread(part[i], values);
+#pragma unroll
+    for (int e = 0; e < 8; ++e) values[e] = Normed(values[e], scale, weights[e]);
+    part[i] = Gather(values);
+    if (step.norm_out && blockIdx.x == 0) {
+      reinterpret_cast<uint4*>(step.norm_out)[at] = part[i];
+    }
+  }
+  __syncwarp();
+  if (Lane() == 0) Arrive(&shared.tile_empty[slot]);
+  ++tile;
+}
+
 TL_DEVICE Int8Row PlaceOfInt8(int k) {
-  std::byte* at = Shared().x;
+  const std::byte* at = Shared().x;
   return {reinterpret_cast<const uint4*>(at),
           reinterpret_cast<const float2*>(at + k)};
 }
 
-TL_DEVICE void RoundToInt8(int k) {
-  constexpr int kMostRounds = kMostColumns / 8 / kConsumers + 1;
-  auto* x = reinterpret_cast<uint4*>(Shared().x);
-  uint4 mine[kMostRounds];
-  int rounds = 0;
-  for (int i = threadIdx.x; i < k / 8; i += kConsumers) mine[rounds++] = x[i];
-  SyncConsumers();
-  const Int8Row place = PlaceOfInt8(k);
+// 8 elements as int8: 4 neighbouring lanes have a group of 32. Whole warps take
+// part; `at` is the place of those that have elements, or -1.
+TL_DEVICE void RoundToInt8(const uint4& bits, int at, const Int8Row& place) {
+  float values[8], largest = 0;
+  Spread(bits, values);
+  int bad = 0;
+#pragma unroll
+  for (int e = 0; e < 8; ++e) {
+    largest = fmaxf(largest, fabsf(values[e]));
+    bad |= !(fabsf(values[e]) <= 65504.0f);
+  }
+  for (int mask = 1; mask < 4; mask *= 2) {
+    largest = fmaxf(largest, __shfl_xor_sync(kFullWarp, largest, mask));
+    bad |= __shfl_xor_sync(kFullWarp, bad, mask);
+  }
+  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  uint32_t packed[2] = {};
+  int sum = 0;
+#pragma unroll
+  for (int e = 0; e < 8; ++e) {
+    const int rounded = __float2int_rn(values[e] * inverse);
+    sum += rounded;
+    packed[e / 4] |= (static_cast<uint32_t>(rounded) & 0xff) << (e % 4 * 8);
+  }
+  for (int mask = 1; mask < 4; mask *= 2) {
+    sum += __shfl_xor_sync(kFullWarp, sum, mask);
+  }
+  if (at < 0) return;
   auto* q = reinterpret_cast<uint2*>(const_cast<uint4*>(place.q));
-  auto* groups = const_cast<float2*>(place.groups);
-  // Whole warps take part in the shuffles.
-  for (int round = 0; round * kConsumers < k / 8; ++round) {
-    const int i = round * kConsumers + static_cast<int>(threadIdx.x);
-    const bool has = i < k / 8;
-    const uint4 bits = has ? mine[round] : make_uint4(0, 0, 0, 0);
-    const uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
-    float values[8], largest = 0;
-    bool finite = true;
-#pragma unroll
-    for (int e = 0; e < 8; ++e) {
-      values[e] = FromHalf(static_cast<uint16_t>(words[e / 2] >> (e % 2 * 16)));
-      largest = fmaxf(largest, fabsf(values[e]));
-      finite = finite && fabsf(values[e]) <= 65504.0f;
-    }
-    int bad = finite ? 0 : 1;
-    for (int mask = 1; mask < 4; mask *= 2) {
-      largest = fmaxf(largest, __shfl_xor_sync(kFullWarp, largest, mask));
-      bad |= __shfl_xor_sync(kFullWarp, bad, mask);
-    }
-    const float scale = largest / 127.0f;
-    const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
-    uint32_t packed[2] = {};
-    int sum = 0;
-#pragma unroll
-    for (int e = 0; e < 8; ++e) {
-      const int rounded = __float2int_rn(values[e] * inverse);
-      sum += rounded;
-      packed[e / 4] |= (static_cast<uint32_t>(rounded) & 0xff) << (e % 4 * 8);
-    }
-    for (int mask = 1; mask < 4; mask *= 2) {
-      sum += __shfl_xor_sync(kFullWarp, sum, mask);
-    }
-    if (!has) continue;
-    q[i] = make_uint2(packed[0], packed[1]);
-    if (i % 4 == 0) {
-      const float used = bad ? __uint_as_float(0x7fc00000u) : scale;
-      groups[i / 4] = make_float2(used, used * static_cast<float>(sum));
-    }
+  q[at] = make_uint2(packed[0], packed[1]);
+  if (at % 4 == 0) {
+    const float scale =
+        bad ? __uint_as_float(0x7fc00000u) : largest / 127.0f;
+    const_cast<float2*>(place.groups)[at / 4] =
+        make_float2(scale, scale * static_cast<float>(sum));
   }
 }
 
-TL_DEVICE void PrepareX(const RowsStep& step) {
+// Brings x to shared memory as the rows want it.
+TL_DEVICE void PrepareX(const RowsStep& step, int& tile) {
+  uint4 part[kEights];
+#pragma unroll
+  for (int i = 0; i < kEights; ++i) {
+    // All loads are on their way before one is waited for.
+    const int at = i * kConsumers + static_cast<int>(threadIdx.x);
+    part[i] = reinterpret_cast<const uint4*>(step.x)[min(at, step.k / 8 - 1)];
+  }
+  if (step.norm_weight) Norm(step, part, tile);
   SyncConsumers();  // nobody reads the x of before
-  const float squares = BringX(step);
-  if (step.norm_weight) Norm(step, squares);
+  const Int8Row place = PlaceOfInt8(step.k);
+#pragma unroll
+  for (int i = 0; i < kEights; ++i) {
+    if (i * kConsumers >= step.k / 8) break;
+    const int at = i * kConsumers + static_cast<int>(threadIdx.x);
+    const bool has = at < step.k / 8;
+    if (step.w_dtype != DType::F16) {
+      RoundToInt8(has ? part[i] : make_uint4(0, 0, 0, 0), has ? at : -1, place);
+    } else if (has) {
+      reinterpret_cast<uint4*>(Shared().x)[at] = part[i];
+    }
+  }
   SyncConsumers();
-  if (step.w_dtype != DType::F16) {
-    RoundToInt8(step.k);
-    SyncConsumers();
-  }
 }
 
-TL_DEVICE void Finish(const RowsStep& step, int n, float product) {
-  const bool half = step.result_dtype == DType::F16;
-  if (step.has_group) {
-    const float rounded = half ? FromHalf(ToHalf(product)) : product;
-    RunGroupAt(step.group, n, __float_as_uint(rounded));
-  } else {
-    StoreValue(step.out, step.result_dtype, n, __float_as_uint(product));
+// A warp's products, one in each lane until all lanes have one: what follows the
+// products waits for memory, once for all of them. Lane i has the i-th of the
+// warp's rows, so that it can ask for its operand before its product is there.
+class WarpRows {
+ public:
+  TL_DEVICE WarpRows(const RowsStep& step, const RowRange& rows)
+      : step_(step),
+        end_(rows.end),
+        first_(rows.begin + Turn(step) * step.rows_per_group) {
+    Begin();
   }
+
+  // The first row of the next group.
+  TL_DEVICE int next() const { return first_ + groups_ * Stride(); }
+
+  template <int kRows>
+  TL_DEVICE void Put(const float (&products)[kRows]) {
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+      if (Lane() == held_ + r) product_ = products[r];
+    }
+    held_ += step_.rows_per_group;
+    ++groups_;
+    if (held_ == kWarpSize) {
+      Flush();
+      Begin();
+    }
+  }
+
+  TL_DEVICE void Flush() {
+    if (Lane() >= held_ || row_ >= end_) return;
+    if (!step_.has_group) {
+      return StoreValue(step_.out, step_.result_dtype, row_,
+                        __float_as_uint(product_));
+    }
+    const bool half = step_.result_dtype == DType::F16;
+    const float rounded = half ? FromHalf(ToHalf(product_)) : product_;
+    RunGroupAt(step_.group, row_, __float_as_uint(rounded), operand_);
+  }
+
+ private:
+  TL_DEVICE static int Turn(const RowsStep& step) {
+    const int turn = WarpOf() - step.first_warp;
+    return turn < 0 ? turn + kConsumerWarps : turn;
+  }
+  TL_DEVICE int Stride() const {
+    return kConsumerWarps * step_.rows_per_group;
+  }
+  TL_DEVICE void Begin() {
+    const int per_group = step_.rows_per_group;
+    held_ = 0;
+    row_ = next() + Lane() / per_group * Stride() + Lane() % per_group;
+    if (step_.has_group && row_ < end_) operand_ = FirstOperand(step_.group, row_);
+  }
+
+  const RowsStep& step_;
+  const int end_, first_;
+  int groups_ = 0;
+  int held_ = 0;  // lanes that have a product
+  int row_ = 0;   // of this lane
+  float product_ = 0;
+  uint32_t operand_ = 0;
+};
+
+// The rows of a group, which begin at `at`; some at the end may not be there.
+template <int kRows>
+TL_DEVICE void RunGroup(const RowsStep& step, const std::byte* at,
+                        const RowOperand& x, WarpRows& mine) {
+  float sums[kRows] = {};
+  RowDots(step.w_dtype, at, step.row_bytes, x, step.k, sums);
+  for (int mask = kWarpSize / 2; mask > 0; mask /= 2) {
+#pragma unroll
+    for (int r = 0; r < kRows; ++r) {
+      sums[r] += __shfl_xor_sync(kFullWarp, sums[r], mask);
+    }
+  }
+  mine.Put(sums);
 }
 
-// Each warp takes every kConsumerWarps-th row: it needs no other.
+// Each warp takes one group of rows of every kConsumerWarps of the block's, and
+// needs no other warp.
 TL_DEVICE void RunRows(const RowsStep& step, int& tile) {
   BlockMemory& shared = Shared();
-  if (step.fresh_x) PrepareX(step);
-  const RowRange rows = RowsOf(step.n, step.row_bytes);
-  const auto* halves = reinterpret_cast<const uint4*>(shared.x);
-  const Int8Row int8 = PlaceOfInt8(step.k);
-  int mine = rows.begin + WarpOf();
-  for (int row = rows.begin; row < rows.end; row += rows.per_tile, ++tile) {
+  if (step.fresh_x) PrepareX(step, tile);
+  const RowRange rows = RowsOf(step);
+  const RowOperand x = {reinterpret_cast<const uint4*>(shared.x),
+                        PlaceOfInt8(step.k)};
+  const int64_t row_bytes = step.row_bytes;
+  WarpRows mine(step, rows);
+  for (int row = rows.begin; row < rows.end; row += step.rows_per_tile, ++tile) {
     const int slot = tile % kTiles;
-    const int end = row + rows.per_tile < rows.end ? row + rows.per_tile : rows.end;
+    const int end = min(row + step.rows_per_tile, rows.end);
+    const auto start = reinterpret_cast<uintptr_t>(step.w + row * row_bytes);
+    const std::byte* first = shared.tiles[slot] + (start & 15);
     WaitPhase(&shared.tile_full[slot], tile / kTiles & 1);
-    const int64_t start = row * static_cast<int64_t>(step.row_bytes);
-    const std::byte* first =
-        shared.tiles[slot] + (reinterpret_cast<uintptr_t>(step.w + start) & 15);
-    for (; mine < end; mine += kConsumerWarps) {
-      const std::byte* at = first + (mine - row) * static_cast<int64_t>(step.row_bytes);
-      const float product =
-          WarpSum(RowProduct(step.w_dtype, at, halves, int8, step.k));
-      if (Lane() == 0) Finish(step, mine, product);
+    while (mine.next() < end) {
+      const std::byte* at = first + (mine.next() - row) * row_bytes;
+      if (step.rows_per_group == 4) {
+        RunGroup<4>(step, at, x, mine);
+      } else if (step.rows_per_group == 2) {
+        RunGroup<2>(step, at, x, mine);
+      } else {
+        RunGroup<1>(step, at, x, mine);
+      }
     }
     __syncwarp();
     if (Lane() == 0) Arrive(&shared.tile_empty[slot]);
   }
+  mine.Flush();
 }
 
 TL_DEVICE void RunElementwise(const ElementwiseStep& step) {
@@ -202,7 +329,7 @@ TL_DEVICE void RunElementwise(const ElementwiseStep& step) {
   const int first = alone ? 0 : kConsumers * static_cast<int>(blockIdx.x);
   for (int i = first + static_cast<int>(threadIdx.x); i < step.group.size;
        i += threads) {
-    RunGroupAt(step.group, i, 0);
+    RunGroupAt(step.group, i, 0, 0);
   }
 }
 
@@ -213,12 +340,12 @@ TL_DEVICE void RunRmsNorm(const RmsNormStep& step) {
     const float value = FromHalf(x[i]);
     squares = fmaf(value, value, squares);
   }
-  const float mean = __fdiv_rn(SumOfConsumers(squares), static_cast<float>(step.k));
-  const float scale = __fdiv_rn(1.0f, __fsqrt_rn(mean + step.eps));
+  const float scale = NormScale(squares, step.k, step.eps);
   for (int i = threadIdx.x; i < step.k; i += kConsumers) {
-    const float weight = __uint_as_float(LoadValue(step.weight, step.weight_dtype, i));
+    const float weight =
+        __uint_as_float(LoadValue(step.weight, step.weight_dtype, i));
     reinterpret_cast<uint16_t*>(step.out)[i] =
-        ToHalf(__fmul_rn(__fmul_rn(FromHalf(x[i]), scale), weight));
+        ToHalf(Normed(FromHalf(x[i]), scale, weight));
   }
 }
 
@@ -335,13 +462,51 @@ __global__ void __launch_bounds__(kStepThreads, 1)
   }
 }
 
+// Long groups share what they read of x, short ones leave no warp without work:
+// what a group costs is about two rows' time and that of its rows.
+int RowsPerGroup(int rows, int64_t fit) {
+  int best = 1, best_time = INT32_MAX;
+  for (int size = 1; size <= kMostRowsPerGroup && size <= fit; size *= 2) {
+    const int groups = (rows + size - 1) / size;
+    const int rounds = (groups + kConsumerWarps - 1) / kConsumerWarps;
+    if (rounds * (size + 2) >= best_time) continue;
+    best = size;
+    best_time = rounds * (size + 2);
+  }
+  return best;
+}
+
 }  // namespace
 
 int StepSharedBytes() { return static_cast<int>(sizeof(BlockMemory)); }
 
-bool FitsRows(int64_t row_bytes, int64_t k) {
-  return row_bytes <= kTileBytes && k <= kMostColumns;
+bool CutRows(int64_t n, int64_t k, int64_t row_bytes, int blocks,
+             RowsStep& step) {
+  if (row_bytes > kTileBytes || k > kMostColumns) return false;
+  step.n = static_cast<int32_t>(n);
+  step.k = static_cast<int32_t>(k);
+  step.row_bytes = static_cast<int32_t>(row_bytes);
+  step.rows_per_block = step.n / blocks;
+  step.more_rows = step.n % blocks;
+  const int64_t fit = kTileBytes / row_bytes;
+  const int group =
+      RowsPerGroup(step.rows_per_block + (step.more_rows > 0), fit);
+  const int64_t tile = std::min<int64_t>(fit, INT16_MAX) / group * group;
+  step.rows_per_tile = static_cast<int16_t>(tile);
+  step.rows_per_group = static_cast<int8_t>(group);
+  return true;
 }
+
+int GroupsPerBlock(const RowsStep& step) {
+  const int rows = step.rows_per_block + (step.more_rows > 0);
+  return (rows + step.rows_per_group - 1) / step.rows_per_group;
+}
+
+int8_t WarpAfter(int warp, int groups) {
+  return static_cast<int8_t>((warp + groups) % kConsumerWarps);
+}
+
+bool FitsTile(int64_t bytes) { return bytes <= kTileBytes; }
 
 void RunSteps(const StepRecord* steps, int count, int blocks, unsigned* counter,
               unsigned reached) {

@@ -9,7 +9,8 @@
 
 namespace tl::cuda {
 
-inline constexpr int kConsumers = 512;
+// As many as leave each 128 registers.
+inline constexpr int kConsumers = 480;
 inline constexpr int kConsumerWarps = kConsumers / kWarpSize;
 inline constexpr int kStepThreads = kConsumers + kWarpSize;
 
@@ -18,9 +19,13 @@ inline constexpr int kStepThreads = kConsumers + kWarpSize;
 inline constexpr int kTiles = 6;
 inline constexpr int kTileBytes = 28 * 1024;
 inline constexpr int kTileSpace = kTileBytes + 64;
-// Records that are fetched ahead.
-inline constexpr int kRecords = 6;
-// The longest x: 16384 elements of f16, or of int8 with their groups.
+// Room for records, and how many are fetched ahead of the one whose weights are:
+// the rest is for steps that are still computed.
+inline constexpr int kRecords = 16;
+inline constexpr int kRecordsAhead = 3;
+// The most rows that a warp multiplies together: 1, 2 or 4.
+inline constexpr int kMostRowsPerGroup = 4;
+// The longest x, of f16 or of int8 with their groups.
 inline constexpr int kMostColumns = 14 * 1024;
 
 struct BlockMemory {
@@ -36,22 +41,16 @@ TL_DEVICE BlockMemory& Shared() {
   return *reinterpret_cast<BlockMemory*>(DynamicShared());
 }
 
-// The rows of a matrix that a block multiplies, and how they are cut in tiles.
+// The rows of a matrix that a block multiplies.
 struct RowRange {
   int begin, end;
-  int per_tile;
-
-  TL_DEVICE int tiles() const {
-    return (end - begin + per_tile - 1) / per_tile;
-  }
 };
 
-TL_DEVICE RowRange RowsOf(int n, int64_t row_bytes) {
-  const auto block = static_cast<int64_t>(blockIdx.x);
-  const auto blocks = static_cast<int64_t>(gridDim.x);
-  const auto fit = static_cast<int>(kTileBytes / row_bytes);
-  return {static_cast<int>(n * block / blocks),
-          static_cast<int>(n * (block + 1) / blocks), fit};
+TL_DEVICE RowRange RowsOf(const RowsStep& step) {
+  const auto block = static_cast<int>(blockIdx.x);
+  const int more = block < step.more_rows ? block : step.more_rows;
+  const int begin = block * step.rows_per_block + more;
+  return {begin, begin + step.rows_per_block + (block < step.more_rows ? 1 : 0)};
 }
 
 // Waits until all consumers of this block are here.

@@ -6,8 +6,18 @@
 namespace tl::cuda {
 
 int StepSharedBytes();  // what a block needs
-// Whether rows of a matrix of this size can be a RowsStep.
-bool FitsRows(int64_t row_bytes, int64_t k);
+// Sets what a RowsStep says of its sizes, for a launch of `blocks`. False where
+// the rows are too long for one.
+bool CutRows(int64_t n, int64_t k, int64_t row_bytes, int blocks,
+             RowsStep& step);
+
+// Groups of rows that a block has of a step, and the warp that takes the first of
+// the next step when `warp` took the first of one with so many: steps that wait
+// for nothing share the warps.
+int GroupsPerBlock(const RowsStep& step);
+int8_t WarpAfter(int warp, int groups);
+// Whether a norm's weights can come with a RowsStep.
+bool FitsTile(int64_t bytes);
 
 // `steps` in device memory. `counter` counts the arrivals of blocks, `reached` of
 // which were before this launch; each step that waits for the grid adds

@@ -24,40 +24,72 @@ TL_DEVICE void StoreValue(std::byte* data, DType dtype, int64_t at,
   }
 }
 
-// `first` is value 0 where it is handed over.
-TL_DEVICE void RunGroupAt(const SmallGroup& group, int index, uint32_t first) {
+TL_DEVICE uint32_t LoadInput(const SmallGroup& group, int k, int index) {
+  const SmallGroup::Input& x = group.input[k];
+  if (group.axes == 1) {
+    return LoadValue(x.data, x.dtype, int64_t{index} * x.strides[0]);
+  }
+  int64_t place = 0;
+  int rest = index;
+  for (int axis = group.axes - 1; axis >= 0; --axis) {
+    place += int64_t{rest % group.dims[axis]} * x.strides[axis];
+    rest /= group.dims[axis];
+  }
+  return LoadValue(x.data, x.dtype, place);
+}
+
+// Values as bits: in registers where the program is one instruction, which most
+// that follow a product are, else in the thread's own memory.
+template <class Values>
+TL_DEVICE uint32_t RunSmall(const SmallGroup& group, int i, const Values& values) {
+  const ElementwiseGroup::Instruction& step = group.instruction[i];
+  const auto load = [&](int k, uint32_t (&x)[1]) {
+    x[0] = values(step.operand[k]);
+    if (!step.int_lanes && (step.int_operands >> k & 1)) {
+      x[0] = __float_as_uint(__int2float_rn(static_cast<int32_t>(x[0])));
+    }
+  };
+  uint32_t result[1];
+  RunInstruction(step, load, result);
+  if (step.dtype != DType::F16) return result[0];
+  return __float_as_uint(RoundToType(__uint_as_float(result[0]), step.dtype));
+}
+
+TL_DEVICE void StoreOutput(const SmallGroup& group, int k, int index,
+                           uint32_t value) {
+  StoreValue(group.output[k].data, group.output[k].dtype, index, value);
+}
+
+// One instruction on what a kernel hands over and one more operand.
+TL_DEVICE bool IsPlain(const SmallGroup& group) {
+  return group.instructions == 1 && group.handed_over == 1 &&
+         group.inputs <= 2 && group.outputs == 1;
+}
+
+// The operand of such a group, to be asked for early.
+TL_DEVICE uint32_t FirstOperand(const SmallGroup& group, int index) {
+  return IsPlain(group) && group.inputs == 2 ? LoadInput(group, 1, index) : 0;
+}
+
+// Not inlined: its one copy stays in the instruction cache. `first` is value 0
+// where that is handed over, `operand` is FirstOperand at the index.
+__device__ TL_NOINLINE void RunGroupAt(const SmallGroup& group, int index,
+                                       uint32_t first, uint32_t operand) {
+  if (IsPlain(group)) {
+    const auto values = [&](int value) { return value == 0 ? first : operand; };
+    return StoreOutput(group, 0, index, RunSmall(group, 0, values));
+  }
   uint32_t values[SmallGroup::kMaxInputs + SmallGroup::kMaxInstructions + 1];
   if (group.handed_over != 0) values[0] = first;
   for (int k = group.handed_over; k < group.inputs; ++k) {
-    const SmallGroup::Input& x = group.input[k];
-    int64_t place = 0;
-    int rest = index;
-    for (int axis = group.axes - 1; axis >= 0; --axis) {
-      place += int64_t{rest % group.dims[axis]} * x.strides[axis];
-      rest /= group.dims[axis];
-    }
-    values[k] = LoadValue(x.data, x.dtype, place);
+    values[k] = LoadInput(group, k, index);
   }
+  const auto get = [&](int value) { return values[value]; };
   for (int i = 0; i < group.instructions; ++i) {
-    const SmallGroup::Instruction& step = group.instruction[i];
-    uint32_t operands[3][1] = {};
-    for (int k = 0; k < step.operands; ++k) {
-      uint32_t value = values[step.operand[k]];
-      if (!step.int_lanes && (step.int_operands >> k & 1)) {
-        value = __float_as_uint(__int2float_rn(static_cast<int32_t>(value)));
-      }
-      operands[k][0] = value;
-    }
-    uint32_t result[1];
-    RunInstruction(ElementwiseGroup::Instruction{
-                       step.op, step.dtype, step.int_lanes, step.operands,
-                       {}, step.int_operands},
-                   operands[0], operands[1], operands[2], result);
-    values[group.inputs + i] = result[0];
+    values[group.inputs + i] = RunSmall(group, i, get);
   }
   for (int k = 0; k < group.outputs; ++k) {
-    const SmallGroup::Output& out = group.output[k];
-    StoreValue(out.data, out.dtype, index, values[out.value]);
+    StoreOutput(group, k, index, values[group.output[k].value]);
   }
 }
 

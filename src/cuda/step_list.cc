@@ -48,7 +48,6 @@ bool IsRowProduct(const KernelArgs& args) {
   return HasRowProduct(w.dtype) && (!IsPacked(w.dtype) || !exact) &&
          StrideOf(w, 1) == 1 && (n == 1 || StrideOf(w, 0) == k) &&
          IsAligned(x.data) && (IsPacked(w.dtype) || IsAligned(w.data)) &&
-         FitsRows(BlockBytes(w.dtype, k), k) &&
          (args.dtype == DType::F16 || args.dtype == DType::F32);
 }
 
@@ -71,7 +70,10 @@ bool StepList::MustFollow(const Touched& step, const Touched& before) {
     for (const Range& x : a) {
       for (const Range& y : b) {
         const bool same_thread = x.by_row && y.by_row &&
-                                 step.rows == before.rows && x.begin == y.begin &&
+                                 step.rows == before.rows &&
+                                 step.rows_per_group == before.rows_per_group &&
+                                 step.first_warp == before.first_warp &&
+                                 x.begin == y.begin &&
                                  x.end == y.end;
         if (x.Meets(y) && !same_thread) return true;
       }
@@ -150,10 +152,7 @@ bool StepList::TouchGroup(const ElementwiseGroup& group, bool by_row,
     touched.reads.push_back(range);
   }
   for (int i = 0; i < group.instructions; ++i) {
-    const ElementwiseGroup::Instruction& from = group.instruction[i];
-    small.instruction[i] = {from.op, from.dtype, from.int_lanes, from.operands,
-                            {from.operand[0], from.operand[1], from.operand[2]},
-                            from.int_operands};
+    small.instruction[i] = group.instruction[i];
   }
   for (int k = 0; k < group.outputs; ++k) {
     const ElementwiseGroup::Output& out = group.output[k];
@@ -191,7 +190,8 @@ void StepList::TakeX(const View& x, RowsStep& step, Touched& touched) {
   if (held_norm_) {
     const HeldNorm& norm = *held_norm_;
     const bool reads_it = norm.step.out == x.data && norm.step.k == step.k &&
-                          IsAligned(norm.step.x);
+                          IsAligned(norm.step.x) && IsAligned(norm.step.weight) &&
+                    FitsTile(norm.step.k * ElementBytes(norm.step.weight_dtype));
     const bool overwrites =
         std::any_of(touched.writes.begin(), touched.writes.end(),
                     [&](const Range& range) { return range.Meets(norm.read); });
@@ -225,11 +225,16 @@ bool StepList::AddRows(const KernelArgs& args) {
   step.header.kind = StepKind::kRows;
   step.w_dtype = w.dtype;
   step.result_dtype = args.dtype;
-  step.k = static_cast<int32_t>(DimOf(x, 0));
-  step.n = static_cast<int32_t>(DimOf(w, 0));
-  step.row_bytes = static_cast<int32_t>(BlockBytes(w.dtype, step.k));
+  if (!CutRows(DimOf(w, 0), DimOf(x, 0), BlockBytes(w.dtype, DimOf(x, 0)),
+               Card().multiprocessors, step)) {
+    return false;
+  }
   step.w = w.data;
   touched.rows = step.n;
+  touched.rows_per_group = step.rows_per_group;
+  // What nothing of the same thread follows may go to warps that have less to do.
+  if (!args.program) step.first_warp = next_warp_;
+  touched.first_warp = step.first_warp;
   if (args.program) {
     const ElementwiseGroup group(*args.program, args.inputs.subspan(2),
                                  args.outputs);
@@ -245,6 +250,7 @@ bool StepList::AddRows(const KernelArgs& args) {
   }
   TakeX(x, step, touched);
   Append(record, std::move(touched), false);
+  next_warp_ = WarpAfter(step.first_warp, GroupsPerBlock(step));
   prepared_ = {x.data, IsPacked(step.w_dtype)};
   return true;
 }

@@ -37,7 +37,10 @@ class StepList {
   // What a step touches that was not there before the launch.
   struct Touched {
     std::vector<Range> reads, writes;
-    int32_t rows = 0;  // of a RowsStep
+    // Of a RowsStep: steps where these are the same have their rows in the same
+    // threads.
+    int32_t rows = 0;
+    int8_t rows_per_group = 0, first_warp = 0;
     int16_t block = kAllBlocks;
   };
 
@@ -75,6 +78,7 @@ class StepList {
   std::optional<HeldNorm> held_norm_;
   PreparedX prepared_;
   int16_t next_block_ = 0;
+  int8_t next_warp_ = 0;
   std::shared_ptr<std::byte> counter_;  // where blocks count themselves in
   unsigned waits_ = 0;    // for the grid, of the steps collected
   unsigned reached_ = 0;  // what the counter is when the next launch begins

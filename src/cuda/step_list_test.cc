@@ -27,17 +27,19 @@ class TestList {
     args.numbers = numbers;
     args.program = program;
     args.dtype = dtype;
-    arrays_.push_back(output);
+    outputs_.push_back(output);
+    // Their addresses stand for them as long as the list is.
+    inputs_.insert(inputs_.end(), inputs.begin(), inputs.end());
     return list_.Add(op, args);
   }
   void Run() {
     list_.Flush();
-    for (const TestArray& array : arrays_) memory_.CopyBack(array);
+    for (const TestArray& array : outputs_) memory_.CopyBack(array);
   }
 
  private:
   TestMemory memory_;
-  std::vector<TestArray> arrays_;
+  std::vector<TestArray> inputs_, outputs_;
   StepList list_;
 };
 

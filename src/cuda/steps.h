@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cuda/elementwise_group.h"
 #include "exec/backend.h"
 
 namespace tl::cuda {
@@ -43,14 +44,6 @@ struct SmallGroup {
     int32_t strides[kMaxAxes];
     DType dtype;
   };
-  struct Instruction {
-    OpId op;
-    DType dtype;
-    bool int_lanes;
-    uint8_t operands;
-    uint8_t operand[3];
-    uint8_t int_operands;
-  };
   struct Output {
     std::byte* data;
     DType dtype;
@@ -61,7 +54,7 @@ struct SmallGroup {
   int32_t size;
   int32_t dims[kMaxAxes];
   Input input[kMaxInputs];
-  Instruction instruction[kMaxInstructions];
+  ElementwiseGroup::Instruction instruction[kMaxInstructions];
   Output output[kMaxOutputs];
 };
 
@@ -75,10 +68,16 @@ struct RowsStep {
   bool has_group;  // the result goes on into `group`, else to `out`
   int32_t n, k;
   int32_t row_bytes;
+  // A block has rows_per_block rows, the first more_rows blocks one more. They
+  // come in tiles of rows_per_tile; a warp multiplies rows_per_group of them
+  // together, which divides rows_per_tile. Warp first_warp has the first.
+  int32_t rows_per_block, more_rows;
+  int16_t rows_per_tile;
+  int8_t rows_per_group, first_warp;
   const std::byte* x;
   const std::byte* w;
   std::byte* out;
-  const std::byte* norm_weight;  // null: none
+  const std::byte* norm_weight;  // null: none; it comes as a tile of its own
   std::byte* norm_out;           // where the normed x goes as well, or null
   float eps;
   DType norm_dtype;
