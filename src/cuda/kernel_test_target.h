@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "cuda/cublaslt.h"
 #include "cuda/fault.h"
 #include "cuda/kernels.h"
 #include "cuda/runtime.h"
@@ -61,9 +62,16 @@ inline void RunKernel(Kernel kernel, const std::vector<TestArray>& inputs,
   copy_back();
 }
 
+// Runs f with the products of cuBLASLt, where there is one, and with our own.
 template <class F>
 void ForEachTarget(F f) {
-  f();
+  for (bool library : {true, false}) {
+    if (library && !WhyNoCublasLt().empty()) continue;
+    SCOPED_TRACE(library ? "with cuBLASLt" : "without cuBLASLt");
+    UseCublasLt(library);
+    f();
+    UseCublasLt(true);
+  }
 }
 
 // Threads are the card's own here: bits are the same from one run to the next.

@@ -25,17 +25,14 @@ template <int kWords>
 TL_DEVICE void LoadWords(const uint8_t* at, uint32_t* words) {
   const auto address = reinterpret_cast<uintptr_t>(at);
   const auto* from = reinterpret_cast<const uint32_t*>(address & ~uintptr_t{3});
-  const auto shift = static_cast<uint32_t>(address & 3) * 8;
-  if (shift == 0) {
-#pragma unroll
-    for (int i = 0; i < kWords; ++i) words[i] = from[i];
-    return;
-  }
+  const auto skipped = static_cast<uint32_t>(address & 3);
+  const uint32_t selector = 0x3210 + 0x1111 * skipped;
+  const uint32_t last = from[skipped == 0 ? kWords - 1 : kWords];
   uint32_t low = from[0];
 #pragma unroll
   for (int i = 0; i < kWords; ++i) {
-    const uint32_t high = from[i + 1];
-    words[i] = low >> shift | high << (32 - shift);
+    const uint32_t high = i + 1 < kWords ? from[i + 1] : last;
+    words[i] = __byte_perm(low, high, selector);
     low = high;
   }
 }
@@ -311,11 +308,9 @@ TL_DEVICE void UnpackGroup(const uint8_t* blocks, int64_t group,
   Integers<Type::kDType>::Load(block, g, to.q);
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
-    const int from = i < kScales ? g * kScales + i : g;
-    to.scale[i] = i < kScales ? Type::Scale(block, from) : to.scale[0];
-    if constexpr (Type::kHasOffset) {
-      to.offset[i] = i < kScales ? Type::Offset(block, from) : to.offset[0];
-    }
+    const int scale = g * kScales + i % kScales;
+    to.scale[i] = Type::Scale(block, scale);
+    if constexpr (Type::kHasOffset) to.offset[i] = Type::Offset(block, scale);
   }
 }
 
