@@ -35,7 +35,10 @@ struct DenseProduct {
 // Whether cuBLASLt takes this product; then it has been started.
 bool MultiplyWithCublasLt(const DenseProduct& product);
 
-// Our own. They leave a bias to the caller.
+// By whoever can. There is no bias.
+void MultiplyDense(const DenseProduct& product);
+
+// Our own.
 void MultiplyHalf(const DenseProduct& product);
 void MultiplyFloat(const DenseProduct& product);
 

@@ -19,6 +19,19 @@ View DenseView(const View& like, DType dtype, std::byte* data) {
   return view;
 }
 
+void Convert(const View& from, const View& to) {
+  ElementwiseProgram program;
+  program.inputs = 1;
+  program.input_dtypes = {from.dtype};
+  program.instructions = {{OpId::Identity, to.dtype, false, {0, 0, 0}}};
+  program.outputs = {1};
+  KernelArgs args;
+  args.inputs = {&from, 1};
+  args.outputs = {&to, 1};
+  args.program = &program;
+  Elementwise(args);
+}
+
 Epilogue::Epilogue(const KernelArgs& args) : args_(args) {
   const size_t more = empty() ? 0 : args.program->inputs - 1;
   operands_ = args.inputs.first(args.inputs.size() - more);

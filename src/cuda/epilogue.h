@@ -37,6 +37,9 @@ class Epilogue {
   std::shared_ptr<std::byte> aside_;
 };
 
+// From any strides to dense `to` of another type.
+void Convert(const View& from, const View& to);
+
 // A dense view with the dims of `like`.
 View DenseView(const View& like, DType dtype, std::byte* data);
 

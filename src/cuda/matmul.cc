@@ -73,7 +73,7 @@ class Product {
     if (p_.n == 1 && p_.m > kFewRows) Transpose();
     const bool reads_weights = p_.w.row_stride == 1 || p_.k == 1;
     if (p_.m <= kFewRows && reads_weights) return MultiplyFew();
-    MultiplyDense();
+    MultiplyMany();
   }
 
  private:
@@ -117,19 +117,6 @@ class Product {
         of.batch_strides[axis] = copy.strides[axis];
       }
     }
-  }
-
-  static void Convert(const View& from, const View& to) {
-    ElementwiseProgram program;
-    program.inputs = 1;
-    program.input_dtypes = {from.dtype};
-    program.instructions = {{OpId::Identity, to.dtype, false, {0, 0, 0}}};
-    program.outputs = {1};
-    KernelArgs args;
-    args.inputs = {&from, 1};
-    args.outputs = {&to, 1};
-    args.program = &program;
-    Elementwise(args);
   }
 
   // f(run) for the products of the batch: the last axes that go on evenly are
@@ -196,20 +183,20 @@ class Product {
       const int64_t some = std::min(rows, p_.n - at);
       DecodePackedRows(p_.w.dtype, w + at * row_bytes, row_bytes, some, p_.k,
                        dtype, decoded.get());
-      Start({dtype, computed_, 1, p_.m, p_.k, some, DenseOf(X(), x, 0),
+      MultiplyDense({dtype, computed_, 1, p_.m, p_.k, some, DenseOf(X(), x, 0),
              {decoded.get(), p_.k, 0, true},
              y + at * ElementBytes(computed_), p_.n, 0, nullptr});
     }
   }
 
-  void MultiplyDense() {
+  void MultiplyMany() {
     const DType dtype = CommonType(p_);
     if (p_.x.dtype != dtype || !IsDense(X())) Copy(X(), dtype);
     if (p_.w.dtype != dtype || !IsDense(W())) Copy(W(), dtype);
     if (epilogue_.bias() != nullptr && MultiplyWithBias(dtype)) return;
     std::byte* y = Target(dtype);
     ForEachRun([&](const BatchRun& run) {
-      Start(ProductOf(run, dtype, computed_, y));
+      MultiplyDense(ProductOf(run, dtype, computed_, y));
     });
     Deliver(y);
   }
@@ -232,15 +219,6 @@ class Product {
       done = done && MultiplyWithCublasLt(product);
     });
     return done;
-  }
-
-  static void Start(const DenseProduct& product) {
-    if (MultiplyWithCublasLt(product)) return;
-    if (product.in == DType::F16) {
-      MultiplyHalf(product);
-    } else {
-      MultiplyFloat(product);
-    }
   }
 
   // Where products of operands of type `in` go: f32 has none in f16, those are
@@ -272,6 +250,15 @@ class Product {
 };
 
 }  // namespace
+
+void MultiplyDense(const DenseProduct& product) {
+  if (MultiplyWithCublasLt(product)) return;
+  if (product.in == DType::F16) {
+    MultiplyHalf(product);
+  } else {
+    MultiplyFloat(product);
+  }
+}
 
 void Matmul(const KernelArgs& args) { Product(args).Run(); }
 
