@@ -6,9 +6,9 @@
 
 namespace tl::cuda {
 
-void Attention(const KernelArgs& args) {
-  if (args.outputs[0].size() == 0) return;
-  const AttentionProblem problem = AttentionProblemOf(args);
+namespace {
+
+void Attend(const AttentionProblem& problem) {
   if (CanFlashAttention(problem) && FlashFillsCard(problem)) {
     RunFlashAttention(problem);
   } else if (CanDecodeAttention(problem)) {
@@ -16,6 +16,14 @@ void Attention(const KernelArgs& args) {
   } else {
     PlainAttention(problem);
   }
+}
+
+}  // namespace
+
+void Attention(const KernelArgs& args) {
+  if (args.outputs[0].size() == 0) return;
+  const int64_t problems = AttentionProblems(args);
+  for (int64_t i = 0; i < problems; ++i) Attend(AttentionProblemOf(args, i));
 }
 
 }  // namespace tl::cuda

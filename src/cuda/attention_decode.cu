@@ -64,11 +64,9 @@ int64_t RowsOf(const AttentionProblem& problem) {
 }
 
 // Rows that are read 16 bytes at a time.
-bool IsWhole(const AttentionProblem& problem, const AttentionOperand& operand) {
-  int64_t strides = operand.row_stride | operand.head_stride;
-  for (int axis = 0; axis < problem.batch_axes; ++axis) {
-    strides |= operand.batch_strides[axis];
-  }
+bool IsWhole(const AttentionOperand& operand) {
+  const int64_t strides =
+      operand.row_stride | operand.head_stride | operand.batch_stride;
   return operand.dtype == DType::F16 && operand.element_stride == 1 &&
          strides % 8 == 0 && IsAligned(operand.data);
 }
@@ -82,8 +80,8 @@ bool CanDecodeAttention(const AttentionProblem& problem) {
          problem.value_dim % 8 == 0 && problem.value_dim <= 256 &&
          problem.keys <= kMostKeys &&
          problem.batch * problem.queries * problem.heads <= kMostRows &&
-         IsWhole(problem, problem.q) && IsWhole(problem, problem.k) &&
-         IsWhole(problem, problem.v) && IsAligned(problem.out);
+         IsWhole(problem.q) && IsWhole(problem.k) && IsWhole(problem.v) &&
+         IsAligned(problem.out);
 }
 
 DecodeAttention DecodeAttentionOf(const AttentionProblem& problem, int blocks) {

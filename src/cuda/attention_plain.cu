@@ -105,12 +105,9 @@ TL_DEVICE void AttendRow(const AttentionProblem& problem, int64_t index,
   const int64_t b = index / problem.heads / problem.queries;
   const int64_t kv_head = head / problem.group;
   const Row row = {
-      query,
-      HeadOffset(problem, problem.q, b, head) + query * problem.q.row_stride,
-      HeadOffset(problem, problem.k, b, kv_head),
-      HeadOffset(problem, problem.v, b, kv_head),
-      HeadOffset(problem, problem.mask, b, head) +
-          query * problem.mask.row_stride};
+      query, HeadOffset(problem.q, b, head) + query * problem.q.row_stride,
+      HeadOffset(problem.k, b, kv_head), HeadOffset(problem.v, b, kv_head),
+      HeadOffset(problem.mask, b, head) + query * problem.mask.row_stride};
   float values[kValuesPerLane] = {};
   float max = Hidden(), sum = 0;
   AttendKeys(problem, row, begin, values, max, sum);

@@ -38,16 +38,9 @@ TL_DEVICE KeyRange Visible(const AttentionProblem& problem, int64_t query) {
 }
 
 // In elements, of what head `head` of batch `b` begins with.
-TL_DEVICE int64_t HeadOffset(const AttentionProblem& problem,
-                             const AttentionOperand& operand, int64_t b,
+TL_DEVICE int64_t HeadOffset(const AttentionOperand& operand, int64_t b,
                              int64_t head) {
-  int64_t offset = head * operand.head_stride;
-  for (int axis = problem.batch_axes - 1; axis > 0; --axis) {
-    offset += b % problem.batch_dims[axis] * operand.batch_strides[axis];
-    b /= problem.batch_dims[axis];
-  }
-  return problem.batch_axes == 0 ? offset
-                                 : offset + b * operand.batch_strides[0];
+  return b * operand.batch_stride + head * operand.head_stride;
 }
 
 TL_DEVICE float LoadAsFloat(const AttentionOperand& operand, int64_t at) {
@@ -96,14 +89,14 @@ TL_DEVICE HeadRows HeadRowsOf(const AttentionProblem& problem, int b,
                               int kv_head) {
   const auto halves = [&](const AttentionOperand& operand, int64_t head) {
     return reinterpret_cast<const uint16_t*>(operand.data) +
-           HeadOffset(problem, operand, b, head);
+           HeadOffset(operand, b, head);
   };
   HeadRows rows = {};
   const int64_t head = kv_head * problem.group;
   rows.q = halves(problem.q, head);
   rows.k = halves(problem.k, kv_head);
   rows.v = halves(problem.v, kv_head);
-  rows.mask = HeadOffset(problem, problem.mask, b, head);
+  rows.mask = HeadOffset(problem.mask, b, head);
   rows.out = (b * problem.queries * problem.heads + head) * problem.value_dim;
   rows.group = static_cast<int>(problem.group);
   return rows;

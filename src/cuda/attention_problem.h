@@ -17,7 +17,7 @@ struct AttentionOperand {
   int64_t row_stride;
   int64_t head_stride;
   int64_t element_stride;
-  int64_t batch_strides[kMaxRank - 3];
+  int64_t batch_stride;
 };
 
 // The queries of all heads that share k and v are the rows of one problem: row
@@ -31,13 +31,13 @@ struct AttentionProblem {
   float scale;
   float cap;  // 0: none
   bool causal;
-  int batch_axes;
-  int64_t batch_dims[kMaxRank - 3];
   AttentionOperand q, k, v, mask;
   DType dtype;     // of the result
   std::byte* out;  // [.., queries, heads, value_dim], dense
 };
 
-AttentionProblem AttentionProblemOf(const KernelArgs& args);
+// Leading axes that are not one for all operands are several problems.
+int64_t AttentionProblems(const KernelArgs& args);
+AttentionProblem AttentionProblemOf(const KernelArgs& args, int64_t index = 0);
 
 }  // namespace tl::cuda

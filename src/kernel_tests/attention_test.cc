@@ -265,6 +265,25 @@ TEST(AttentionTest, TakesAnyStridesBatchesAndTypes) {
   }
 }
 
+// Some that are one axis, some where an operand's is shared.
+TEST(AttentionTest, BatchesAreApart) {
+  for (int64_t sq : {1, 5, 40}) {
+    const TestArray q = RandomArray(DType::F16, {2, 3, sq, 4, 64}, 1);
+    const TestArray k = RandomArray(DType::F16, {2, 3, 50, 2, 64}, 2);
+    const TestArray v = RandomArray(DType::F16, {2, 3, 50, 2, 64}, 3);
+    Check(q, k, v, nullptr, {.causal = true, .scale = 0.1});
+    const TestArray inner = BroadcastTo(Sliced(k, 0, 1, 1, 1), k.dims);
+    const TestArray outer = BroadcastTo(Sliced(v, 1, 2, 1, 1), v.dims);
+    Check(q, inner, outer, nullptr, {.causal = true, .scale = 0.1});
+    TestArray mask = RandomArray(DType::I32, {2, 1, 1, sq, 50}, 4, 0, 3);
+    mask = BroadcastTo(mask, {2, 3, 4, sq, 50});
+    Check(q, k, outer, &mask, {.scale = 0.1});
+    Check(Permuted(q, {1, 0, 2, 3, 4}), Permuted(k, {1, 0, 2, 3, 4}),
+          Permuted(inner, {1, 0, 2, 3, 4}), nullptr, {.scale = 0.1});
+    if (testing::Test::HasFatalFailure()) return;
+  }
+}
+
 TEST(AttentionTest, LargeScoresDoNotOverflow) {
   for (int64_t sq : {1, 40}) {
     const TestArray q = RandomArray(DType::F16, {sq, 1, 16}, 1, 100, 200);
