@@ -85,6 +85,7 @@ PlanRun::PlanRun(const Plan& plan, Binding& binding, const Structure& structure,
       structure_(structure),
       backend_(backend),
       device_(backend.device()),
+      is_far_(device_ != Device::kCpu),
       memory_(plan.slots.size()),
       scratch_(scratch.Take(backend, plan.scratch_bytes)) {
   BindNumbers();
@@ -104,7 +105,7 @@ void PlanRun::BindNumbers() {
     }
   }
   numbers_ = reinterpret_cast<std::byte*>(number_bits_.data());
-  if (device_ == Device::kCpu || structure_.numbers.empty()) return;
+  if (!is_far_ || structure_.numbers.empty()) return;
   const auto bytes =
       static_cast<int64_t>(number_bits_.size() * sizeof(int32_t));
   number_memory_ = backend_.Allocate(bytes);
@@ -181,7 +182,7 @@ std::byte* PlanRun::AddressOf(const Place& place) const {
 }
 
 void PlanRun::Begin(const Step& step) {
-  BringLeaves(step);
+  if (is_far_) BringLeaves(step);
   FindMemory(step);
   const size_t inputs = step.inputs.size(), outputs = step.outputs.size();
   View* const views = binding_.views_.data() + next_;

@@ -93,6 +93,7 @@ class PlanRun {
   const Structure& structure_;
   Backend& backend_;
   const Device device_;
+  const bool is_far_;  // leaves may be in host memory, results are not
   std::vector<std::shared_ptr<std::byte>> memory_;  // of slots with their own
   std::shared_ptr<std::byte> scratch_;
   std::vector<int32_t> number_bits_;

@@ -17,7 +17,12 @@ class Collector {
       auto& [node, next] = stack_.back();
       if (next < node->inputs().size()) {
         Node* input = node->inputs()[next++].get();
-        if (!Seen(input)) stack_.push_back({input, 0});
+        if (Seen(input)) continue;
+        if (input->inputs().empty()) {
+          Add(input);
+        } else {
+          stack_.push_back({input, 0});
+        }
       } else {
         if (!Seen(node)) Add(node);
         stack_.pop_back();

@@ -1,7 +1,5 @@
 #include "graph/builder.h"
 
-#include <array>
-
 namespace tl {
 namespace {
 
@@ -41,15 +39,11 @@ uint64_t Builder::NextSeed() { return uint64_t{draws_++} << 32 | seed_; }
 
 TensorRef Builder::Make(OpId op, std::span<const TensorRef> inputs,
                         Attributes attributes) {
-  constexpr size_t kUsual = 4;
-  std::array<TensorType, kUsual> few;
-  std::vector<TensorType> many(inputs.size() > kUsual ? inputs.size() : 0);
-  std::span<TensorType> types =
-      many.empty() ? std::span(few).first(inputs.size()) : std::span(many);
+  InlineVector<TensorType, 4> types;
   Node::Inputs nodes;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    types[i] = inputs[i]->type();
-    nodes.push_back(AsNode(inputs[i]));
+  for (const TensorRef& input : inputs) {
+    types.emplace_back(input->type());
+    nodes.emplace_back(AsNode(input));
   }
   const TensorType type = ResultType(op, types, attributes);
   if (op == OpId::Matmul) {

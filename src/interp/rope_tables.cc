@@ -54,7 +54,7 @@ Value RopeMap(const std::optional<RopeSettings>& settings, Builder& builder) {
   return map;
 }
 
-void RopeTables::Expand(std::vector<Value>& arguments, Builder& builder) {
+void RopeTables::Expand(std::span<Value> arguments, Builder& builder) {
   if (arguments.size() < 5 || !arguments[2].is_map() ||
       !arguments[0].is_tensor()) {
     return;

@@ -3,7 +3,7 @@
 // a step rotate by the same tables, so the last ones are kept.
 #pragma once
 
-#include <vector>
+#include <span>
 
 #include "format/rope.h"
 #include "graph/builder.h"
@@ -18,7 +18,7 @@ class RopeTables {
  public:
   // rope(x, position, settings ..) as rope(x, cos, sin, .., style), if the third
   // argument is such a map.
-  void Expand(std::vector<Value>& arguments, Builder& builder);
+  void Expand(std::span<Value> arguments, Builder& builder);
 
  private:
   TensorRef frequencies_, cos_, sin_;

@@ -160,28 +160,38 @@ TensorRef TensorOfType(Builder& builder, const Value& value, DType dtype) {
   return Cast(builder, OperandOf(builder, value, dtype), dtype);
 }
 
-Argument ArgumentOf(const Value& value) {
+void SetArgument(Argument& argument, const Value& value) {
+  using Kind = Argument::Kind;
   switch (value.tag()) {
     case Tag::kNone:
     case Tag::kUnset:
-      return Argument::None();
+      return;  // as it is
     case Tag::kBool:
-      return Argument::Bool(value.as_bool());
+      argument.kind = Kind::kBool;
+      argument.integer = value.as_bool();
+      return;
     case Tag::kInt:
-      return Argument::Int(value.as_int());
+      argument.kind = Kind::kInt;
+      argument.integer = value.as_int();
+      return;
     case Tag::kFloat:
-      return Argument::Float(value.as_float());
+      argument.kind = Kind::kFloat;
+      argument.real = value.as_float();
+      return;
     case Tag::kString:
-      return Argument::Text(value.as_string());
+      argument.kind = Kind::kString;
+      argument.text = value.as_string();
+      return;
     case Tag::kTensor:
-      return Argument::Of(AsTensor(value));
-    case Tag::kList: {
-      std::vector<Argument> items;
+      argument.kind = Kind::kTensor;
+      argument.tensor = AsTensor(value);
+      return;
+    case Tag::kList:
+      argument.kind = Kind::kList;
       for (const Value& item : value.as_list()) {
-        items.push_back(ArgumentOf(item));
+        SetArgument(argument.list.emplace_back(), item);
       }
-      return Argument::List(std::move(items));
-    }
+      return;
     case Tag::kBuiltin:
     case Tag::kMap:
     case Tag::kRange:

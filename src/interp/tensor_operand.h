@@ -23,7 +23,7 @@ TensorRef OperandOf(Builder& builder, const Value& value, DType list_type);
 // The same with the element type given: every number is rounded once.
 TensorRef TensorOfType(Builder& builder, const Value& value, DType dtype);
 
-// A value as an argument of a tensor function: lists stay lists.
-Argument ArgumentOf(const Value& value);
+// Makes a fresh argument of a tensor function say this value: lists stay lists.
+void SetArgument(Argument& argument, const Value& value);
 
 }  // namespace tl

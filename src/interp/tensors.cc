@@ -109,7 +109,7 @@ Value Tensors::Result(TensorRef ref) {
 
 namespace {
 
-constexpr size_t kUsualArguments = 6;
+constexpr size_t kUsualArguments = 10;
 
 void RequireCache(const Value& value, std::string_view function,
                   std::string_view parameter) {
@@ -148,9 +148,9 @@ Value Tensors::Call(uint16_t function, std::span<const Value> given,
                     Span where) {
   const FunctionInfo& info = Functions()[function];
   std::span<const Value> arguments = given;
-  std::vector<Value> expanded;
+  InlineVector<Value, kUsualArguments> expanded;
   if (info.name == "rope") {
-    expanded.assign(given.begin(), given.end());
+    expanded = given;
     rope_.Expand(expanded, runtime_.At(where));
     arguments = expanded;
   }
@@ -160,7 +160,6 @@ Value Tensors::Call(uint16_t function, std::span<const Value> given,
   }
   const Signature& signature = SignatureOf(info);
   Builder& builder = runtime_.At(where);
-  const DType list_type = ListTypeBeside(arguments);
   InlineVector<Argument, kUsualArguments> converted;
   InlineVector<std::string_view, kUsualArguments> names;
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -172,12 +171,14 @@ Value Tensors::Call(uint16_t function, std::span<const Value> given,
                         parameter.type != TypeKind::kAny;
     if (parameter.type == TypeKind::kTensor && value.is_list()) {
       converted.push_back(
-          Argument::Of(OperandOf(builder, value, list_type)));
+          Argument::Of(OperandOf(builder, value, ListTypeBeside(arguments))));
     } else if (parameter.type == TypeKind::kCache) {
       RequireCache(value, info.name, parameter.name);
       converted.push_back(Argument::None());  // see LowerWithCache
+    } else if (number) {
+      SetArgument(converted.emplace_back(), Number(value));
     } else {
-      converted.push_back(ArgumentOf(number ? Number(value) : value));
+      SetArgument(converted.emplace_back(), value);
     }
   }
   const bool cached = !arguments.empty() && arguments.back().is_handle();
