@@ -29,9 +29,9 @@ def make(rng, heads=4, kv_heads=2, dim=64, inside=96, vocabulary=300, layers=2):
     return tensors, config
 
 
-def write(folder, rng, **changes):
+def write(folder, rng, layers=2, **changes):
     """Makes the folder; `changes` are to config.json. Returns tensors and config."""
-    tensors, config = make(rng)
+    tensors, config = make(rng, layers=layers)
     config |= changes
     folder.mkdir()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
