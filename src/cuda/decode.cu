@@ -105,8 +105,8 @@ struct NumberReader {
   const uint8_t* from;
   bool aligned;
 
-  TL_DEVICE void Read(int64_t first, int count, To (&to)[kCount],
-                      Lost* lost) const {
+  TL_DEVICE void Read(int64_t first, int count, To (&to)[kCount], bool counting,
+                      Lost& lost) const {
     Pack<Bits, kCount> stored = {};
     const uint8_t* at = from + first * static_cast<int64_t>(sizeof(Bits));
     if (aligned && count == kCount) {
@@ -126,7 +126,7 @@ struct NumberReader {
       } else {
         Convert(value, to[i]);
       }
-      if (lost != nullptr && i < count) Count<To>(value, *lost);
+      if (counting && i < count) Count<To>(value, lost);
     }
   }
 };
@@ -136,14 +136,15 @@ template <class Type, class To>
 struct BlockReader {
   const uint8_t* from;
 
-  TL_DEVICE void Read(int64_t first, int, To (&to)[kCount], Lost* lost) const {
+  TL_DEVICE void Read(int64_t first, int, To (&to)[kCount], bool counting,
+                      Lost& lost) const {
     float values[kCount];
     const uint8_t* block = from + first / Type::kBlock * Type::kBytes;
     DecodeEight<Type>(block, static_cast<int>(first % Type::kBlock), values);
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {
       Convert(values[i], to[i]);
-      if (lost != nullptr) Count<To>(values[i], *lost);
+      if (counting) Count<To>(values[i], lost);
     }
   }
 };
@@ -165,7 +166,7 @@ __global__ void __launch_bounds__(256)
   for (int64_t at = GridThread() * kCount; at < size; at += step) {
     const int count = static_cast<int>(size - at < kCount ? size - at : kCount);
     Pack<To, kCount> pack;
-    reader.Read(at, count, pack.at, counts == nullptr ? nullptr : &lost);
+    reader.Read(at, count, pack.at, counts != nullptr, lost);
     if (aligned && count == kCount) {
       StorePack(pack, to + at);
     } else {

@@ -2,6 +2,9 @@
 // one or several neighbours at once.
 #pragma once
 
+#include <cstring>
+#include <type_traits>
+
 #include "cuda/device.cuh"
 
 namespace tl::cuda {
@@ -24,13 +27,36 @@ struct alignas(sizeof(T) * kCount < 16 ? sizeof(T) * kCount : 16) Pack {
 template <class T>
 inline constexpr int kWide = 16 / static_cast<int>(sizeof(T));
 
+// What `bytes` are moved as: nvcc moves no more than four neighbours of a type
+// with one instruction.
+template <size_t bytes>
+using MovedAs = std::conditional_t<
+    bytes % 16 == 0, uint4,
+    std::conditional_t<bytes == 8, uint2,
+                       std::conditional_t<bytes == 4, uint32_t, uint16_t>>>;
+
 template <int kCount, class T>
 TL_DEVICE Pack<T, kCount> LoadPack(const T* from) {
-  return *reinterpret_cast<const Pack<T, kCount>*>(from);
+  using Words = MovedAs<sizeof(Pack<T, kCount>)>;
+  constexpr size_t kWords = sizeof(Pack<T, kCount>) / sizeof(Words);
+  Words words[kWords];
+#pragma unroll
+  for (size_t i = 0; i < kWords; ++i) {
+    words[i] = reinterpret_cast<const Words*>(from)[i];
+  }
+  Pack<T, kCount> pack;
+  memcpy(&pack, words, sizeof(pack));
+  return pack;
 }
 template <int kCount, class T>
 TL_DEVICE void StorePack(const Pack<T, kCount>& pack, T* to) {
-  *reinterpret_cast<Pack<T, kCount>*>(to) = pack;
+  using Words = MovedAs<sizeof(pack)>;
+  constexpr size_t kWords = sizeof(pack) / sizeof(Words);
+  Words words[kWords];
+  memcpy(words, &pack, sizeof(pack));
+#pragma unroll
+  for (size_t i = 0; i < kWords; ++i)
+    reinterpret_cast<Words*>(to)[i] = words[i];
 }
 
 }  // namespace tl::cuda
