@@ -18,23 +18,6 @@ constexpr int kThreads = 128;
 constexpr int kCount = 8;  // 16 bytes of f16
 constexpr int kQuads = kCount / 4;
 
-TL_DEVICE uint32_t LoadOne(const std::byte* data, DType dtype, int64_t at) {
-  if (dtype == DType::F16) {
-    return __float_as_uint(
-        FromHalf(reinterpret_cast<const uint16_t*>(data)[at]));
-  }
-  return reinterpret_cast<const uint32_t*>(data)[at];
-}
-
-TL_DEVICE void StoreOne(std::byte* data, DType dtype, int64_t at,
-                        uint32_t value) {
-  if (dtype == DType::F16) {
-    reinterpret_cast<uint16_t*>(data)[at] = ToHalf(__uint_as_float(value));
-  } else {
-    reinterpret_cast<uint32_t*>(data)[at] = value;
-  }
-}
-
 TL_DEVICE uint4 PackEight(const uint32_t (&values)[kCount]) {
   uint32_t words[4];
 #pragma unroll
@@ -82,7 +65,7 @@ TL_DEVICE void LoadNeighbours(const std::byte* data, DType dtype, int64_t at,
     }
   }
   for (int i = 0; i < kCount; ++i) {
-    to[i] = i < count ? LoadOne(data, dtype, at + i) : 0;
+    to[i] = i < count ? LoadValue(data, dtype, at + i) : 0;
   }
 }
 
@@ -106,23 +89,13 @@ TL_DEVICE void StoreNeighbours(std::byte* data, DType dtype, int64_t at,
       return;
     }
   }
-  for (int i = 0; i < count; ++i) StoreOne(data, dtype, at + i, from[i]);
-}
-
-TL_DEVICE int64_t PlaceIn(const Group& group, const Group::Input& x, int64_t i) {
-  int64_t place = 0;
-  for (int axis = group.rank - 1; axis > 0; --axis) {
-    const int64_t rest = i / group.dims[axis];
-    place += (i - rest * group.dims[axis]) * x.strides[axis];
-    i = rest;
-  }
-  return group.rank > 0 ? place + i * x.strides[0] : 0;
+  for (int i = 0; i < count; ++i) StoreValue(data, dtype, at + i, from[i]);
 }
 
 TL_DEVICE void LoadInput(const Group& group, const Group::Input& x,
                          int64_t begin, int count, uint32_t (&to)[kCount]) {
   if (x.access == Access::kScalar) {
-    const uint32_t value = LoadOne(x.data, x.dtype, 0);
+    const uint32_t value = LoadValue(x.data, x.dtype, 0);
     for (int i = 0; i < kCount; ++i) to[i] = value;
     return;
   }
@@ -136,14 +109,14 @@ TL_DEVICE void LoadInput(const Group& group, const Group::Input& x,
     if (x.strides[group.rank - 1] == 1) {
       LoadNeighbours(x.data, x.dtype, place, count, to);
     } else {
-      const uint32_t value = LoadOne(x.data, x.dtype, place);
+      const uint32_t value = LoadValue(x.data, x.dtype, place);
       for (int i = 0; i < kCount; ++i) to[i] = value;
     }
     return;
   }
   for (int i = 0; i < kCount; ++i) {
     to[i] = i < count
-                ? LoadOne(x.data, x.dtype, PlaceIn(group, x, begin + i))
+                ? LoadValue(x.data, x.dtype, PlaceIn(group, x, begin + i))
                 : 0;
   }
 }

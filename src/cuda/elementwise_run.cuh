@@ -12,6 +12,34 @@ TL_DEVICE float RoundToType(float value, DType dtype) {
   return dtype == DType::F16 ? FromHalf(ToHalf(value)) : value;
 }
 
+TL_DEVICE uint32_t LoadValue(const std::byte* data, DType dtype, int64_t at) {
+  if (dtype == DType::F16) {
+    return __float_as_uint(
+        FromHalf(reinterpret_cast<const uint16_t*>(data)[at]));
+  }
+  return reinterpret_cast<const uint32_t*>(data)[at];
+}
+
+TL_DEVICE void StoreValue(std::byte* data, DType dtype, int64_t at,
+                        uint32_t value) {
+  if (dtype == DType::F16) {
+    reinterpret_cast<uint16_t*>(data)[at] = ToHalf(__uint_as_float(value));
+  } else {
+    reinterpret_cast<uint32_t*>(data)[at] = value;
+  }
+}
+
+TL_DEVICE int64_t PlaceIn(const ElementwiseGroup& group,
+                          const ElementwiseGroup::Input& x, int64_t i) {
+  int64_t place = 0;
+  for (int axis = group.rank - 1; axis > 0; --axis) {
+    const int64_t rest = i / group.dims[axis];
+    place += (i - rest * group.dims[axis]) * x.strides[axis];
+    i = rest;
+  }
+  return group.rank > 0 ? place + i * x.strides[0] : 0;
+}
+
 // An instruction on kCount elements. Load has operator()(k, x): operand k as
 // floats, or as ints where the instruction computes on ints.
 template <int kCount, class Load>

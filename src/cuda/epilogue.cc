@@ -65,6 +65,12 @@ const std::byte* Epilogue::FindBias() const {
   return along ? bias.data : nullptr;
 }
 
+const ElementwiseGroup* Epilogue::group() {
+  if (empty()) return nullptr;
+  if (!group_) group_.emplace(*args_.program, more_, args_.outputs);
+  return &*group_;
+}
+
 std::byte* Epilogue::aside() {
   if (empty()) return args_.outputs[0].data;
   if (aside_ == nullptr) {

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 
+#include "cuda/elementwise_group.h"
 #include "exec/backend.h"
 
 namespace tl::cuda {
@@ -17,6 +19,9 @@ class Epilogue {
 
   // args.inputs without those that are the chain's.
   std::span<const View> operands() const { return operands_; }
+
+  // For a kernel that runs the chain itself; null where there is none.
+  const ElementwiseGroup* group();
 
   // Where a kernel that does not is to put its dense results, of args.dtype; then
   // Run() does the rest.
@@ -34,6 +39,7 @@ class Epilogue {
   const KernelArgs& args_;
   std::span<const View> operands_, more_;
   const std::byte* bias_ = nullptr;
+  std::optional<ElementwiseGroup> group_;
   std::shared_ptr<std::byte> aside_;
 };
 

@@ -1,5 +1,7 @@
 #include "cuda/few_rows.cuh"
 
+#include <type_traits>
+
 #include "cuda/dispatch.h"
 #include "cuda/launch.h"
 
@@ -62,8 +64,10 @@ void Start(const FewRows& p, int64_t count, const FewRowsResult& result) {
   const LaunchShape shape = {
       {static_cast<unsigned>(CeilDiv(p.n, kWarps)), static_cast<unsigned>(count)},
       {kFewRowsThreads}};
-  Launch(FewRowsKernel<X, W, kRows, StoreResult>, shape, p,
-         StoreResult{result.y});
+  WithFinisher(result, [&](const auto& finish) {
+    using Finisher = std::remove_cvref_t<decltype(finish)>;
+    Launch(FewRowsKernel<X, W, kRows, Finisher>, shape, p, finish);
+  });
 }
 
 }  // namespace

@@ -4,13 +4,14 @@
 
 #include "cuda/block_reduce.cuh"
 #include "cuda/elements.cuh"
+#include "cuda/epilogue_run.cuh"
 #include "cuda/few_rows.h"
 
 namespace tl::cuda {
 
 inline constexpr int kFewRowsThreads = 128;
 
-// Where results go.
+// Where results go without an epilogue.
 struct StoreResult {
   std::byte* data;
 };
@@ -22,6 +23,11 @@ TL_DEVICE void Deliver(const StoreResult& to, DType dtype, int64_t i,
   } else {
     reinterpret_cast<float*>(to.data)[i] = value;
   }
+}
+
+TL_DEVICE void Deliver(const ElementwiseGroup& to, DType dtype, int64_t i,
+                       float value) {
+  RunEpilogue(to, i, __float_as_uint(RoundToType(value, dtype)));
 }
 
 // The column of this warp, or one that there is not.
@@ -42,6 +48,13 @@ TL_DEVICE void FinishColumn(const FewRows& p, int64_t column,
   if (Lane() >= p.m) return;
   const int64_t row = (p.first + blockIdx.y) * p.m + Lane();
   Deliver(finish, p.dtype, row * p.n + column, mine);
+}
+
+// f(finish) with where the results go.
+template <class F>
+void WithFinisher(const FewRowsResult& result, F f) {
+  if (result.epilogue != nullptr) return f(*result.epilogue);
+  f(StoreResult{result.y});
 }
 
 }  // namespace tl::cuda

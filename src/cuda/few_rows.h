@@ -1,6 +1,7 @@
 // Products of at most eight rows, see few_rows.cuh: what their kernels are told.
 #pragma once
 
+#include "cuda/elementwise_group.h"
 #include "exec/matmul_problem.h"
 
 namespace tl::cuda {
@@ -29,10 +30,11 @@ struct BatchRun {
   int64_t x_stride, w_stride;  // elements
 };
 
-// `y` is [batch, m, n], of `dtype`.
+// `y` is [batch, m, n], of `dtype`; `epilogue`, if not null, is run in its place.
 struct FewRowsResult {
   DType dtype;
   std::byte* y;
+  const ElementwiseGroup* epilogue;
 };
 
 // x's columns have stride 1, and w's rows.

@@ -142,13 +142,15 @@ class Product {
     }
   }
 
-  FewRowsResult Result() { return {dtype_, epilogue_.aside()}; }
+  FewRowsResult Result() {
+    const ElementwiseGroup* group = epilogue_.group();
+    return {dtype_, group == nullptr ? out_.data : nullptr, group};
+  }
 
   void MultiplyFew() {
     if (p_.x.col_stride != 1 && p_.k > 1) Copy(X(), p_.x.dtype);
     const FewRowsResult result = Result();
     ForEachRun([&](const BatchRun& run) { MultiplyFewRows(p_, run, result); });
-    epilogue_.Run();
   }
 
   void MultiplyPacked() {
@@ -157,7 +159,7 @@ class Product {
       ForEachRun([&](const BatchRun& run) {
         MultiplyFewPackedRows(p_, run, exact_, result);
       });
-      return epilogue_.Run();
+      return;
     }
     // In f16 where x is: the weights are rounded, not x.
     const DType dtype = exact_ ? DType::F32 : p_.x.dtype;

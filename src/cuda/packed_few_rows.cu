@@ -159,12 +159,6 @@ void StartExact(const FewRows& p, const RowsOfX& x, DType x_dtype,
   });
 }
 
-// f(finish) with where the results go.
-template <class F>
-void WithFinisher(const FewRowsResult& result, F f) {
-  f(StoreResult{result.y});
-}
-
 void MultiplyPart(const MatmulProblem& problem, const BatchRun& run, bool exact,
                   const FewRowsResult& result) {
   const Matrix &x = problem.x, &w = problem.w;

@@ -7,23 +7,6 @@
 
 namespace tl::cuda {
 
-TL_DEVICE uint32_t LoadValue(const std::byte* data, DType dtype, int64_t at) {
-  if (dtype == DType::F16) {
-    return __float_as_uint(
-        FromHalf(reinterpret_cast<const uint16_t*>(data)[at]));
-  }
-  return reinterpret_cast<const uint32_t*>(data)[at];
-}
-
-TL_DEVICE void StoreValue(std::byte* data, DType dtype, int64_t at,
-                          uint32_t value) {
-  if (dtype == DType::F16) {
-    reinterpret_cast<uint16_t*>(data)[at] = ToHalf(__uint_as_float(value));
-  } else {
-    reinterpret_cast<uint32_t*>(data)[at] = value;
-  }
-}
-
 TL_DEVICE uint32_t LoadInput(const SmallGroup& group, int k, int index) {
   const SmallGroup::Input& x = group.input[k];
   if (group.axes == 1) {
