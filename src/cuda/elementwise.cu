@@ -7,6 +7,8 @@
 #include "cuda/elementwise_run.cuh"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
+#include "cuda/region.h"
+#include "cuda/strided_copy.h"
 
 namespace tl::cuda {
 namespace {
@@ -187,35 +189,16 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// The same bits, NaN payloads too: conversions do not keep those.
-template <class T>
-__global__ void CopyKernel(const __grid_constant__ Group group) {
-  const Group::Input& x = group.input[0];
-  const int64_t step = GridThreads();
-  for (int64_t i = GridThread(); i < group.size; i += step) {
-    reinterpret_cast<T*>(group.output[0].data)[i] =
-        reinterpret_cast<const T*>(x.data)[PlaceIn(group, x, i)];
-  }
-}
-
-void Copy(const Group& group) {
-  const DType dtype = group.output[0].dtype;
-  if (group.input[0].access == Access::kFlat) {
-    CopyOnDevice(group.output[0].data, group.input[0].data,
-                 group.size * ElementBytes(dtype));
-  } else if (ElementBytes(dtype) == sizeof(uint16_t)) {
-    Launch(CopyKernel<uint16_t>, ShapeFor(group.size), group);
-  } else {
-    Launch(CopyKernel<uint32_t>, ShapeFor(group.size), group);
-  }
-}
-
 }  // namespace
 
 void Elementwise(const KernelArgs& args) {
+  // The same bits, NaN payloads too: conversions do not keep those.
+  if (IsCopy(*args.program) && args.outputs.size() == 1) {
+    const View& result = args.outputs[0];
+    return CopyStrided(result, BroadcastTo(args.inputs[0], result));
+  }
   const Group group(*args.program, args.inputs, args.outputs);
   if (group.size == 0) return;
-  if (IsCopy(*args.program) && args.outputs.size() == 1) return Copy(group);
   const int slots = group.slots[group.inputs + group.instructions];
   const int64_t per_block = int64_t{kThreads} * kCount;
   const auto blocks =
@@ -224,23 +207,6 @@ void Elementwise(const KernelArgs& args) {
          {{blocks}, {kThreads},
           slots * kThreads * static_cast<int>(sizeof(uint4))},
          group);
-}
-
-void CopyStrided(const View& x, std::byte* to) {
-  View result = x;
-  result.data = to;
-  int64_t stride = 1;
-  for (int axis = x.rank - 1; axis >= 0; --axis) {
-    result.strides[axis] = stride;
-    stride *= x.dims[axis];
-  }
-  ElementwiseProgram program;
-  program.inputs = 1;
-  program.input_dtypes = {x.dtype};
-  program.instructions = {
-      {OpId::Identity, x.dtype, x.dtype == DType::I32, {0, 0, 0}}};
-  program.outputs = {1};
-  Copy(Group(program, {&x, 1}, {&result, 1}));
 }
 
 }  // namespace tl::cuda

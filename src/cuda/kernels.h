@@ -13,7 +13,4 @@ namespace tl::cuda {
 // args.program over inputs of any strides into dense outputs.
 void Elementwise(const KernelArgs& args);
 
-// x as row-major elements in `to`, of the same type.
-void CopyStrided(const View& x, std::byte* to);
-
 }  // namespace tl::cuda

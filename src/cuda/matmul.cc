@@ -10,6 +10,7 @@
 #include "cuda/kernels.h"
 #include "cuda/decode_rows.h"
 #include "cuda/runtime.h"
+#include "cuda/strided_copy.h"
 #include "exec/matmul_problem.h"
 
 namespace tl::cuda {

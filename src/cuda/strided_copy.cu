@@ -209,4 +209,15 @@ void CopyStrided(const View& to, const View& from) {
   }
 }
 
+void CopyStrided(const View& x, std::byte* to) {
+  View dense = x;
+  dense.data = to;
+  int64_t stride = 1;
+  for (int axis = x.rank - 1; axis >= 0; --axis) {
+    dense.strides[axis] = stride;
+    stride *= x.dims[axis];
+  }
+  CopyStrided(dense, x);
+}
+
 }  // namespace tl::cuda

@@ -11,4 +11,7 @@ namespace tl::cuda {
 // `from` may have zero strides, `to` may not, and they do not overlap.
 void CopyStrided(const View& to, const View& from);
 
+// x as row-major elements in `to`.
+void CopyStrided(const View& x, std::byte* to);
+
 }  // namespace tl::cuda
