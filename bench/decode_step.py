@@ -54,7 +54,7 @@ def microseconds(tl, program, model):
     words = ["run", "--threads", "1"]
     whole = float(run(tl, *words, program, model).stdout.split()[0])
     table = run(tl, *words, "--profile", program, model).stderr
-    time, unit = re.search(r"([\d.,]+) (\w+) .*all steps", table).groups()
+    time, unit = re.search(r"([\d.,]+) (\w+) .* all steps", table).groups()
     return whole, float(time.replace(",", "")) * UNITS[unit] / (WARM + STEPS)
 
 
