@@ -228,6 +228,35 @@ TEST(MatmulTest, EpilogueEqualsSeparateSteps) {
   }
 }
 
+// float16(float32 product + bias), as `linear` asks for it.
+TEST(MatmulTest, ABiasMeetsAProductThatIsNotRounded) {
+  ElementwiseProgram program;
+  program.inputs = 2;
+  program.input_dtypes = {DType::F32, DType::F16};
+  program.instructions = {{OpId::Add, DType::F32, false, {0, 1}},
+                          {OpId::Identity, DType::F16, false, {2}}};
+  program.outputs = {3};
+  for (int64_t m : {1, 8, 48}) {
+    const TestArray x = RandomArray(DType::F16, {m, 64}, 620);
+    const TestArray w = RandomTransposed(DType::F16, 64, 72, 621);
+    const TestArray bias = RandomArray(DType::F16, {72}, 622);
+    Reference want = ProductOf(x, w);
+    for (size_t i = 0; i < want.values.size(); ++i) {
+      want.values[i] += bias.Get(i % 72);
+    }
+    ForEachTarget([&] {
+      const TestArray y = ResultOf(x, w, DType::F16);
+      const std::vector<int64_t> ints = {int64_t(DType::F32)};
+      KernelArgs args;
+      args.ints = ints;
+      args.dtype = DType::F32;
+      args.program = &program;
+      RunKernel(Matmul, {x, w, BroadcastTo(bias, y.dims)}, {y}, args);
+      ExpectProduct(y, want);
+    });
+  }
+}
+
 TEST(MatmulTest, EpilogueRunsThroughABatch) {
   CheckEpilogue(RandomArray(DType::F16, {3, 4, 7, 19}, 606),
                 RandomArray(DType::F16, {3, 4, 19, 21}, 607), DType::F16);
