@@ -94,6 +94,10 @@ class Expectation:
                 yield f"standard error has no warning '{text}'"
 
 
+# What --device calls the backends.
+DEVICES = {"cpu": "cpu", "cuda": "gpu"}
+
+
 def run_program(path, backend):
     """The faults of one program on one backend, as one text."""
     expected = Expectation(path.read_text())
@@ -101,7 +105,7 @@ def run_program(path, backend):
         os.symlink(ROOT / "models", pathlib.Path(scratch) / "models")
         os.symlink(path.parent, pathlib.Path(scratch) / "beside")
         done = tl_command.tl(
-            expected.command, "--device", backend, *expected.flags, path,
+            expected.command, "--device", DEVICES[backend], *expected.flags, path,
             *expected.args, cwd=scratch, stdin=expected.stdin)
     faults = list(expected.faults(done))
     return "\n".join(faults + [done.stderr] if faults else [])
@@ -112,7 +116,8 @@ def run_example(path, backend):
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("models", "examples"):
             os.symlink(ROOT / name, pathlib.Path(scratch) / name)
-        done = tl_command.tl("run", "--device", backend, f"examples/{path.name}",
+        done = tl_command.tl("run", "--device", DEVICES[backend],
+                             f"examples/{path.name}",
                              cwd=scratch)
     if done.returncode != 0:
         return f"exit status {done.returncode}\n{done.stderr}"

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "exec/backend.h"
@@ -13,13 +14,13 @@ namespace tl {
 struct BackendInfo {
   std::string_view name;
   Device device;
+  // Null where this machine has no such device.
   std::unique_ptr<Backend> (*open)();
+  // The device in words, or why there is none.
+  std::string (*describe)();
 };
 
 // In order of preference, the best last. The CPU is always the first.
 std::span<const BackendInfo> Backends();
-
-// Null where this build or this machine has none for the device.
-const BackendInfo* FindBackend(Device device);
 
 }  // namespace tl

@@ -10,8 +10,14 @@ namespace {
 
 int PrintVersion() {
   fmt::print("tl {}\nbackends:", TL_VERSION);
-  for (const BackendInfo& backend : Backends()) fmt::print(" {}", backend.name);
-  fmt::print("\nthreads: {}\n", DefaultThreads());
+  for (const BackendInfo& backend : Backends()) {
+    if (backend.open()) fmt::print(" {}", backend.name);
+  }
+  fmt::print("\n");
+  for (const BackendInfo& backend : Backends()) {
+    fmt::print("{}: {}\n", backend.name, backend.describe());
+  }
+  fmt::print("threads: {}\n", DefaultThreads());
   return 0;
 }
 

@@ -69,4 +69,8 @@ std::unique_ptr<Backend> OpenCpu() {
   return std::make_unique<CpuBackend>();
 }
 
+std::string DescribeCpu() {
+  return std::string(cpu::SimdTargetName(cpu::SimdTargets()[0]));
+}
+
 }  // namespace tl

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "exec/backend.h"
 
@@ -10,5 +11,6 @@ namespace tl {
 
 // Fails on a processor older than the code was compiled for.
 std::unique_ptr<Backend> OpenCpu();
+std::string DescribeCpu();  // the instructions it uses
 
 }  // namespace tl

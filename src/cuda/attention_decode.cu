@@ -19,20 +19,6 @@ __global__ void __launch_bounds__(Shape::kThreads, 1)
                              static_cast<int>(gridDim.x), DynamicShared());
 }
 
-// Zeros, which every launch leaves as zeros. Never given back: at the end of
-// the program the card may be gone.
-unsigned* FinishedCounters(int64_t count) {
-  static auto& memory = *new std::shared_ptr<std::byte>;
-  static int64_t room = 0;
-  if (count > room) {
-    room = PowerOfTwoFrom(std::max<int64_t>(count, 1024));
-    const int64_t bytes = room * static_cast<int64_t>(sizeof(unsigned));
-    memory = Allocate(bytes);
-    Fill(memory.get(), 0, bytes);
-  }
-  return reinterpret_cast<unsigned*>(memory.get());
-}
-
 int64_t ItemRows(const DecodeAttention& decode) {
   return DecodeTiles(decode) * decode.splits * decode.tile_rows;
 }
@@ -72,6 +58,19 @@ bool IsWhole(const AttentionOperand& operand) {
 }
 
 }  // namespace
+
+// Never given back: at the end of the program the card may be gone.
+unsigned* FinishedCounters(int64_t count) {
+  static auto& memory = *new std::shared_ptr<std::byte>;
+  static int64_t room = 0;
+  if (count > room) {
+    room = PowerOfTwoFrom(std::max<int64_t>(count, 1024));
+    const int64_t bytes = room * static_cast<int64_t>(sizeof(unsigned));
+    memory = Allocate(bytes);
+    Fill(memory.get(), 0, bytes);
+  }
+  return reinterpret_cast<unsigned*>(memory.get());
+}
 
 bool CanDecodeAttention(const AttentionProblem& problem) {
   // Numbers of rows, in tiles of 16, and of keys are 32 bits.

@@ -46,6 +46,9 @@ int64_t DecodeTiles(const DecodeAttention& decode);
 int64_t DecodePartBytes(const DecodeAttention& decode);
 void SetDecodeParts(std::byte* memory, DecodeAttention& decode);
 
+// For `finished`: zeros, which every launch leaves as zeros.
+unsigned* FinishedCounters(int64_t count);
+
 // Of shared memory, for so many threads of a block, whole warps.
 int DecodeSharedBytes(const DecodeAttention& decode, int threads);
 

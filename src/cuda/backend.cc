@@ -1,6 +1,7 @@
 #include "cuda/backend.h"
 
 #include "base/error.h"
+#include "cuda/cublaslt.h"
 #include "cuda/fault.h"
 #include "cuda/kernels.h"
 #include "cuda/runtime.h"
@@ -61,6 +62,15 @@ class CudaBackend : public Backend {
 std::unique_ptr<Backend> OpenCuda() {
   if (!cuda::FindCard().available) return nullptr;
   return std::make_unique<CudaBackend>();
+}
+
+std::string DescribeCuda() {
+  const cuda::Availability& found = cuda::FindCard();
+  if (!found.available) return "none: " + found.why;
+  const std::string& missing = cuda::WhyNoCublasLt();
+  return fmt::format("{}, {:.1f} GiB; {}", cuda::Card().name,
+                     static_cast<double>(cuda::Card().memory) / (1 << 30),
+                     missing.empty() ? "cuBLASLt" : "no cuBLASLt: " + missing);
 }
 
 }  // namespace tl

@@ -5,6 +5,7 @@
 // multiprocessors only through which block computes them, not in their bits.
 #include <algorithm>
 
+#include "cuda/attention_decode.cuh"
 #include "cuda/launch.h"
 #include "cuda/packed_rows.cuh"
 #include "cuda/run_steps.cuh"
@@ -143,7 +144,7 @@ TL_DEVICE void Norm(const RowsStep& step, uint4 (&part)[kEights], int& tile) {
 }
 
 TL_DEVICE Int8Row PlaceOfInt8(int k) {
-  const std::byte* at = Shared().x;
+  const std::byte* at = Shared().scratch;
   return {reinterpret_cast<const uint4*>(at),
           reinterpret_cast<const float2*>(at + k)};
 }
@@ -206,7 +207,7 @@ TL_DEVICE void PrepareX(const RowsStep& step, int& tile) {
     if (step.w_dtype != DType::F16) {
       RoundToInt8(has ? part[i] : make_uint4(0, 0, 0, 0), has ? at : -1, place);
     } else if (has) {
-      reinterpret_cast<uint4*>(Shared().x)[at] = part[i];
+      reinterpret_cast<uint4*>(Shared().scratch)[at] = part[i];
     }
   }
   SyncConsumers();
@@ -297,7 +298,7 @@ TL_DEVICE void RunRows(const RowsStep& step, int& tile) {
   BlockMemory& shared = Shared();
   if (step.fresh_x) PrepareX(step, tile);
   const RowRange rows = RowsOf(step);
-  const RowOperand x = {reinterpret_cast<const uint4*>(shared.x),
+  const RowOperand x = {reinterpret_cast<const uint4*>(shared.scratch),
                         PlaceOfInt8(step.k)};
   const int64_t row_bytes = step.row_bytes;
   WarpRows mine(step, rows);
@@ -391,6 +392,22 @@ TL_DEVICE void RunCopy(const CopyStep& step) {
   }
 }
 
+template <int kDims, int kTileRows>
+TL_DEVICE void AttendTo(const DecodeAttention& decode) {
+  DecodeAttentionPart<DecodeShape<kDims, kTileRows, kConsumers>>(
+      decode, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x),
+      Shared().scratch);
+}
+
+TL_DEVICE void RunAttention(const DecodeAttention& decode) {
+  const bool few = decode.tile_rows == 8;
+  if (decode.dims == 64) {
+    few ? AttendTo<64, 8>(decode) : AttendTo<64, 16>(decode);
+  } else {
+    few ? AttendTo<128, 8>(decode) : AttendTo<128, 16>(decode);
+  }
+}
+
 // All blocks have come as far as this one. `reached` counts the blocks that
 // came here, in this launch and all before.
 TL_DEVICE void WaitForGrid(unsigned* counter, unsigned& reached) {
@@ -416,6 +433,8 @@ TL_DEVICE void RunStep(const StepRecord& step, int& tile) {
       return RunRope(step.rope);
     case StepKind::kCopy:
       return RunCopy(step.copy);
+    case StepKind::kAttention:
+      return RunAttention(step.attention.decode);
   }
 }
 
@@ -507,6 +526,12 @@ int8_t WarpAfter(int warp, int groups) {
 }
 
 bool FitsTile(int64_t bytes) { return bytes <= kTileBytes; }
+
+bool CanAttend(const DecodeAttention& decode) {
+  return decode.dims <= 128 &&
+         DecodeSharedBytes(decode, kConsumers) <=
+             kScratchBytes;
+}
 
 void RunSteps(const StepRecord* steps, int count, int blocks, unsigned* counter,
               unsigned reached) {

@@ -27,11 +27,15 @@ inline constexpr int kRecordsAhead = 3;
 inline constexpr int kMostRowsPerGroup = 4;
 // The longest x, of f16 or of int8 with their groups.
 inline constexpr int kMostColumns = 14 * 1024;
+// For x, or for an attention's own use.
+inline constexpr int kScratchBytes = 40 * 1024;
+
+static_assert(kScratchBytes >= kMostColumns * 2);
 
 struct BlockMemory {
   StepRecord records[kRecords];
   alignas(128) std::byte tiles[kTiles][kTileSpace];
-  alignas(16) std::byte x[kMostColumns * sizeof(uint16_t)];
+  alignas(16) std::byte scratch[kScratchBytes];
   float partial[kConsumerWarps];
   Mbarrier record_full[kRecords], record_empty[kRecords];
   Mbarrier tile_full[kTiles], tile_empty[kTiles];

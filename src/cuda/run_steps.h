@@ -19,6 +19,9 @@ int8_t WarpAfter(int warp, int groups);
 // Whether a norm's weights can come with a RowsStep.
 bool FitsTile(int64_t bytes);
 
+// Whether it can be an AttentionStep.
+bool CanAttend(const DecodeAttention& decode);
+
 // `steps` in device memory. `counter` counts the arrivals of blocks, `reached` of
 // which were before this launch; each step that waits for the grid adds
 // `blocks`.

@@ -350,6 +350,32 @@ bool StepList::AddAssign(const KernelArgs& args) {
   return AddCopy(args.inputs[1], RegionOf(args.outputs[0], args));
 }
 
+// Who is the last to have a part of the keys joins them all.
+bool StepList::AddAttention(const KernelArgs& args) {
+  constexpr int64_t kMostQueries = 8;
+  const View& q = args.inputs[0];
+  if (DimOf(q, 2) > kMostQueries || AttentionProblems(args) != 1) return false;
+  const AttentionProblem problem = AttentionProblemOf(args);
+  if (!CanDecodeAttention(problem)) return false;
+  StepRecord record = {};
+  AttentionStep& step = record.attention;
+  step.decode = DecodeAttentionOf(problem, Card().multiprocessors);
+  if (!CanAttend(step.decode)) return false;
+  EmitHeldNorm();
+  step.header.kind = StepKind::kAttention;
+  if (step.decode.splits > 1) {
+    scratch_.push_back(Allocate(DecodePartBytes(step.decode)));
+    SetDecodeParts(scratch_.back().get(), step.decode);
+    step.decode.finished = FinishedCounters(DecodeTiles(step.decode));
+  }
+  Touched touched;
+  for (const View& input : args.inputs) touched.reads.push_back(RangeOf(input));
+  touched.writes = {RangeOf(args.outputs[0])};
+  Append(record, std::move(touched), false);
+  prepared_ = {};
+  return true;
+}
+
 bool StepList::Add(OpId op, const KernelArgs& args) {
   if (Card().capability < kLeastCapability) return false;
   switch (op) {
@@ -363,6 +389,8 @@ bool StepList::Add(OpId op, const KernelArgs& args) {
       return AddRope(args);
     case OpId::Assign:
       return AddAssign(args);
+    case OpId::Attention:
+      return AddAttention(args);
     default:
       return false;
   }
@@ -387,6 +415,7 @@ void StepList::Flush() {
   waits_ = 0;
   records_.clear();
   level_.clear();
+  scratch_.clear();
   prepared_ = {};
 }
 

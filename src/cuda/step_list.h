@@ -54,6 +54,7 @@ class StepList {
   bool AddRmsNorm(const KernelArgs& args);
   bool AddRope(const KernelArgs& args);
   bool AddAssign(const KernelArgs& args);
+  bool AddAttention(const KernelArgs& args);
   bool AddCopy(const View& from, const View& to);
   void TakeX(const View& x, RowsStep& step, Touched& touched);
   void EmitHeldNorm();
@@ -79,6 +80,7 @@ class StepList {
   PreparedX prepared_;
   int16_t next_block_ = 0;
   int8_t next_warp_ = 0;
+  std::vector<std::shared_ptr<std::byte>> scratch_;  // of the steps collected
   std::shared_ptr<std::byte> counter_;  // where blocks count themselves in
   unsigned waits_ = 0;    // for the grid, of the steps collected
   unsigned reached_ = 0;  // what the counter is when the next launch begins

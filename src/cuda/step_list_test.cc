@@ -226,6 +226,57 @@ TEST(StepListTest, TurnsAndWritesWhereAnotherStepReads) {
   }
 }
 
+// softmax(q k^T * scale) v of one query, whose heads share those of k and v.
+std::vector<double> Attended(const TestArray& q, const TestArray& k,
+                             const TestArray& v, int keys, double scale) {
+  const int heads = static_cast<int>(q.dims[1]), dim = static_cast<int>(q.dims[2]);
+  const int kv_heads = static_cast<int>(k.dims[1]);
+  std::vector<double> result(heads * dim);
+  for (int h = 0; h < heads; ++h) {
+    const int kv = h / (heads / kv_heads);
+    std::vector<double> weights(keys);
+    double sum = 0;
+    for (int i = 0; i < keys; ++i) {
+      double dot = 0;
+      for (int d = 0; d < dim; ++d) {
+        dot += q.Get(h * dim + d) * k.Get((i * kv_heads + kv) * dim + d);
+      }
+      sum += weights[i] = std::exp(dot * scale);
+    }
+    for (int i = 0; i < keys; ++i) {
+      for (int d = 0; d < dim; ++d) {
+        result[h * dim + d] +=
+            weights[i] / sum * v.Get((i * kv_heads + kv) * dim + d);
+      }
+    }
+  }
+  return result;
+}
+
+TEST(StepListTest, AttendsToWhatAStepHasWritten) {
+  for (const auto& [keys, heads, kv_heads, dim] :
+       {std::array{1, 4, 4, 64}, {70, 8, 2, 64}, {300, 9, 1, 128}}) {
+    SCOPED_TRACE(testing::Message() << keys << " keys of " << kv_heads);
+    const TestArray q = RandomArray(DType::F16, {1, heads, dim}, 1);
+    const TestArray last = RandomArray(DType::F16, {1, kv_heads, dim}, 2);
+    const TestArray k = RandomArray(DType::F16, {keys, kv_heads, dim}, 3);
+    const TestArray v = RandomArray(DType::F16, {keys, kv_heads, dim}, 4);
+    const TestArray y = Poisoned(DType::F16, {1, heads, dim});
+    TestList list;
+    ASSERT_TRUE(list.Add(OpId::Assign, {k, last}, k,
+                         {1, 1, kv_heads, 1, dim, 1}, {double(keys - 1), 0, 0}));
+    for (int i = 0; i < 3; ++i) {  // what counts its splits starts anew
+      ASSERT_TRUE(list.Add(OpId::Attention, {q, k, v}, y, {1, 0, 0},
+                           {0.1, 0, 0}));
+    }
+    list.Run();
+    const std::vector<double> want = Attended(q, k, v, keys, 0.1);
+    for (int i = 0; i < heads * dim; ++i) {
+      ASSERT_NEAR(y.Get(i), want[i], 2e-3) << i;
+    }
+  }
+}
+
 TEST(StepListTest, LeavesWhatIsNotSmall) {
   TestList list;
   const TestArray two = RandomArray(DType::F16, {2, 64}, 1);

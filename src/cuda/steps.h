@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cuda/attention_decode.h"
 #include "cuda/elementwise_group.h"
 #include "exec/backend.h"
 
@@ -18,7 +19,8 @@ enum class StepKind : uint8_t {
   kElementwise,  // a SmallGroup on its own
   kRmsNorm,      // of one row
   kRope,
-  kCopy,  // strided elements
+  kCopy,       // strided elements
+  kAttention,  // of few queries
 };
 
 // What has to have happened before a step: nothing, all before it in its block,
@@ -124,6 +126,11 @@ struct CopyStep {
   std::byte* to;
 };
 
+struct AttentionStep {
+  StepHeader header;
+  DecodeAttention decode;
+};
+
 // Copied by the bulk copy engine: a multiple of 16 bytes.
 union alignas(16) StepRecord {
   StepHeader header;
@@ -132,6 +139,7 @@ union alignas(16) StepRecord {
   RmsNormStep rms_norm;
   RopeStep rope;
   CopyStep copy;
+  AttentionStep attention;
 };
 static_assert(sizeof(StepRecord) <= 448);
 
