@@ -47,6 +47,10 @@ class CudaBackend : public Backend {
     list_.Flush();
     kKernels[row](args);
   }
+  void Submit() override {
+    list_.Flush();
+    cuda::RaiseFaults();
+  }
   void Wait() override {
     list_.Flush();
     cuda::RaiseFaults();

@@ -4,6 +4,7 @@
 // thread's values are in shared memory, 16 bytes beside those of its neighbours.
 #include <algorithm>
 
+#include "cuda/async_copy.cuh"
 #include "cuda/elementwise_run.cuh"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
@@ -124,29 +125,35 @@ TL_DEVICE void LoadInput(const Group& group, const Group::Input& x,
 }
 
 // A thread's values, each in its own type: one of f16 is rounded by being stored.
+// It has kChunks times kCount neighbours, each chunk beside those of the other
+// threads.
+template <int kChunks>
 struct Values {
   const Group& group;
   uint4* shared;
 
-  TL_DEVICE uint4& At(int value, int quad) const {
-    return shared[(group.slots[value] + quad) * kThreads + threadIdx.x];
+  TL_DEVICE uint4& At(int value, int chunk, int quad) const {
+    const int row = (group.slots[value] + quad) * kChunks + chunk;
+    return shared[row * kThreads + threadIdx.x];
   }
-  TL_DEVICE void Put(int value, DType dtype, const uint32_t (&from)[kCount]) const {
+  TL_DEVICE void Put(int value, int chunk, DType dtype,
+                     const uint32_t (&from)[kCount]) const {
     if (dtype == DType::F16) {
-      At(value, 0) = PackEight(from);
+      At(value, chunk, 0) = PackEight(from);
       return;
     }
 #pragma unroll
     for (int q = 0; q < kQuads; ++q) {
-      At(value, q) = make_uint4(from[4 * q], from[4 * q + 1], from[4 * q + 2],
-                                from[4 * q + 3]);
+      At(value, chunk, q) = make_uint4(from[4 * q], from[4 * q + 1],
+                                       from[4 * q + 2], from[4 * q + 3]);
     }
   }
-  TL_DEVICE void Get(int value, DType dtype, uint32_t (&to)[kCount]) const {
-    if (dtype == DType::F16) return UnpackEight(At(value, 0), to);
+  TL_DEVICE void Get(int value, int chunk, DType dtype,
+                     uint32_t (&to)[kCount]) const {
+    if (dtype == DType::F16) return UnpackEight(At(value, chunk, 0), to);
 #pragma unroll
     for (int q = 0; q < kQuads; ++q) {
-      const uint4 bits = At(value, q);
+      const uint4 bits = At(value, chunk, q);
       to[4 * q] = bits.x;
       to[4 * q + 1] = bits.y;
       to[4 * q + 2] = bits.z;
@@ -155,38 +162,114 @@ struct Values {
   }
 };
 
-__global__ void __launch_bounds__(kThreads)
-    ElementwiseKernel(const __grid_constant__ Group group) {
-  const Values values = {group, reinterpret_cast<uint4*>(DynamicShared())};
-  const int64_t begin = GridThread() * kCount;
-  if (begin >= group.size) return;
-  const int64_t left = group.size - begin;
-  const int count = left < kCount ? static_cast<int>(left) : kCount;
+template <int kChunksOf>
+struct GroupIo {
+  static constexpr int kChunks = kChunksOf, kCount = cuda::kCount;
+  const Values<kChunks>& values;
+  const Group::Instruction& instruction;
+  int result;
+
+  TL_DEVICE void Load(int chunk, int k, uint32_t (&x)[kCount]) const {
+    const int value = instruction.operand[k];
+    values.Get(value, chunk, values.group.dtypes[value], x);
+    if (instruction.int_lanes || !(instruction.int_operands >> k & 1)) return;
+    for (int e = 0; e < kCount; ++e) {
+      x[e] = __float_as_uint(__int2float_rn(static_cast<int32_t>(x[e])));
+    }
+  }
+  TL_DEVICE void Store(int chunk, const uint32_t (&from)[kCount]) const {
+    values.Put(result, chunk, instruction.dtype, from);
+  }
+};
+
+// Elements [begin, begin + count) of a thread's chunk.
+struct Chunk {
+  int64_t begin;
+  int count;
+};
+
+template <int kChunks>
+TL_DEVICE Chunk ChunkOf(const Group& group, int chunk) {
+  const int64_t at =
+      (int64_t{blockIdx.x} * kChunks + chunk) * kThreads + threadIdx.x;
+  const int64_t left = group.size - at * kCount;
+  return {at * kCount, left >= kCount ? kCount : static_cast<int>(left)};
+}
+
+// Flat operands that begin at a line of 16 bytes go past the registers.
+template <int kChunks>
+TL_DEVICE void LoadInputs(const Group& group, const Values<kChunks>& values) {
   for (int k = 0; k < group.inputs; ++k) {
-    uint32_t value[kCount];
-    LoadInput(group, group.input[k], begin, count, value);
-    values.Put(k, group.dtypes[k], value);
-  }
-  for (int i = 0; i < group.instructions; ++i) {
-    const Group::Instruction instruction = group.instruction[i];
-    const auto load = [&](int k, uint32_t (&x)[kCount]) {
-      const int value = instruction.operand[k];
-      values.Get(value, group.dtypes[value], x);
-      if (instruction.int_lanes || !(instruction.int_operands >> k & 1)) return;
-      for (int e = 0; e < kCount; ++e) {
-        x[e] = __float_as_uint(__int2float_rn(static_cast<int32_t>(x[e])));
+    const Group::Input& x = group.input[k];
+    const bool direct = x.access == Access::kFlat && IsAligned(x.data);
+    const int quads = x.dtype == DType::F16 ? 1 : kQuads;
+#pragma unroll
+    for (int c = 0; c < kChunks; ++c) {
+      const Chunk chunk = ChunkOf<kChunks>(group, c);
+      if (chunk.count <= 0) continue;
+      if (direct && chunk.count == kCount) {
+        const auto* from = reinterpret_cast<const uint4*>(x.data) +
+                           chunk.begin / kCount * quads;
+        for (int q = 0; q < quads; ++q) {
+          CopyAsync16(&values.At(k, c, q), from + q);
+        }
+        continue;
       }
-    };
-    uint32_t result[kCount];
-    RunInstruction(instruction, load, result);
-    values.Put(group.inputs + i, instruction.dtype, result);
+      uint32_t value[kCount];
+      LoadInput(group, x, chunk.begin, chunk.count, value);
+      values.Put(k, c, x.dtype, value);
+    }
   }
+  CommitCopies();
+  WaitForCopies<0>();
+}
+
+template <int kChunks>
+TL_DEVICE void StoreOutputs(const Group& group, const Values<kChunks>& values) {
   for (int k = 0; k < group.outputs; ++k) {
     const Group::Output& out = group.output[k];
-    uint32_t value[kCount];
-    values.Get(out.value, out.dtype, value);
-    StoreNeighbours(out.data, out.dtype, begin, count, value);
+    const bool direct = IsAligned(out.data);
+    const int quads = out.dtype == DType::F16 ? 1 : kQuads;
+#pragma unroll
+    for (int c = 0; c < kChunks; ++c) {
+      const Chunk chunk = ChunkOf<kChunks>(group, c);
+      if (chunk.count <= 0) continue;
+      if (direct && chunk.count == kCount) {
+        auto* to = reinterpret_cast<uint4*>(out.data) +
+                   chunk.begin / kCount * quads;
+        for (int q = 0; q < quads; ++q) to[q] = values.At(out.value, c, q);
+        continue;
+      }
+      uint32_t value[kCount];
+      values.Get(out.value, c, out.dtype, value);
+      StoreNeighbours(out.data, out.dtype, chunk.begin, chunk.count, value);
+    }
   }
+}
+
+template <int kChunks>
+__global__ void __launch_bounds__(kThreads)
+    ElementwiseKernel(const __grid_constant__ Group group) {
+  const Values<kChunks> values = {group,
+                                  reinterpret_cast<uint4*>(DynamicShared())};
+  LoadInputs(group, values);
+  for (int i = 0; i < group.instructions; ++i) {
+    const Group::Instruction instruction = group.instruction[i];
+    RunInstruction(instruction,
+                   GroupIo<kChunks>{values, instruction, group.inputs + i});
+  }
+  StoreOutputs(group, values);
+}
+
+template <int kChunks>
+void LaunchGroup(const Group& group) {
+  const int64_t per_block = int64_t{kThreads} * kCount * kChunks;
+  const int slots = group.slots[group.inputs + group.instructions];
+  Launch(ElementwiseKernel<kChunks>,
+         {{static_cast<unsigned>((group.size + per_block - 1) / per_block)},
+          {kThreads},
+          slots * kChunks * kThreads * static_cast<int>(sizeof(uint4))},
+         group);
 }
 
 }  // namespace
@@ -199,14 +282,15 @@ void Elementwise(const KernelArgs& args) {
   }
   const Group group(*args.program, args.inputs, args.outputs);
   if (group.size == 0) return;
+  // Many for each thread where there is enough for all, and room for it.
+  constexpr int64_t kMany = 4 << 20;
+  constexpr int kMostSlots = 24;
   const int slots = group.slots[group.inputs + group.instructions];
-  const int64_t per_block = int64_t{kThreads} * kCount;
-  const auto blocks =
-      static_cast<unsigned>((group.size + per_block - 1) / per_block);
-  Launch(ElementwiseKernel,
-         {{blocks}, {kThreads},
-          slots * kThreads * static_cast<int>(sizeof(uint4))},
-         group);
+  if (group.size >= kMany && slots <= kMostSlots) {
+    LaunchGroup<4>(group);
+  } else {
+    LaunchGroup<1>(group);
+  }
 }
 
 }  // namespace tl::cuda

@@ -40,13 +40,15 @@ TL_DEVICE int64_t PlaceIn(const ElementwiseGroup& group,
   return group.rank > 0 ? place + i * x.strides[0] : 0;
 }
 
-// An instruction on kCount elements. Load has operator()(k, x): operand k as
-// floats, or as ints where the instruction computes on ints.
-template <int kCount, class Load>
+// An instruction on Io::kChunks times Io::kCount elements: choosing what to do
+// takes longer than doing it for a few. Io has
+//   Load(chunk, k, x): operand k as floats, or as ints where it computes on ints
+//   Store(chunk, result): floats, not rounded; ints for an I32 result
+template <class Io>
 struct InstructionRun {
+  static constexpr int kCount = Io::kCount;
   const ElementwiseGroup::Instruction& instruction;
-  const Load& load;
-  uint32_t (&result)[kCount];  // float, not rounded; int32 for an I32 result
+  const Io& io;
 
   template <class Math>
   TL_DEVICE static typename Math::T As(uint32_t bits) {
@@ -56,36 +58,37 @@ struct InstructionRun {
       return __uint_as_float(bits);
     }
   }
-
-  TL_DEVICE void ToInts() const {
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      result[i] =
-          static_cast<uint32_t>(__float2int_rz(__uint_as_float(result[i])));
-    }
+  TL_DEVICE static uint32_t Bits(float value) { return __float_as_uint(value); }
+  TL_DEVICE static uint32_t Bits(int32_t value) {
+    return static_cast<uint32_t>(value);
   }
 
   template <class Math, int kArity, class F>
   TL_DEVICE void Each(F f) const {
-    uint32_t x[kCount], y[kCount], z[kCount];
-    load(0, x);
-    if constexpr (kArity > 1) load(1, y);
-    if constexpr (kArity > 2) load(2, z);
     const Math m;
 #pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      const auto a = As<Math>(x[i]);
-      const auto b = As<Math>(kArity > 1 ? y[i] : x[i]);
-      const auto c = As<Math>(kArity > 2 ? z[i] : x[i]);
-      const auto value = f(m, a, b, c);
-      if constexpr (Math::kIsInt) {
-        result[i] = static_cast<uint32_t>(value);
-      } else {
-        result[i] = __float_as_uint(value);
+    for (int chunk = 0; chunk < Io::kChunks; ++chunk) {
+      uint32_t x[kCount], y[kCount], z[kCount], result[kCount];
+      io.Load(chunk, 0, x);
+      if constexpr (kArity > 1) io.Load(chunk, 1, y);
+      if constexpr (kArity > 2) io.Load(chunk, 2, z);
+#pragma unroll
+      for (int i = 0; i < kCount; ++i) {
+        result[i] = Bits(f(m, As<Math>(x[i]), As<Math>(kArity > 1 ? y[i] : x[i]),
+                           As<Math>(kArity > 2 ? z[i] : x[i])));
       }
+      if constexpr (!Math::kIsInt) {
+        if (instruction.dtype == DType::I32) ToInts(result);
+      }
+      io.Store(chunk, result);
     }
-    if constexpr (!Math::kIsInt) {
-      if (instruction.dtype == DType::I32) ToInts();
+  }
+
+  TL_DEVICE static void ToInts(uint32_t (&values)[kCount]) {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      values[i] =
+          static_cast<uint32_t>(__float2int_rz(__uint_as_float(values[i])));
     }
   }
 
@@ -99,10 +102,10 @@ struct InstructionRun {
   }
 };
 
-template <int kCount, class Load>
+template <class Io>
 TL_DEVICE void RunInstruction(const ElementwiseGroup::Instruction& instruction,
-                              const Load& load, uint32_t (&result)[kCount]) {
-  const InstructionRun<kCount, Load> run = {instruction, load, result};
+                              const Io& io) {
+  const InstructionRun<Io> run = {instruction, io};
   switch (instruction.op) {
 #define TL_ROW(id, domain, arity, formula)                                  \
   case OpId::id:                                                            \
@@ -119,6 +122,36 @@ TL_DEVICE void RunInstruction(const ElementwiseGroup::Instruction& instruction,
     default:
       break;
   }
+}
+
+template <class Values>
+struct OneElement {
+  static constexpr int kChunks = 1, kCount = 1;
+  const ElementwiseGroup::Instruction& step;
+  const Values& values;
+  uint32_t& result;
+
+  TL_DEVICE void Load(int, int k, uint32_t (&x)[1]) const {
+    x[0] = values(step.operand[k]);
+    if (!step.int_lanes && (step.int_operands >> k & 1)) {
+      x[0] = __float_as_uint(__int2float_rn(static_cast<int32_t>(x[0])));
+    }
+  }
+  TL_DEVICE void Store(int, const uint32_t (&from)[1]) const {
+    result = step.dtype == DType::F16
+                 ? __float_as_uint(
+                       RoundToType(__uint_as_float(from[0]), step.dtype))
+                 : from[0];
+  }
+};
+
+// The rounded result for one element, as bits; values(v) are those of value v.
+template <class Values>
+TL_DEVICE uint32_t RunOnValues(const ElementwiseGroup::Instruction& step,
+                               const Values& values) {
+  uint32_t result = 0;
+  RunInstruction(step, OneElement<Values>{step, values, result});
+  return result;
 }
 
 }  // namespace tl::cuda

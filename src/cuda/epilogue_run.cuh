@@ -17,19 +17,8 @@ static __device__ TL_NOINLINE void RunEpilogue(const ElementwiseGroup& group,
   }
   for (int at = 0; at < group.instructions; ++at) {
     const ElementwiseGroup::Instruction step = group.instruction[at];
-    const auto load = [&](int k, uint32_t (&x)[1]) {
-      x[0] = values[step.operand[k]];
-      if (!step.int_lanes && (step.int_operands >> k & 1)) {
-        x[0] = __float_as_uint(__int2float_rn(static_cast<int32_t>(x[0])));
-      }
-    };
-    uint32_t result[1];
-    RunInstruction(step, load, result);
-    values[group.inputs + at] =
-        step.dtype == DType::F16
-            ? __float_as_uint(
-                  RoundToType(__uint_as_float(result[0]), step.dtype))
-            : result[0];
+    const auto get = [&](int value) { return values[value]; };
+    values[group.inputs + at] = RunOnValues(step, get);
   }
   for (int k = 0; k < group.outputs; ++k) {
     const ElementwiseGroup::Output& out = group.output[k];

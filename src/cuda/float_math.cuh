@@ -33,7 +33,11 @@ struct FloatMath {
   TL_DEVICE float Sin(float x) const { return sinf(x); }
   TL_DEVICE float Cos(float x) const { return cosf(x); }
   TL_DEVICE float Tanh(float x) const { return tanhf(x); }
-  TL_DEVICE float Erf(float x) const { return erff(x); }
+  // Near 1 erff is a step off, which 1 + erf(x) of a negative x shows.
+  TL_DEVICE float Erf(float x) const {
+    const float size = fabsf(x);
+    return size < 1 ? erff(x) : copysignf(__fsub_rn(1.0f, erfcf(size)), x);
+  }
   // In double: CUDA's powf is wrong by up to 4 steps.
   TL_DEVICE float Pow(float x, float y) const {
     return static_cast<float>(pow(static_cast<double>(x), static_cast<double>(y)));

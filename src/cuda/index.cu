@@ -22,8 +22,11 @@ __global__ void LookAtIndices(const int32_t* indices, int64_t count,
   }
 }
 
-// The record of an index that has no place on axis `axis` of x.
-const Fault* CheckIndices(const View& index, int axis, int64_t size) {
+// The record of an index that has no place on axis `axis` of x; null where the
+// executor has looked at all of them.
+const Fault* CheckIndices(const KernelArgs& args, int axis, int64_t size) {
+  if (args.indices_checked) return nullptr;
+  const View& index = args.inputs[1];
   Fault* fault = FaultFor(axis, size);
   if (index.size() > 0) {
     Launch(LookAtIndices, ShapeFor(index.size()), index.as<const int32_t>(),
@@ -32,7 +35,9 @@ const Fault* CheckIndices(const View& index, int axis, int64_t size) {
   return fault;
 }
 
-TL_DEVICE bool IsFaulty(const Fault* fault) { return fault->first != kNoFault; }
+TL_DEVICE bool IsFaulty(const Fault* fault) {
+  return fault != nullptr && fault->first != kNoFault;
+}
 
 TL_DEVICE int64_t FromStart(int32_t index, int64_t size) {
   return index < 0 ? index + size : index;
@@ -277,7 +282,7 @@ void IndexSelect(const KernelArgs& args) {
   SelectShape shape = {1, x.dims[axis], index.size(), 1};
   for (int i = 0; i < axis; ++i) shape.outer *= x.dims[i];
   for (int i = axis + 1; i < x.rank; ++i) shape.inner *= x.dims[i];
-  const Fault* fault = CheckIndices(index, axis, x.dims[axis]);
+  const Fault* fault = CheckIndices(args, axis, x.dims[axis]);
   if (result.size() == 0) return;
   if (IsPacked(x.dtype)) return SelectPacked(x, index, result, shape, fault);
   if (x.dtype == DType::F16 && result.dtype == DType::F32) {
@@ -295,7 +300,7 @@ void Gather(const KernelArgs& args) {
   const View& index = args.inputs[1];
   const View& result = args.outputs[0];
   const auto axis = static_cast<int>(args.ints[0]);
-  const Fault* fault = CheckIndices(index, axis, x.dims[axis]);
+  const Fault* fault = CheckIndices(args, axis, x.dims[axis]);
   if (index.size() == 0) return;
   const IndexWalk walk = WalkOf(index, result, x, axis);
   WithBits(x.dtype, [&]<class T>(T) {
@@ -311,7 +316,7 @@ void Scatter(const KernelArgs& args) {
   const View& result = args.outputs[0];
   const auto axis = static_cast<int>(args.ints[0]);
   TL_CHECK(x.dtype == result.dtype && source.dtype == result.dtype);
-  const Fault* fault = CheckIndices(index, axis, x.dims[axis]);
+  const Fault* fault = CheckIndices(args, axis, x.dims[axis]);
   if (x.data != result.data) CopyStrided(result, x);
   if (index.size() == 0) return;
   const IndexWalk walk = WalkOf(index, source, result, axis);

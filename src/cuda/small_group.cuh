@@ -21,23 +21,6 @@ TL_DEVICE uint32_t LoadInput(const SmallGroup& group, int k, int index) {
   return LoadValue(x.data, x.dtype, place);
 }
 
-// Values as bits: in registers where the program is one instruction, which most
-// that follow a product are, else in the thread's own memory.
-template <class Values>
-TL_DEVICE uint32_t RunSmall(const SmallGroup& group, int i, const Values& values) {
-  const ElementwiseGroup::Instruction& step = group.instruction[i];
-  const auto load = [&](int k, uint32_t (&x)[1]) {
-    x[0] = values(step.operand[k]);
-    if (!step.int_lanes && (step.int_operands >> k & 1)) {
-      x[0] = __float_as_uint(__int2float_rn(static_cast<int32_t>(x[0])));
-    }
-  };
-  uint32_t result[1];
-  RunInstruction(step, load, result);
-  if (step.dtype != DType::F16) return result[0];
-  return __float_as_uint(RoundToType(__uint_as_float(result[0]), step.dtype));
-}
-
 TL_DEVICE void StoreOutput(const SmallGroup& group, int k, int index,
                            uint32_t value) {
   StoreValue(group.output[k].data, group.output[k].dtype, index, value);
@@ -60,7 +43,7 @@ __device__ TL_NOINLINE void RunGroupAt(const SmallGroup& group, int index,
                                        uint32_t first, uint32_t operand) {
   if (IsPlain(group)) {
     const auto values = [&](int value) { return value == 0 ? first : operand; };
-    return StoreOutput(group, 0, index, RunSmall(group, 0, values));
+    return StoreOutput(group, 0, index, RunOnValues(group.instruction[0], values));
   }
   uint32_t values[SmallGroup::kMaxInputs + SmallGroup::kMaxInstructions + 1];
   if (group.handed_over != 0) values[0] = first;
@@ -69,7 +52,7 @@ __device__ TL_NOINLINE void RunGroupAt(const SmallGroup& group, int index,
   }
   const auto get = [&](int value) { return values[value]; };
   for (int i = 0; i < group.instructions; ++i) {
-    values[group.inputs + i] = RunSmall(group, i, get);
+    values[group.inputs + i] = RunOnValues(group.instruction[i], get);
   }
   for (int k = 0; k < group.outputs; ++k) {
     StoreOutput(group, k, index, values[group.output[k].value]);

@@ -78,6 +78,8 @@ struct KernelArgs {
   const ElementwiseProgram* program = nullptr;
   DType dtype = DType::F16;  // the op's result type, before an epilogue
   DecodeCounts* counts = nullptr;  // Decode only
+  // An index operand has been looked at: all of it has its place.
+  bool indices_checked = false;
   // What Backend::Prepare made of an operand; null where nothing is kept.
   const void* prepared = nullptr;
 };
@@ -106,6 +108,10 @@ class Backend {
 
   // Elementwise ops come as OpId::Identity with a program.
   virtual void Run(OpId op, const KernelArgs& args) = 0;
+
+  // Begins everything handed over so far, and returns when it can no longer fail:
+  // at once, where a device works on by itself and nothing of it can.
+  virtual void Submit() { Wait(); }
 
   // Returns when everything handed over so far is done.
   virtual void Wait() = 0;

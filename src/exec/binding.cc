@@ -45,6 +45,7 @@ Binding::Binding(const Plan& plan) {
 void Binding::Add(const Plan& plan, const Operand& operand) {
   views_.push_back(ViewOf(operand));
   places_.push_back(PlaceOf(plan, operand));
+  has_numbers_ |= operand.source == Operand::Source::kNumber;
 }
 
 Binding::Place Binding::PlaceOf(const Plan& plan, const Operand& operand) {
@@ -105,7 +106,7 @@ void PlanRun::BindNumbers() {
     }
   }
   numbers_ = reinterpret_cast<std::byte*>(number_bits_.data());
-  if (!is_far_ || structure_.numbers.empty()) return;
+  if (!is_far_ || !binding_.has_numbers_) return;
   const auto bytes =
       static_cast<int64_t>(number_bits_.size() * sizeof(int32_t));
   number_memory_ = backend_.Allocate(bytes);

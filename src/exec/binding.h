@@ -41,6 +41,7 @@ class Binding {
 
   std::vector<View> views_;
   std::vector<Place> places_;  // of each view
+  bool has_numbers_ = false;   // some view is of a number
 };
 
 // What runs use for the slots that share memory. Kept while it is small, so

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "exec/finite.h"
 #include "exec/planner.h"
+#include "ops/run_checks.h"
 
 namespace tl {
 namespace {
@@ -75,6 +76,29 @@ const void* Executor::PreparedFor(const Step& step, const Structure& structure,
   return kept.data.get();
 }
 
+// Looks at indices that are in host memory, where the device is another: it could
+// only say later that one of them has no place.
+bool Executor::CheckIndices(const Step& step, const Structure& structure) const {
+  constexpr int64_t kMostIndices = 64 * 1024;
+  const bool by_index = step.op == OpId::IndexSelect ||
+                        step.op == OpId::Gather || step.op == OpId::Scatter;
+  if (!by_index || backend_.device() == Device::kCpu) return false;
+  const Operand &x = step.inputs[0], &index = step.inputs[1];
+  if (index.source != Operand::Source::kLeaf || !index.dense() ||
+      index.offset != 0 || !index.terms.empty() || index.size() > kMostIndices) {
+    return false;
+  }
+  const Tensor& indices = structure.leaves[index.index]->value();
+  if (indices.device != Device::kCpu) return false;
+  const auto axis = static_cast<int>(step.ints[0]);
+  const int64_t size = x.dims[axis];
+  for (int64_t i = 0; i < index.size(); ++i) {
+    const int32_t place = indices.as<int32_t>()[i];
+    if (place < -size || place >= size) CheckIndex(place, axis, size);
+  }
+  return true;
+}
+
 void Executor::RunStep(const Plan& plan, const Step& step,
                        const Structure& structure, const KernelArgs& args) {
   using Clock = std::chrono::steady_clock;
@@ -105,10 +129,11 @@ void Executor::RunPlan(Known& known, const Structure& structure) {
     const Node& node = *structure.items[step.node].node;
     WithNote(
         [&] {
+          const bool checked = CheckIndices(step, structure);
           RunStep(plan, step, structure,
                   {run.inputs(), run.outputs(), step.ints, run.Numbers(step),
                    step.has_program() ? &step.program : nullptr, step.dtype,
-                   &counts, PreparedFor(step, structure, run.inputs())});
+                   &counts, checked, PreparedFor(step, structure, run.inputs())});
         },
         [&] {
           // Not the operation's name: the program may have said another.
@@ -119,7 +144,7 @@ void Executor::RunPlan(Known& known, const Structure& structure) {
     if (lost && observer_) observer_->OnDecode(node, counts);
     run.End(step);
   }
-  backend_.Wait();
+  backend_.Submit();
   RequireIntactFiles(structure);
   // Setting a value lets go of inputs, which may end other nodes of the list.
   std::vector<std::pair<NodePtr, Tensor>> results;

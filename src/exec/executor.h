@@ -79,6 +79,7 @@ class Executor {
   KnownPtr GetPlan(const Structure& structure);
   const void* PreparedFor(const Step& step, const Structure& structure,
                           std::span<const View> inputs);
+  bool CheckIndices(const Step& step, const Structure& structure) const;
   void RunStep(const Plan& plan, const Step& step, const Structure& structure,
                const KernelArgs& args);
 

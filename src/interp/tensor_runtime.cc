@@ -95,6 +95,7 @@ const Tensor& TensorRuntime::Evaluate(const TensorRef& ref) {
     node->SetValue(std::move(tensor));
   }
   if (!node->has_value()) executor().Run(std::array{node});
+  ahead_nodes_ = kFirstNodesAhead;
   return OnHost(*node);
 }
 
@@ -104,8 +105,18 @@ void TensorRuntime::RequireIntact(const Tensor& tensor) {
   if (file) file->CheckIntact();
 }
 
+// A device that works by itself gets its work while the program makes more of
+// it: little at first, so that it begins early, then twice as much each time, so
+// that it is asked few times.
+int64_t TensorRuntime::PendingNodesLimit() {
+  if (!executor_ || backend_->device() == Device::kCpu) {
+    return max_pending_nodes_;
+  }
+  return std::min(max_pending_nodes_, ahead_nodes_);
+}
+
 void TensorRuntime::RunIfMuchIsPending() {
-  if (builder_.pending() < max_pending_nodes_) {
+  if (builder_.pending() < PendingNodesLimit()) {
     // Asking the system costs more than a small program runs.
     constexpr int64_t kSmall = int64_t{64} << 20;
     if (builder_.pending_bytes() < kSmall) return;
@@ -115,6 +126,7 @@ void TensorRuntime::RunIfMuchIsPending() {
     }
     if (builder_.pending_bytes() < pending_bytes_limit_) return;
   }
+  ahead_nodes_ *= 2;
   try {
     executor().Sweep(builder_.PendingNodes());
   } catch (const Error&) {

@@ -60,6 +60,7 @@ class TensorRuntime final : private Observer {
 
  private:
   std::vector<NodePtr> HeldNodes() const;
+  int64_t PendingNodesLimit();
   const Tensor& OnHost(const Node& node);
   void OnPlan(const Plan& plan, const Structure& structure) override;
   bool wants_steps() const override;
@@ -81,6 +82,9 @@ class TensorRuntime final : private Observer {
   // would only make the graph large. More where nodes that fail stay pending.
   static constexpr int64_t kMaxPendingNodes = 4096;
   int64_t max_pending_nodes_ = kMaxPendingNodes;
+  // About a layer of a language model.
+  static constexpr int64_t kFirstNodesAhead = 48;
+  int64_t ahead_nodes_ = kFirstNodesAhead;
 };
 
 // Opens the backend for a device by name, the best there is for an empty one;

@@ -1,0 +1,59 @@
+#!/bin/bash
+# Checks and measures the CUDA backend on a machine with a card:
+#   bench/gpu.sh BUILD [check|time|all]
+# BUILD holds tl, tl_cuda_test, bench_cuda_bandwidth and bench_cuda_products. The
+# models are written to $SCRATCH (/dev/shm), 13 GB at a time; Python needs NumPy and
+# gguf, and for the figures beside ours torch and safetensors. What it printed last
+# is bench/gpu.txt.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+build=$(realpath "$1")
+what=${2:-all}
+scratch=${SCRATCH:-/dev/shm}/tl_gpu
+mkdir -p "$scratch"
+trap 'rm -rf "$scratch"' EXIT
+
+section() { printf '\n== %s\n' "$*"; }
+
+check() {
+  section "kernel tests"
+  "$build/tl_cuda_test" --gtest_brief=1 | tail -n 3
+  section "programs on the CPU and on the card"
+  TL=$build/tl python3 tests/run_programs.py | tail -n 1
+  # The smallest awkward shapes of each kernel, one process a tool.
+  local few='StepListTest.*:-*LargeOnes*'
+  for tool in memcheck racecheck; do
+    section "compute-sanitizer --tool $tool"
+    compute-sanitizer --tool $tool "$build/tl_cuda_test" --gtest_brief=1 \
+      --gtest_filter="$few" 2>&1 | tail -n 2
+  done
+}
+
+measure() {
+  section "bandwidth"
+  "$build/bench_cuda_bandwidth"
+  section "products"
+  "$build/bench_cuda_products"
+  section "loading, twice each: the second time the pinned memory is there"
+  for dtype in F16 BF16 F32; do
+    file=$(bench/gpu_models.py "$scratch" safetensors $dtype)
+    for _ in 1 2; do "$build/tl" run --device gpu bench/gpu_load.tl "$file"; done
+    [ $dtype = F16 ] || rm "$file"
+  done
+  section "PyTorch"
+  bench/gpu_torch.py "$scratch/F16.safetensors"
+  rm "$scratch/F16.safetensors"
+  for size in 1.1B 7B; do
+    for type in f16 q8_0 q4_0 q4_k_m; do
+      section "tl bench $size $type"
+      file=$(bench/gpu_models.py "$scratch" gguf $size $type)
+      "$build/tl" bench --device gpu "$file"
+      rm "$file"
+    done
+  done
+}
+
+nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
+"$build/tl" version
+[ "$what" = time ] || check
+[ "$what" = check ] || measure
