@@ -140,13 +140,14 @@ void OneRow(DType dtype, int64_t n, int64_t k) {
   const int64_t bytes = BlockBytes(dtype, n * k);
   const int64_t matrices = (int64_t{1} << 30) / bytes;
   const Bytes w = Halves(matrices * bytes / 2 + 128);
-  const Bytes x = Halves(k), y = Halves(n);
+  const Bytes x = Halves(k), y = Halves(n * matrices);
   cuda::StepList list;
   const auto add = [&](int64_t i) {
     const View inputs[] = {
         Rows(x, 1, k),
         {w.get() + i % matrices * bytes, dtype, 2, {k, n}, {1, k}}};
-    const View output = Rows(y, 1, n);
+    View output = Rows(y, 1, n);
+    output.data += i % matrices * n * 2;
     KernelArgs args;
     args.inputs = inputs;
     args.outputs = {&output, 1};

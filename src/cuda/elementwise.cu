@@ -283,11 +283,11 @@ void Elementwise(const KernelArgs& args) {
   const Group group(*args.program, args.inputs, args.outputs);
   if (group.size == 0) return;
   // Many for each thread where there is enough for all, and room for it.
-  constexpr int64_t kMany = 4 << 20;
+  constexpr int64_t kMany = 256 << 10;
   constexpr int kMostSlots = 24;
   const int slots = group.slots[group.inputs + group.instructions];
   if (group.size >= kMany && slots <= kMostSlots) {
-    LaunchGroup<4>(group);
+    LaunchGroup<2>(group);
   } else {
     LaunchGroup<1>(group);
   }

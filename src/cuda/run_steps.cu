@@ -245,8 +245,10 @@ class WarpRows {
   TL_DEVICE void Flush() {
     if (Lane() >= held_ || row_ >= end_) return;
     if (!step_.has_group) {
-      return StoreValue(step_.out, step_.result_dtype, row_,
-                        __float_as_uint(product_));
+      const uint32_t bits = __float_as_uint(product_);
+      StoreValue(step_.out, step_.result_dtype, row_, bits);
+      if (step_.also) StoreValue(step_.also, step_.result_dtype, row_, bits);
+      return;
     }
     const bool half = step_.result_dtype == DType::F16;
     const float rounded = half ? FromHalf(ToHalf(product_)) : product_;
@@ -350,12 +352,21 @@ TL_DEVICE void RunRmsNorm(const RmsNormStep& step) {
   }
 }
 
+TL_DEVICE void StoreTurned(const RopeStep& step, int at, float value) {
+  const uint32_t bits = __float_as_uint(value);
+  StoreValue(step.out, step.dtype, at, bits);
+  if (step.also) StoreValue(step.also, step.dtype, at, bits);
+}
+
 TL_DEVICE void RunRope(const RopeStep& step) {
   const int half = step.dim / 2;
   const int pairs = step.seq * step.heads * half;
-  for (int i = threadIdx.x; i < pairs; i += kConsumers) {
-    const int pair = i % half;
+  const int threads = kConsumers * static_cast<int>(gridDim.x);
+  for (int i = kConsumers * static_cast<int>(blockIdx.x) +
+               static_cast<int>(threadIdx.x);
+       i < pairs; i += threads) {
     const int head = i / half;
+    const int pair = i - head * half;
     const int angle = head / step.heads * half + pair;
     const int a = head * step.dim + (step.halves ? pair : 2 * pair);
     const int b = a + (step.halves ? half : 1);
@@ -363,12 +374,10 @@ TL_DEVICE void RunRope(const RopeStep& step) {
     const float sin = reinterpret_cast<const float*>(step.sin)[angle];
     const float first = __uint_as_float(LoadValue(step.x, step.dtype, a));
     const float second = __uint_as_float(LoadValue(step.x, step.dtype, b));
-    StoreValue(step.out, step.dtype, a,
-               __float_as_uint(__fsub_rn(__fmul_rn(first, cos),
-                                         __fmul_rn(second, sin))));
-    StoreValue(step.out, step.dtype, b,
-               __float_as_uint(__fadd_rn(__fmul_rn(second, cos),
-                                         __fmul_rn(first, sin))));
+    StoreTurned(step, a,
+                __fsub_rn(__fmul_rn(first, cos), __fmul_rn(second, sin)));
+    StoreTurned(step, b,
+                __fadd_rn(__fmul_rn(second, cos), __fmul_rn(first, sin)));
   }
 }
 

@@ -51,6 +51,32 @@ bool IsRowProduct(const KernelArgs& args) {
          (args.dtype == DType::F16 || args.dtype == DType::F32);
 }
 
+// Row-major without gaps.
+bool IsDense(const View& view) {
+  int64_t expected = 1;
+  for (int axis = view.rank - 1; axis >= 0; --axis) {
+    if (view.dims[axis] != 1 && view.strides[axis] != expected) return false;
+    expected *= view.dims[axis];
+  }
+  return true;
+}
+
+// The second place of a step's result, if `view` is all of its result.
+std::byte** AlsoOf(StepRecord& record, const View& view) {
+  if (record.header.kind == StepKind::kRope) {
+    RopeStep& step = record.rope;
+    const int64_t size = int64_t{step.seq} * step.heads * step.dim;
+    return step.out == view.data && view.size() == size ? &step.also : nullptr;
+  }
+  if (record.header.kind == StepKind::kRows) {
+    RowsStep& step = record.rows;
+    const bool whole = !step.has_group && step.out == view.data &&
+                       view.size() == step.n && view.dtype == step.result_dtype;
+    return whole ? &step.also : nullptr;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 StepList::Range StepList::RangeOf(const View& view) {
@@ -84,37 +110,46 @@ bool StepList::MustFollow(const Touched& step, const Touched& before) {
          meet(step.writes, before.reads);
 }
 
-StepWait StepList::WaitOf(const Touched& touched, bool alone,
-                          int16_t& block) const {
-  block = kAllBlocks;
-  for (const Touched& before : level_) {
-    if (!MustFollow(touched, before)) continue;
-    const bool one_block = alone && before.block != kAllBlocks &&
-                           (block == kAllBlocks || block == before.block);
-    if (!one_block) return StepWait::kGrid;
-    block = before.block;
+// The earliest level that is behind all that the step must follow.
+StepList::Position StepList::PositionOf(const Touched& touched, bool alone,
+                                        const PreparedX& x) const {
+  for (size_t l = levels_.size(); l-- > 0;) {
+    const Level& level = levels_[l];
+    // What a step of this level left in shared memory is read from there, not
+    // from where it is written as well.
+    if (x.data != nullptr && level.prepared == x) {
+      return {l, StepWait::kNone, kAllBlocks};
+    }
+    Position position = {l, StepWait::kNone, kAllBlocks};
+    for (const Touched& before : level.touched) {
+      if (!MustFollow(touched, before)) continue;
+      const bool one_block =
+          alone && before.block != kAllBlocks &&
+          (position.block == kAllBlocks || position.block == before.block);
+      if (!one_block) return {l + 1, StepWait::kGrid, kAllBlocks};
+      position = {l, StepWait::kBlock, before.block};
+    }
+    if (position.wait == StepWait::kBlock) return position;
   }
-  return block == kAllBlocks ? StepWait::kNone : StepWait::kBlock;
+  return {};
 }
 
-void StepList::Append(StepRecord& record, Touched touched, bool alone) {
-  int16_t block;
-  StepWait wait = WaitOf(touched, alone, block);
-  if (wait == StepWait::kGrid) {
-    level_.clear();
-    ++waits_;
-    prepared_ = {};
-    block = kAllBlocks;
-  }
-  if (alone && block == kAllBlocks) {
-    block = next_block_;
+size_t StepList::Append(StepRecord& record, Touched touched, bool alone,
+                        const PreparedX& x) {
+  Position position = PositionOf(touched, alone, x);
+  if (position.level == levels_.size()) levels_.emplace_back();
+  Level& level = levels_[position.level];
+  if (alone && position.block == kAllBlocks) {
+    position.block = next_block_;
     next_block_ = static_cast<int16_t>((next_block_ + 1) % Card().multiprocessors);
   }
-  record.header.wait = wait;
-  record.header.block = alone ? block : kAllBlocks;
-  touched.block = record.header.block;
-  records_.push_back(record);
-  level_.push_back(std::move(touched));
+  record.header.wait =
+      position.wait == StepWait::kBlock ? StepWait::kBlock : StepWait::kNone;
+  record.header.block = position.block;
+  touched.block = position.block;
+  level.records.push_back(record);
+  level.touched.push_back(std::move(touched));
+  return position.level;
 }
 
 // --- Elementwise --------------------------------------------------------------
@@ -175,45 +210,34 @@ bool StepList::AddElementwise(const KernelArgs& args) {
   const ElementwiseGroup group(*args.program, args.inputs, args.outputs);
   if (!TouchGroup(group, false, record.elementwise.group, touched)) return false;
   EmitHeldNorm();
-  Append(record, std::move(touched), group.size <= kMostForOneBlock);
+  Append(record, std::move(touched), group.size <= kMostForOneBlock, {});
   return true;
 }
 
 // --- Products -------------------------------------------------------------------
 
-// x is what the blocks have already, or it is brought: as a norm's operand, if
-// the norm was held for this product.
-void StepList::TakeX(const View& x, RowsStep& step, Touched& touched) {
-  const PreparedX wanted = {x.data, IsPacked(step.w_dtype)};
-  step.x = x.data;
-  step.fresh_x = !(prepared_ == wanted);
-  if (held_norm_) {
-    const HeldNorm& norm = *held_norm_;
-    const bool reads_it = norm.step.out == x.data && norm.step.k == step.k &&
-                          IsAligned(norm.step.x) && IsAligned(norm.step.weight) &&
-                    FitsTile(norm.step.k * ElementBytes(norm.step.weight_dtype));
-    const bool overwrites =
-        std::any_of(touched.writes.begin(), touched.writes.end(),
-                    [&](const Range& range) { return range.Meets(norm.read); });
-    if (!reads_it || overwrites || norm.written.Meets(norm.read)) {
-      EmitHeldNorm();
-    } else {
-      step.fresh_x = true;
-      step.x = norm.step.x;
-      step.norm_weight = norm.step.weight;
-      step.norm_dtype = norm.step.weight_dtype;
-      step.norm_out = norm.step.out;
-      step.eps = norm.step.eps;
-      touched.reads.push_back(norm.read);
-      touched.writes.push_back(norm.written);
-      held_norm_.reset();
-    }
+// Makes the norm that was held for this product a part of it, or emits it.
+void StepList::FoldNorm(const View& x, RowsStep& step, Touched& touched) {
+  if (!held_norm_) return;
+  const HeldNorm& norm = *held_norm_;
+  const bool reads_it =
+      norm.step.out == x.data && norm.step.k == step.k &&
+      IsAligned(norm.step.x) && IsAligned(norm.step.weight) &&
+      FitsTile(norm.step.k * ElementBytes(norm.step.weight_dtype));
+  const bool overwrites =
+      std::any_of(touched.writes.begin(), touched.writes.end(),
+                  [&](const Range& range) { return range.Meets(norm.read); });
+  if (!reads_it || overwrites || norm.written.Meets(norm.read)) {
+    return EmitHeldNorm();
   }
-  int16_t block;
-  if (!step.fresh_x && WaitOf(touched, false, block) == StepWait::kGrid) {
-    step.fresh_x = true;
-  }
-  if (step.fresh_x && !step.norm_weight) touched.reads.push_back(RangeOf(x));
+  step.x = norm.step.x;
+  step.norm_weight = norm.step.weight;
+  step.norm_dtype = norm.step.weight_dtype;
+  step.norm_out = norm.step.out;
+  step.eps = norm.step.eps;
+  touched.reads.push_back(norm.read);
+  touched.writes.push_back(norm.written);
+  held_norm_.reset();
 }
 
 bool StepList::AddRows(const KernelArgs& args) {
@@ -230,11 +254,9 @@ bool StepList::AddRows(const KernelArgs& args) {
     return false;
   }
   step.w = w.data;
+  step.x = x.data;
   touched.rows = step.n;
   touched.rows_per_group = step.rows_per_group;
-  // What nothing of the same thread follows may go to warps that have less to do.
-  if (!args.program) step.first_warp = next_warp_;
-  touched.first_warp = step.first_warp;
   if (args.program) {
     const ElementwiseGroup group(*args.program, args.inputs.subspan(2),
                                  args.outputs);
@@ -248,11 +270,37 @@ bool StepList::AddRows(const KernelArgs& args) {
     range.by_row = true;
     touched.writes.push_back(range);
   }
-  TakeX(x, step, touched);
-  Append(record, std::move(touched), false);
-  next_warp_ = WarpAfter(step.first_warp, GroupsPerBlock(step));
-  prepared_ = {x.data, IsPacked(step.w_dtype)};
+  FoldNorm(x, step, touched);
+  PlaceRows(record, std::move(touched), x);
   return true;
+}
+
+// A product goes where its x is in shared memory already, if all else that it
+// touches allows that; else it brings its x.
+void StepList::PlaceRows(StepRecord& record, Touched touched, const View& x) {
+  RowsStep& step = record.rows;
+  const PreparedX wanted = {x.data, IsPacked(step.w_dtype)};
+  step.fresh_x = true;
+  PreparedX shared;
+  if (!step.norm_weight) {
+    const Position free = PositionOf(touched, false, {});
+    touched.reads.push_back(RangeOf(x));
+    const Position joined = PositionOf(touched, false, wanted);
+    if (joined.level < levels_.size() && joined.level >= free.level &&
+        levels_[joined.level].prepared == wanted) {
+      step.fresh_x = false;
+      shared = wanted;
+    }
+  }
+  const Position position = PositionOf(touched, false, shared);
+  const int8_t first =
+      position.level < levels_.size() ? levels_[position.level].next_warp : int8_t{0};
+  // What nothing of the same thread follows may go to warps that have less to do.
+  if (!step.has_group) step.first_warp = first;
+  touched.first_warp = step.first_warp;
+  Level& level = levels_[Append(record, std::move(touched), false, shared)];
+  level.prepared = wanted;
+  level.next_warp = WarpAfter(step.first_warp, GroupsPerBlock(step));
 }
 
 bool StepList::AddRmsNorm(const KernelArgs& args) {
@@ -287,7 +335,7 @@ void StepList::EmitHeldNorm() {
   Touched touched;
   touched.reads = {held.read};
   touched.writes = {held.written};
-  Append(record, std::move(touched), true);
+  Append(record, std::move(touched), true, {});
 }
 
 // --- Rope and copies --------------------------------------------------------------
@@ -314,7 +362,7 @@ bool StepList::AddRope(const KernelArgs& args) {
   Touched touched;
   for (const View& input : args.inputs) touched.reads.push_back(RangeOf(input));
   touched.writes = {RangeOf(args.outputs[0])};
-  Append(record, std::move(touched), true);
+  Append(record, std::move(touched), false, {});
   return true;
 }
 
@@ -340,14 +388,47 @@ bool StepList::AddCopy(const View& from, const View& to) {
   Touched touched;
   touched.reads = {RangeOf(from)};
   touched.writes = {RangeOf(to)};
-  Append(record, std::move(touched), true);
+  Append(record, std::move(touched), true, {});
   return true;
+}
+
+// What a step of the last levels has just made may be written to both places by
+// that step: keys and values go into a cache so.
+bool StepList::FoldAssign(const View& from, const View& to) {
+  constexpr size_t kLevelsBack = 3;
+  if (!IsDense(from) || !IsDense(to) || from.size() != to.size() ||
+      from.dtype != to.dtype) {
+    return false;
+  }
+  Touched writing;
+  writing.writes = {RangeOf(to)};
+  for (size_t l = levels_.size(); l-- > 0 && l + kLevelsBack >= levels_.size();) {
+    Level& level = levels_[l];
+    for (size_t i = level.records.size(); i-- > 0;) {
+      StepRecord& record = level.records[i];
+      std::byte** also = AlsoOf(record, from);
+      if (also == nullptr) continue;
+      // What else is in its level runs beside it.
+      for (size_t other = 0; other < level.touched.size(); ++other) {
+        if (other != i && MustFollow(writing, level.touched[other])) return false;
+      }
+      if (*also != nullptr) return false;
+      *also = to.data;
+      level.touched[i].writes.push_back(writing.writes[0]);
+      return true;
+    }
+    for (const Touched& touched : level.touched) {
+      if (MustFollow(writing, touched)) return false;
+    }
+  }
+  return false;
 }
 
 // Only where x is written where it lies.
 bool StepList::AddAssign(const KernelArgs& args) {
   if (args.inputs[0].data != args.outputs[0].data) return false;
-  return AddCopy(args.inputs[1], RegionOf(args.outputs[0], args));
+  const View to = RegionOf(args.outputs[0], args);
+  return FoldAssign(args.inputs[1], to) || AddCopy(args.inputs[1], to);
 }
 
 // Who is the last to have a part of the keys joins them all.
@@ -371,8 +452,13 @@ bool StepList::AddAttention(const KernelArgs& args) {
   Touched touched;
   for (const View& input : args.inputs) touched.reads.push_back(RangeOf(input));
   touched.writes = {RangeOf(args.outputs[0])};
-  Append(record, std::move(touched), false);
-  prepared_ = {};
+  if (step.decode.splits > 1) {
+    const auto* counters =
+        reinterpret_cast<const std::byte*>(step.decode.finished);
+    touched.writes.push_back(
+        {counters, counters + DecodeTiles(step.decode) * sizeof(unsigned)});
+  }
+  levels_[Append(record, std::move(touched), false, {})].prepared = {};
   return true;
 }
 
@@ -398,25 +484,29 @@ bool StepList::Add(OpId op, const KernelArgs& args) {
 
 void StepList::Flush() {
   EmitHeldNorm();
-  if (records_.empty()) return;
+  if (levels_.empty()) return;
   const int blocks = Card().multiprocessors;
   if (!counter_) {
     counter_ = Allocate(sizeof(unsigned));
     Fill(counter_.get(), 0, sizeof(unsigned));
   }
-  const auto bytes = static_cast<int64_t>(records_.size() * sizeof(StepRecord));
+  std::vector<StepRecord> records;
+  for (size_t l = 0; l < levels_.size(); ++l) {
+    if (l > 0) levels_[l].records[0].header.wait = StepWait::kGrid;
+    records.insert(records.end(), levels_[l].records.begin(),
+                   levels_[l].records.end());
+  }
+  const auto bytes = static_cast<int64_t>(records.size() * sizeof(StepRecord));
   const std::shared_ptr<std::byte> steps = Allocate(bytes);
-  CopyToDevice(steps.get(), reinterpret_cast<const std::byte*>(records_.data()),
+  CopyToDevice(steps.get(), reinterpret_cast<const std::byte*>(records.data()),
                bytes);
   RunSteps(reinterpret_cast<const StepRecord*>(steps.get()),
-           static_cast<int>(records_.size()), blocks,
+           static_cast<int>(records.size()), blocks,
            reinterpret_cast<unsigned*>(counter_.get()), reached_);
-  reached_ += waits_ * static_cast<unsigned>(blocks);
-  waits_ = 0;
-  records_.clear();
-  level_.clear();
+  reached_ += static_cast<unsigned>(levels_.size() - 1) *
+              static_cast<unsigned>(blocks);
+  levels_.clear();
   scratch_.clear();
-  prepared_ = {};
 }
 
 }  // namespace tl::cuda

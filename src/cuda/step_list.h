@@ -44,8 +44,21 @@ class StepList {
     int16_t block = kAllBlocks;
   };
 
+  // Which x the blocks have in shared memory.
+  struct PreparedX {
+    const std::byte* data = nullptr;
+    bool int8 = false;
+    friend bool operator==(const PreparedX&, const PreparedX&) = default;
+  };
+
   static Range RangeOf(const View& view);
   static bool MustFollow(const Touched& step, const Touched& before);
+  // Where a step may go in the order of steps.
+  struct Position {
+    size_t level = 0;
+    StepWait wait = StepWait::kNone;
+    int16_t block = kAllBlocks;
+  };
   static bool TouchGroup(const ElementwiseGroup& group, bool by_row,
                          SmallGroup& small, Touched& touched);
 
@@ -56,33 +69,34 @@ class StepList {
   bool AddAssign(const KernelArgs& args);
   bool AddAttention(const KernelArgs& args);
   bool AddCopy(const View& from, const View& to);
-  void TakeX(const View& x, RowsStep& step, Touched& touched);
+  bool FoldAssign(const View& from, const View& to);
+  void FoldNorm(const View& x, RowsStep& step, Touched& touched);
+  void PlaceRows(StepRecord& record, Touched touched, const View& x);
   void EmitHeldNorm();
-  // `alone`: one block runs it.
-  void Append(StepRecord& record, Touched touched, bool alone);
-  StepWait WaitOf(const Touched& touched, bool alone, int16_t& block) const;
+  // `alone`: one block runs it. `x`: what it wants in shared memory, if anything.
+  Position PositionOf(const Touched& touched, bool alone, const PreparedX& x) const;
+  size_t Append(StepRecord& record, Touched touched, bool alone,
+                const PreparedX& x);
 
   // A norm that becomes part of the product that comes next, if that reads it.
   struct HeldNorm {
     RmsNormStep step;
     Range read, written;
   };
-  // Which x the blocks have in shared memory.
-  struct PreparedX {
-    const std::byte* data = nullptr;
-    bool int8 = false;
-    friend bool operator==(const PreparedX&, const PreparedX&) = default;
+  // Steps that wait for nothing of each other but within a block; all of them
+  // wait for all of the level before.
+  struct Level {
+    std::vector<StepRecord> records;
+    std::vector<Touched> touched;
+    PreparedX prepared;     // after its steps so far
+    int8_t next_warp = 0;
   };
 
-  std::vector<StepRecord> records_;
-  std::vector<Touched> level_;  // the steps since all waited for all
+  std::vector<Level> levels_;
   std::optional<HeldNorm> held_norm_;
-  PreparedX prepared_;
   int16_t next_block_ = 0;
-  int8_t next_warp_ = 0;
   std::vector<std::shared_ptr<std::byte>> scratch_;  // of the steps collected
   std::shared_ptr<std::byte> counter_;  // where blocks count themselves in
-  unsigned waits_ = 0;    // for the grid, of the steps collected
   unsigned reached_ = 0;  // what the counter is when the next launch begins
 };
 

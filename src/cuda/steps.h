@@ -79,6 +79,7 @@ struct RowsStep {
   const std::byte* x;
   const std::byte* w;
   std::byte* out;
+  std::byte* also;               // where results without a group go as well, or null
   const std::byte* norm_weight;  // null: none; it comes as a tile of its own
   std::byte* norm_out;           // where the normed x goes as well, or null
   float eps;
@@ -111,6 +112,7 @@ struct RopeStep {
   const std::byte* cos;
   const std::byte* sin;
   std::byte* out;
+  std::byte* also;  // where the result goes as well, or null
 };
 
 struct CopyStep {

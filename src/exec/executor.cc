@@ -41,8 +41,11 @@ Executor::KnownPtr Executor::GetPlan(const Structure& structure) {
     plans_.splice(plans_.begin(), plans_, found->second);
     return plans_.front();
   }
+  const Placement placement = backend_.device() == Device::kCpu
+                                  ? Placement::kTogether
+                                  : Placement::kApart;
   plans_.push_front(std::make_shared<Known>(structure.key, structure.hash,
-                                            MakePlan(structure)));
+                                            MakePlan(structure, placement)));
   const Known& known = *plans_.front();
   by_key_.emplace(Key{known.key, known.hash}, plans_.begin());
   if (plans_.size() > kMaxPlans) {

@@ -24,7 +24,8 @@ constexpr int kFirstInstruction = 128;
 
 class Planner {
  public:
-  explicit Planner(const Structure& structure) : structure_(structure) {
+  Planner(const Structure& structure, Placement placement)
+      : structure_(structure), placement_(placement) {
     places_.resize(structure.items.size());
   }
 
@@ -363,7 +364,7 @@ class Planner {
       }
     }
     for (Step& step : plan_.steps) ChooseDonor(step);
-    PlaceSlots(plan_);
+    PlaceSlots(plan_, placement_);
   }
 
   // Whether x[..] = v may write x's memory, if nobody else needs it. Not where
@@ -416,6 +417,7 @@ class Planner {
   }
 
   const Structure& structure_;
+  const Placement placement_;
   Plan plan_;
   std::vector<Place> places_;
   int current_ = 0;
@@ -423,6 +425,8 @@ class Planner {
 
 }  // namespace
 
-Plan MakePlan(const Structure& structure) { return Planner(structure).Make(); }
+Plan MakePlan(const Structure& structure, Placement placement) {
+  return Planner(structure, placement).Make();
+}
 
 }  // namespace tl

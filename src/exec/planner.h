@@ -3,10 +3,12 @@
 #pragma once
 
 #include "exec/plan.h"
+#include "exec/scratch.h"
 #include "exec/structure.h"
 
 namespace tl {
 
-Plan MakePlan(const Structure& structure);
+Plan MakePlan(const Structure& structure,
+              Placement placement = Placement::kTogether);
 
 }  // namespace tl

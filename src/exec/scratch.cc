@@ -14,6 +14,9 @@ constexpr int64_t kSmallBytes = int64_t{1} << 20;
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kSlack = 64;
 
+// What slots that lie apart may take before they begin to share.
+constexpr int64_t kMostApart = int64_t{32} << 20;
+
 int64_t RoomFor(const Slot& slot) {
   const int64_t bytes = BytesOf(slot.dtype, slot.shape.size()) + kSlack;
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -96,7 +99,7 @@ std::vector<bool> FindShared(const Plan& plan,
 
 }  // namespace
 
-void PlaceSlots(Plan& plan) {
+void PlaceSlots(Plan& plan, Placement placement) {
   const std::vector<int32_t> chain = FindChains(plan);
   const std::vector<bool> shared = FindShared(plan, chain);
   Stretches stretches;
@@ -112,7 +115,9 @@ void PlaceSlots(Plan& plan) {
       const bool donated = donor &&
                            donor->source == Operand::Source::kSlot &&
                            donor->index == s;
-      if (!shared[chain[s]] || donated) continue;
+      const bool apart =
+          placement == Placement::kApart && stretches.end() < kMostApart;
+      if (!shared[chain[s]] || donated || apart) continue;
       stretches.Give(plan.slots[s].offset, RoomFor(plan.slots[chain[s]]));
     }
   }

@@ -38,8 +38,8 @@ class ScratchTest : public testing::Test {
     return plan_.steps.back();
   }
 
-  std::vector<int64_t> Offsets() {
-    PlaceSlots(plan_);
+  std::vector<int64_t> Offsets(Placement placement = Placement::kTogether) {
+    PlaceSlots(plan_, placement);
     std::vector<int64_t> offsets;
     for (const Slot& slot : plan_.slots) offsets.push_back(slot.offset);
     return offsets;
@@ -58,6 +58,14 @@ TEST_F(ScratchTest, ASlotLiesWhereADeadOneLay) {
   Add(16, {2}, {2, 3});
   EXPECT_EQ(Offsets(), (Places{0, 128, 0, 128}));
   EXPECT_EQ(plan_.scratch_bytes, 256);
+}
+
+TEST_F(ScratchTest, SlotsLieApartWhereStepsRunAtOnce) {
+  Add(16, {}, {});
+  Add(16, {0}, {0});
+  Add(16, {1}, {1});
+  EXPECT_EQ(Offsets(Placement::kApart), (Places{0, 128, 256}));
+  EXPECT_EQ(plan_.scratch_bytes, 384);
 }
 
 TEST_F(ScratchTest, NeighboursThatAreDeadMakeRoomForALargerOne) {

@@ -351,6 +351,36 @@ TEST(Elementwise, RoundsAProductBeforeItIsAddedTo) {
   });
 }
 
+// Enough for the ways that are for large arrays only.
+TEST(Elementwise, ComputesAChainOnManyElements) {
+  constexpr int64_t kCount = 300007;
+  ForEachTarget([] {
+    for (const DType dtype : {DType::F16, DType::F32}) {
+      const TestArray a = RandomArray(dtype, {kCount}, 1, -8, 8);
+      const TestArray b = RandomArray(dtype, {kCount}, 2, 0.5, 2);
+      const TestArray row = BroadcastTo(RandomArray(dtype, {1}, 3), {kCount});
+      const TestArray y = Poisoned(dtype, {kCount});
+      ElementwiseProgram program;
+      program.inputs = 3;
+      program.input_dtypes = {dtype, dtype, dtype};
+      program.instructions = {{OpId::Silu, dtype, false, {0, 0, 0}},
+                              {OpId::Div, dtype, false, {3, 1, 0}},
+                              {OpId::Sub, dtype, false, {4, 2, 0}}};
+      program.outputs = {5};
+      RunProgram(program, {a, b, row}, {y});
+      for (int64_t i = 0; i < kCount; ++i) {
+        const double x = a.Get(i);
+        const double silu = RoundedTo(dtype, x / (1 + std::exp(-x)));
+        const double ratio = RoundedTo(dtype, silu / b.Get(i));
+        const double want = RoundedTo(dtype, ratio - row.Get(i));
+        // Each of the three may round to the neighbour.
+        const double step = dtype == DType::F16 ? 0x1p-10 : 0x1p-22;
+        ASSERT_NEAR(y.Get(i), want, 3 * step * (std::abs(ratio) + 1)) << i;
+      }
+    }
+  });
+}
+
 TEST(Elementwise, MayReplaceAnOperandInPlace) {
   ForEachTarget([&] {
     const TestArray x = RandomArray(DType::F16, {5000}, 1);
