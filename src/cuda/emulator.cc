@@ -55,18 +55,23 @@ struct Fiber {
 // threads run.
 class Stacks {
  public:
-  std::byte* Get(size_t i) {
+  struct Stack {
+    std::byte* memory;
+    void* frames = nullptr;
+  };
+
+  Stack& Get(size_t i) {
     while (stacks_.size() <= i) {
       void* memory = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       TL_CHECK(memory != MAP_FAILED);
-      stacks_.push_back(static_cast<std::byte*>(memory));
+      stacks_.push_back({static_cast<std::byte*>(memory)});
     }
     return stacks_[i];
   }
 
  private:
-  std::vector<std::byte*> stacks_;
+  std::vector<Stack> stacks_;
 };
 
 Stacks stacks;
@@ -93,6 +98,7 @@ void Arrive(Barrier& barrier) {
 }
 
 void RunFiber() {
+  Begin(current->context, scheduler);
   (*body)();
   current->done = true;
   Leave(*current->warp);
@@ -126,7 +132,9 @@ void RunBlocks(std::vector<Block>& blocks, int shared_bytes) {
       fiber.warp = &block.warps[t / kWarp];
       fiber.lane = t % kWarp;
       ++fiber.warp->alive;
-      Prepare(fiber.context, stacks.Get(b * threads + t), kStackBytes, RunFiber);
+      const Stacks::Stack& stack = stacks.Get(b * threads + t);
+      fiber.context.frames = stack.frames;
+      Prepare(fiber.context, stack.memory, kStackBytes, RunFiber);
     }
   }
   for (size_t left = fibers.size(); left > 0;) {
@@ -135,6 +143,9 @@ void RunBlocks(std::vector<Block>& blocks, int shared_bytes) {
       Resume(fiber);
       left -= fiber.done;
     }
+  }
+  for (size_t i = 0; i < fibers.size(); ++i) {
+    stacks.Get(i).frames = fibers[i].context.frames;
   }
 }
 

@@ -1,37 +1,13 @@
 // How the emulator goes from one thread's stack to another's: in a dozen
-// instructions on x86-64, by ucontext elsewhere and where a sanitizer has to
-// follow. swapcontext asks the kernel for the signal mask each time, which was
-// nine tenths of a test's time. Only emulator.cc includes it.
+// instructions on x86-64, by ucontext elsewhere. swapcontext asks the kernel for
+// the signal mask each time, which was nine tenths of a test's time.
+// AddressSanitizer is told of each change. Only emulator.cc includes it.
 #pragma once
 
 #include <cstddef>
 #include <cstring>
 
-#if !defined(__x86_64__) || defined(__SANITIZE_ADDRESS__) || \
-    defined(__SANITIZE_THREAD__)
-
-#include <ucontext.h>
-
-namespace tl::cuda::emulator {
-
-using Context = ucontext_t;
-
-inline void Switch(Context& left, Context& entered) {
-  swapcontext(&left, &entered);
-}
-
-inline void Prepare(Context& context, std::byte* stack, size_t bytes,
-                    void (*begin)()) {
-  getcontext(&context);
-  context.uc_stack.ss_sp = stack;
-  context.uc_stack.ss_size = bytes;
-  context.uc_link = nullptr;
-  makecontext(&context, begin, 0);
-}
-
-}  // namespace tl::cuda::emulator
-
-#else
+#ifdef __x86_64__
 
 // Leaves a stack, noting its top in *left, for the one whose top is `entered`.
 extern "C" void tl_switch_stacks(void** left, void* entered);
@@ -59,24 +35,102 @@ tl_switch_stacks:
 
 namespace tl::cuda::emulator {
 
-using Context = void*;  // the top of a stack that was left
+using Registers = void*;  // the top of a stack that was left
 
-inline void Switch(Context& left, Context& entered) {
+inline void SwitchRegisters(Registers& left, Registers& entered) {
   tl_switch_stacks(&left, entered);
 }
 
 // As if the stack had been left just before `begin` was called, which never
 // returns.
-inline void Prepare(Context& context, std::byte* stack, size_t bytes,
-                    void (*begin)()) {
+inline void PrepareRegisters(Registers& registers, std::byte* stack,
+                             size_t bytes, void (*begin)()) {
   constexpr int kRegisters = 6;
   auto** top = reinterpret_cast<void**>(stack + bytes) - 2;
   top[0] = reinterpret_cast<void*>(begin);
   top[1] = nullptr;
   std::memset(top - kRegisters, 0, kRegisters * sizeof(void*));
-  context = top - kRegisters;
+  registers = top - kRegisters;
+}
+
+}  // namespace tl::cuda::emulator
+
+#else
+
+#include <ucontext.h>
+
+namespace tl::cuda::emulator {
+
+using Registers = ucontext_t;
+
+inline void SwitchRegisters(Registers& left, Registers& entered) {
+  swapcontext(&left, &entered);
+}
+
+inline void PrepareRegisters(Registers& registers, std::byte* stack,
+                             size_t bytes, void (*begin)()) {
+  getcontext(&registers);
+  registers.uc_stack.ss_sp = stack;
+  registers.uc_stack.ss_size = bytes;
+  registers.uc_link = nullptr;
+  makecontext(&registers, begin, 0);
 }
 
 }  // namespace tl::cuda::emulator
 
 #endif
+
+#ifdef __has_feature  // Clang's word for it
+#if __has_feature(address_sanitizer)
+#define TL_ADDRESS_SANITIZER
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define TL_ADDRESS_SANITIZER
+#endif
+
+#ifdef TL_ADDRESS_SANITIZER
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace tl::cuda::emulator {
+
+struct Context {
+  Registers registers;
+  const void* stack = nullptr;
+  size_t stack_bytes = 0;
+  // AddressSanitizer's: where it puts the frames that it watches. Left to who
+  // is next on the stack, since making the place takes longer than most threads.
+  void* frames = nullptr;
+};
+
+inline void Prepare(Context& context, std::byte* stack, size_t bytes,
+                    void (*begin)()) {
+  PrepareRegisters(context.registers, stack, bytes, begin);
+  context.stack = stack;
+  context.stack_bytes = bytes;
+}
+
+#ifdef TL_ADDRESS_SANITIZER
+
+inline void Switch(Context& left, Context& entered) {
+  __sanitizer_start_switch_fiber(&left.frames, entered.stack,
+                                 entered.stack_bytes);
+  SwitchRegisters(left.registers, entered.registers);
+  __sanitizer_finish_switch_fiber(left.frames, nullptr, nullptr);
+}
+
+// The first thing on a stack, which was entered from `left`.
+inline void Begin(Context& self, Context& left) {
+  __sanitizer_finish_switch_fiber(self.frames, &left.stack, &left.stack_bytes);
+}
+
+#else
+
+inline void Switch(Context& left, Context& entered) {
+  SwitchRegisters(left.registers, entered.registers);
+}
+inline void Begin(Context&, Context&) {}
+
+#endif
+
+}  // namespace tl::cuda::emulator
