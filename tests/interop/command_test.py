@@ -4,6 +4,7 @@ standard input, arguments, signals, and commands on model files."""
 
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -134,10 +135,13 @@ class Streams(Scratch):
     def test_a_gpu_that_is_not_there_is_one_warning(self):
         if "cuda" in tl_command.backends():
             self.skipTest("there is one")
-        done = self.tl("-e", "let a = tensor([1.0], device: gpu)\n"
-                             "let b = tensor([2.0], device: gpu)\nprint(a + b)")
-        self.assert_run(done, 0, "[3.]\n")
-        self.assertEqual(done.stderr.count("warning: "), 1, done.stderr)
+        program = ("let a = tensor([1.0], device: gpu)\n"
+                   "let b = tensor([2.0], device: gpu)\nprint(a + b)")
+        for options in ([], ["--device", "gpu"]):
+            done = self.tl(*options, "-e", program)
+            self.assert_run(done, 0, "[3.]\n")
+            self.assertEqual(done.stderr,
+                             "warning: no GPU here; computing on the CPU\n")
 
     def test_notes_on_lossy_loading_go_to_standard_error(self):
         safetensors.torch.save_file({"x": torch.tensor([1e6, 1.0])},
@@ -172,6 +176,36 @@ class Streams(Scratch):
                                   text=True)
         self.assertEqual(done.returncode, 70, done.stderr)
         self.assertIn("standard output", done.stderr)
+
+
+class Devices(Scratch):
+    def test_version_says_what_there_is_to_compute_on(self):
+        done = self.tl("version")
+        self.assertRegex(done.stdout, r"\Atl \d+\.\d+\.\d+\nbackends: cpu( cuda)?\n"
+                                      r"cpu: \w+\n(cuda: .+\n)?threads: [1-9]\d*\n\Z")
+        self.assert_run(done, 0, done.stdout)
+        self.assertEqual(done.stderr, "")
+        if "cuda" in tl_command.backends():
+            self.assertRegex(done.stdout, r"\ncuda: .+, \d+\.\d GiB; "
+                                          r"(cuBLASLt|no cuBLASLt: .+)\n")
+        elif "\ncuda: " in done.stdout:
+            self.assertRegex(done.stdout, r"\ncuda: none: .+\n")
+
+    def test_a_program_without_tensors_starts_without_cuda(self):
+        def libraries(*arguments):
+            done = self.tl(*arguments, env={"LD_DEBUG": "libs"})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            names = re.findall(r"find library=(\S+)", done.stderr)
+            self.assertIn("libc.so.6", names)
+            return [n for n in names if re.match("lib(cuda|cublas|nv)", n)]
+
+        model = tl_command.ROOT / "models" / "digits" / "digits.safetensors"
+        for arguments in (["-e", "print(1 + 1)"], ["info", model]):
+            self.assertEqual(libraries(*arguments), [])
+        # That this test would see it.
+        version = self.tl("version").stdout
+        if "\ncuda: " in version and "EMULATED" not in version.upper():
+            self.assertIn("libcuda.so.1", libraries("version"))
 
 
 class Signals(Scratch):
