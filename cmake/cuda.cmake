@@ -1,29 +1,43 @@
 # TL_CUDA says what becomes of room cuda:
-#   auto     on where nvcc is found, else off
+#   auto     on where there is a toolkit that compiles it and no sanitizer, else off
 #   on       kernels compiled by nvcc; the driver is looked for when tl runs
 #   emulate  kernels compiled for this processor (src/cuda/emulator.h), to test them
 #            where there is no card
 #   off      left out
 # Sets TL_CUDA to one of the last three. TL_CUDA_ARCHITECTURES: what nvcc compiles
 # for; by default every generation from Turing on, and PTX for those to come.
-set(TL_CUDA off CACHE STRING "The CUDA backend: auto, on, emulate or off")
+set(TL_CUDA auto CACHE STRING "The CUDA backend: auto, on, emulate or off")
 set(TL_CUDA_ARCHITECTURES
     "75-real;80-real;86-real;89-real;90a-real;90-virtual"
     CACHE STRING "What CUDA kernels are compiled for")
+# The first with C++20 and sm_90a.
+set(TL_CUDA_LEAST_VERSION 12.0)
 
 if(TL_CUDA STREQUAL "auto")
-  find_program(TL_NVCC nvcc HINTS /usr/local/cuda/bin)
   set(TL_CUDA off)
-  if(TL_NVCC AND NOT TL_SANITIZE)
-    set(TL_CUDA on)
+  if(NOT TL_SANITIZE)
+    find_package(CUDAToolkit ${TL_CUDA_LEAST_VERSION} QUIET)
+    find_file(TL_CUBLASLT_H cublasLt.h PATHS ${CUDAToolkit_INCLUDE_DIRS}
+              NO_DEFAULT_PATH)
+    if(CUDAToolkit_FOUND AND TARGET CUDA::cudart_static AND TL_CUBLASLT_H)
+      # Whether nvcc gets on with the host's compiler.
+      set(ENV{CUDACXX} ${CUDAToolkit_NVCC_EXECUTABLE})
+      include(CheckLanguage)
+      check_language(CUDA)
+      if(CMAKE_CUDA_COMPILER)
+        set(TL_CUDA on)
+      endif()
+    endif()
   endif()
+elseif(NOT TL_CUDA MATCHES "^(on|emulate|off)$")
+  message(FATAL_ERROR "TL_CUDA is '${TL_CUDA}'; expected auto, on, emulate or off")
 endif()
 if(TL_CUDA STREQUAL "on")
-  if(NOT CMAKE_CUDA_COMPILER AND TL_NVCC)
-    set(CMAKE_CUDA_COMPILER ${TL_NVCC})
+  find_package(CUDAToolkit ${TL_CUDA_LEAST_VERSION} REQUIRED)
+  if(NOT CMAKE_CUDA_COMPILER)
+    set(CMAKE_CUDA_COMPILER ${CUDAToolkit_NVCC_EXECUTABLE})
   endif()
   enable_language(CUDA)
-  find_package(CUDAToolkit REQUIRED)
   if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know it
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")

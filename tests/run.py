@@ -50,7 +50,8 @@ def build(preset, *options, target="all"):
     folder = ROOT / ("build" if preset == "release" else f"build-{preset}")
     cmake = ["cmake", "--preset", preset, "-DTL_BUILD_TESTS=ON", *options]
     if shutil.which("ccache"):
-        cmake.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
+        cmake += [f"-DCMAKE_{language}_COMPILER_LAUNCHER=ccache"
+                  for language in ("CXX", "CUDA")]
     for command in (cmake, ["cmake", "--build", folder, "--target", target]):
         if run(*command)[0] != 0:
             return None
@@ -107,8 +108,23 @@ def tree_suite():
         yield script(name)
 
 
+def cuda_architecture():
+    """What CUDA kernels are compiled for: the card that is here, else one kind, so
+    that all of them are compiled at least once."""
+    try:
+        asked = subprocess.run(
+            ["nvidia-smi", "--id=0", "--query-gpu=compute_cap",
+             "--format=csv,noheader"], capture_output=True, text=True)
+    except FileNotFoundError:
+        return "90a-real"
+    capability = asked.stdout.strip().replace(".", "")
+    usable = capability.isdecimal() and int(capability) >= 75
+    return f"{capability}-real" if usable else "90a-real"
+
+
 def release_suite():
-    folder = build("release", "-DTL_BUILD_BENCH=ON")
+    folder = build("release", "-DTL_BUILD_BENCH=ON", "-DTL_CUDA=auto",
+                   f"-DTL_CUDA_ARCHITECTURES={cuda_architecture()}")
     if not folder:
         yield cannot_build("release")
         return
@@ -155,7 +171,7 @@ def asan_suite():
     strict = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:handle_sigbus=0",
               "UBSAN_OPTIONS": "print_stacktrace=1:handle_sigbus=0"}
     yield from unit_tests(folder, **strict)
-    yield script("run_programs.py", TL=folder / "tl", **strict)
+    yield script("run_programs.py", TL=folder / "tl", TL_EMULATED_GPU=1, **strict)
     for name in ("hostile_test.py", "hostile_gguf_test.py"):
         yield script(f"interop/{name}", TL=folder / "tl", **strict)
     yield script("lora_test.py", python_env.python_for("base"), TL=folder / "tl",
