@@ -74,7 +74,12 @@ void ForEachTarget(F f) {
   }
 }
 
-// Threads are the card's own here: bits are the same from one run to the next.
+// Threads are the card's own here: bits are the same from one run to the next. The
+// emulator's take the same turns each time, so that once is enough.
+#ifdef TL_CUDA_EMULATED
+inline constexpr int kThreadCounts[] = {1};
+#else
 inline constexpr int kThreadCounts[] = {1, 1};
+#endif
 
 }  // namespace tl::cuda
