@@ -64,9 +64,12 @@ using Mbarrier = unsigned long long;
 TL_DEVICE uint32_t SharedAddress(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
 }
+// Before sm_90 nothing calls these; they are compiled all the same.
 TL_DEVICE void Init(Mbarrier* barrier, int count) {
+#if __CUDA_ARCH__ >= 900
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;"
                :: "r"(SharedAddress(barrier)), "r"(count));
+#endif
 }
 // Makes the barriers that were made visible to bulk copies.
 TL_DEVICE void FenceInit() {
@@ -75,8 +78,10 @@ TL_DEVICE void FenceInit() {
 #endif
 }
 TL_DEVICE void Arrive(Mbarrier* barrier) {
+#if __CUDA_ARCH__ >= 900
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];"
                :: "r"(SharedAddress(barrier)) : "memory");
+#endif
 }
 TL_DEVICE void ArriveExpecting(Mbarrier* barrier, uint32_t bytes) {
 #if __CUDA_ARCH__ >= 900
