@@ -126,26 +126,32 @@ void Executor::RunStep(const Plan& plan, const Step& step,
 void Executor::RunPlan(Known& known, const Structure& structure) {
   const Plan& plan = known.plan;
   PlanRun run(plan, known.binding, structure, backend_, scratch_);
-  for (const Step& step : plan.steps) {
-    run.Begin(step);
-    DecodeCounts counts;
-    const Node& node = *structure.items[step.node].node;
-    WithNote(
-        [&] {
-          const bool checked = CheckIndices(step, structure);
-          RunStep(plan, step, structure,
-                  {run.inputs(), run.outputs(), step.ints, run.Numbers(step),
-                   step.has_program() ? &step.program : nullptr, step.dtype,
-                   &counts, checked, PreparedFor(step, structure, run.inputs())});
-        },
-        [&] {
-          // Not the operation's name: the program may have said another.
-          return "computed at " +
-                 (observer_ ? observer_->Describe(node.location()) : "");
-        });
-    const bool lost = counts.overflowed || counts.flushed || counts.nan;
-    if (lost && observer_) observer_->OnDecode(node, counts);
-    run.End(step);
+  try {
+    for (const Step& step : plan.steps) {
+      run.Begin(step);
+      DecodeCounts counts;
+      const Node& node = *structure.items[step.node].node;
+      WithNote(
+          [&] {
+            const bool checked = CheckIndices(step, structure);
+            RunStep(plan, step, structure,
+                    {run.inputs(), run.outputs(), step.ints, run.Numbers(step),
+                     step.has_program() ? &step.program : nullptr, step.dtype,
+                     &counts, checked,
+                     PreparedFor(step, structure, run.inputs())});
+          },
+          [&] {
+            // Not the operation's name: the program may have said another.
+            return "computed at " +
+                   (observer_ ? observer_->Describe(node.location()) : "");
+          });
+      const bool lost = counts.overflowed || counts.flushed || counts.nan;
+      if (lost && observer_) observer_->OnDecode(node, counts);
+      run.End(step);
+    }
+  } catch (...) {
+    backend_.Submit();  // what was begun still uses the memory of this run
+    throw;
   }
   backend_.Submit();
   RequireIntactFiles(structure);
