@@ -56,6 +56,17 @@ void RequireMemory(int64_t bytes) {
   }
 }
 
+std::string BinarySize(int64_t bytes) {
+  constexpr int64_t kKi = 1 << 10, kMi = 1 << 20, kGi = 1 << 30;
+  const auto in = [bytes](int64_t unit, std::string_view name) {
+    return fmt::format("{:.1f} {}", static_cast<double>(bytes) / unit, name);
+  };
+  if (bytes >= kGi) return in(kGi, "GiB");
+  if (bytes >= kMi) return in(kMi, "MiB");
+  if (bytes >= kKi) return in(kKi, "KiB");
+  return fmt::format("{} byte{}", bytes, bytes == 1 ? "" : "s");
+}
+
 void AdviseHugePages(void* block, int64_t bytes) {
   madvise(block, bytes, MADV_HUGEPAGE);  // a hint; refusal changes nothing
 }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace tl {
 
@@ -13,6 +14,9 @@ int64_t AvailableMemory();
 
 // Fails, naming both numbers, if `bytes` is large and more than available.
 void RequireMemory(int64_t bytes);
+
+// "15.2 GiB", "12.0 MiB", "640 bytes".
+std::string BinarySize(int64_t bytes);
 
 void AdviseHugePages(void* block, int64_t bytes);
 

@@ -4,6 +4,7 @@
 #include "cuda/cublaslt.h"
 #include "cuda/fault.h"
 #include "cuda/kernels.h"
+#include "cuda/memory.h"
 #include "cuda/runtime.h"
 #include "cuda/step_list.h"
 
@@ -26,6 +27,14 @@ constexpr Kernel kKernels[] = {
 
 class CudaBackend : public Backend {
  public:
+  CudaBackend() {
+    cuda::TheMemory().set_before_release([this] { return FlushForRelease(); });
+  }
+  ~CudaBackend() override {
+    cuda::TheMemory().set_before_release(nullptr);
+    cuda::TheMemory().DeleteReturned();
+  }
+
   std::string_view name() const override { return "cuda"; }
   Device device() const override { return Device::kGpu; }
 
@@ -33,32 +42,56 @@ class CudaBackend : public Backend {
     return cuda::Allocate(bytes);
   }
   void CopyIn(std::byte* to, const std::byte* from, int64_t bytes) override {
-    list_.Flush();
+    Flush();
     cuda::CopyToDevice(to, from, bytes);
   }
   void CopyOut(std::byte* to, const std::byte* from, int64_t bytes) override {
-    list_.Flush();
+    Flush();
     cuda::CopyFromDevice(to, from, bytes);
   }
   void Run(OpId op, const KernelArgs& args) override {
     const auto row = static_cast<size_t>(op);
     TL_CHECK(row < std::size(kKernels) && kKernels[row] != nullptr);
-    if (list_.Add(op, args)) return;
-    list_.Flush();
+    if (Add(op, args)) return;
+    Flush();
     kKernels[row](args);
   }
   void Submit() override {
-    list_.Flush();
+    Flush();
     cuda::RaiseFaults();
   }
   void Wait() override {
-    list_.Flush();
+    Flush();
     cuda::RaiseFaults();
     cuda::Synchronize();
   }
 
  private:
+  // While the list is at work it cannot be told to start.
+  template <class F>
+  auto AtWork(F f) {
+    struct Mark {
+      bool& at_work;
+      explicit Mark(bool& flag) : at_work(flag) { at_work = true; }
+      ~Mark() { at_work = false; }
+    } mark(list_at_work_);
+    return f();
+  }
+  bool Add(OpId op, const KernelArgs& args) {
+    return AtWork([&] { return list_.Add(op, args); });
+  }
+  void Flush() {
+    AtWork([&] { list_.Flush(); });
+    cuda::TheMemory().DeleteReturned();
+  }
+  bool FlushForRelease() {
+    if (list_at_work_) return false;
+    Flush();
+    return true;
+  }
+
   cuda::StepList list_;
+  bool list_at_work_ = false;
 };
 
 }  // namespace

@@ -2,12 +2,9 @@
 
 #include "cuda/runtime.h"
 
-#include <algorithm>
-#include <map>
-#include <vector>
-
 #include "base/error.h"
 #include "cuda/check.h"
+#include "cuda/memory.h"
 #include "cuda/staging.h"
 
 namespace tl::cuda {
@@ -15,90 +12,32 @@ namespace {
 
 // Our kernels use instructions from here on.
 constexpr int kLeastCapability = 75;
-constexpr int64_t kAlignment = 256;
-// Sizes are rounded up so that blocks of nearly the same size serve each other:
-// at most an eighth is wasted.
-constexpr int64_t kSizeSteps = 8;
 
-int64_t RoundedSize(int64_t bytes) {
-  int64_t step = kAlignment;
-  while (step * 2 * kSizeSteps <= bytes) step *= 2;
-  return (bytes + step - 1) / step * step;
-}
-
-std::string Megabytes(int64_t bytes) {
-  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
-}
-
-// Memory of the card, freed blocks kept by size. One stream uses all of it, so
-// that a block may be handed out again before its last use has happened.
-class Memory {
+class Driver final : public MemorySource {
  public:
-  std::byte* Take(int64_t size) {
-    std::vector<std::byte*>& free = free_[size];
-    std::byte* block = nullptr;
-    if (!free.empty()) {
-      block = free.back();
-      free.pop_back();
-      kept_ -= size;
-    } else {
-      block = New(size);
-    }
-    placed_ += size;
-    return block;
-  }
-
-  void Return(std::byte* block, int64_t size) {
-    placed_ -= size;
-    kept_ += size;
-    free_[size].push_back(block);
-  }
-
-  int64_t placed() const { return placed_; }
-  int64_t kept() const { return kept_; }
-
- private:
-  std::byte* New(int64_t size) {
-    void* block = nullptr;
-    // Some bytes more: vector loads may reach behind the end.
-    cudaError_t status = cudaMalloc(&block, size + kAlignment);
-    if (status == cudaErrorMemoryAllocation && kept_ > 0) {
-      cudaGetLastError();
-      ReleaseKept();
-      status = cudaMalloc(&block, size + kAlignment);
-    }
+  std::byte* New(int64_t bytes) override {
+    Card();
+    void* memory = nullptr;
+    const cudaError_t status = cudaMalloc(&memory, bytes);
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();
-      Fail(ErrorKind::kInternal,
-           "out of memory on the GPU: {} more are needed, {} are placed by this "
-           "program, {} of {} are free",
-           Megabytes(size), Megabytes(placed_), Megabytes(FreeMemory()),
-           Megabytes(Card().memory));
+      return nullptr;
     }
     Check(status, "cudaMalloc");
-    return static_cast<std::byte*>(block);
+    return static_cast<std::byte*>(memory);
   }
-
-  void ReleaseKept() {
+  void Delete(std::byte* memory) override {
     Synchronize();
-    for (auto& [size, blocks] : free_) {
-      for (std::byte* block : blocks) cudaFree(block);
-      blocks.clear();
-    }
-    kept_ = 0;
+    cudaFree(memory);
   }
-
-  std::map<int64_t, std::vector<std::byte*>> free_;
-  int64_t placed_ = 0;
-  int64_t kept_ = 0;
+  int64_t free() const override {
+    size_t free = 0, total = 0;
+    Card();
+    Check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    return static_cast<int64_t>(free);
+  }
+  int64_t total() const override { return Card().memory; }
 };
-
-// Never destroyed: tensors of static lifetime may outlive everything else, and
-// the driver frees what a process leaves.
-Memory& TheMemory() {
-  static Memory& memory = *new Memory;
-  return memory;
-}
 
 cudaStream_t Stream() {
   static const cudaStream_t stream = [] {
@@ -162,21 +101,9 @@ const DeviceInfo& Card() {
   return card;
 }
 
-int64_t FreeMemory() {
-  size_t free = 0, total = 0;
-  Card();
-  Check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
-  return static_cast<int64_t>(free) + TheMemory().kept();
-}
-
-int64_t PlacedBytes() { return TheMemory().placed(); }
-
-std::shared_ptr<std::byte> Allocate(int64_t bytes) {
-  Card();
-  const int64_t size = RoundedSize(std::max<int64_t>(bytes, 1));
-  return std::shared_ptr<std::byte>(
-      TheMemory().Take(size),
-      [size](std::byte* block) { TheMemory().Return(block, size); });
+MemorySource& TheMemorySource() {
+  static Driver driver;
+  return driver;
 }
 
 void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes) {

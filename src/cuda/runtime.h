@@ -1,5 +1,6 @@
 // The card as the rest of this room sees it: memory, copies and one stream.
-// runtime.cc asks CUDA, runtime_emulated.cc plays the card on the processor.
+// runtime.cc asks CUDA, runtime_emulated.cc plays the card on the processor;
+// memory.h has the blocks of both.
 // Everything is in the order it was asked for; only CopyFromDevice and
 // Synchronize wait. Nothing touches CUDA before the first call.
 #pragma once
@@ -27,12 +28,11 @@ struct Availability {
 const Availability& FindCard();
 
 const DeviceInfo& Card();  // opens it; fails where there is none
+// What Allocate can still give, and what this program has of it in use.
 int64_t FreeMemory();
-int64_t PlacedBytes();     // what this program holds on the card
+int64_t PlacedBytes();
 
-// Uninitialised, 256-byte aligned, with at least 256 readable bytes behind.
-// Blocks that are freed are kept for the next of their size. Fails with what
-// was wanted, placed and free.
+// Uninitialised, 256-byte aligned. Fails with what was wanted, placed and free.
 std::shared_ptr<std::byte> Allocate(int64_t bytes);
 
 void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes);

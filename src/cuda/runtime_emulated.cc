@@ -2,13 +2,43 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <unordered_map>
 
+#include "cuda/memory.h"
 #include "cuda/runtime.h"
 
 namespace tl::cuda {
 namespace {
 
-int64_t placed = 0;
+// As TL_EMULATED_GPU_MEMORY says, in bytes.
+int64_t MemoryOfCard() {
+  const char* bytes = std::getenv("TL_EMULATED_GPU_MEMORY");
+  return bytes ? std::strtoll(bytes, nullptr, 10) : int64_t{4} << 30;
+}
+
+// Poisoned: what a kernel does not write is NaN.
+class Processor final : public MemorySource {
+ public:
+  std::byte* New(int64_t bytes) override {
+    if (bytes > free()) return nullptr;
+    const int64_t size = (bytes + 255) / 256 * 256;
+    auto* memory = static_cast<std::byte*>(std::aligned_alloc(256, size));
+    std::memset(memory, 0xff, size);
+    sizes_[memory] = bytes;
+    used_ += bytes;
+    return memory;
+  }
+  void Delete(std::byte* memory) override {
+    used_ -= sizes_.extract(memory).mapped();
+    std::free(memory);
+  }
+  int64_t free() const override { return total() - used_; }
+  int64_t total() const override { return Card().memory; }
+
+ private:
+  std::unordered_map<std::byte*, int64_t> sizes_;
+  int64_t used_ = 0;
+};
 
 }  // namespace
 
@@ -23,25 +53,14 @@ const Availability& FindCard() {
 }
 
 const DeviceInfo& Card() {
-  static const DeviceInfo card = {"emulated card", 4, 90, int64_t{4} << 30,
+  static const DeviceInfo card = {"emulated card", 4, 90, MemoryOfCard(),
                                   227 << 10};
   return card;
 }
 
-int64_t FreeMemory() { return Card().memory - placed; }
-int64_t PlacedBytes() { return placed; }
-
-// Poisoned: what a kernel does not write is NaN.
-std::shared_ptr<std::byte> Allocate(int64_t bytes) {
-  const int64_t size = bytes > 0 ? bytes : 1;
-  auto* memory = static_cast<std::byte*>(
-      std::aligned_alloc(256, (size + 255) / 256 * 256));
-  std::memset(memory, 0xff, size);
-  placed += size;
-  return std::shared_ptr<std::byte>(memory, [size](std::byte* block) {
-    placed -= size;
-    std::free(block);
-  });
+MemorySource& TheMemorySource() {
+  static Processor& processor = *new Processor;
+  return processor;
 }
 
 void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes) {
