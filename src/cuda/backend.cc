@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "cuda/cublaslt.h"
+#include "cuda/decode_counts.h"
 #include "cuda/fault.h"
 #include "cuda/kernels.h"
 #include "cuda/memory.h"
@@ -33,6 +34,7 @@ class CudaBackend : public Backend {
   ~CudaBackend() override {
     cuda::TheMemory().set_before_release(nullptr);
     cuda::TheMemory().DeleteReturned();
+    cuda::ForgetCounts();
   }
 
   std::string_view name() const override { return "cuda"; }
@@ -59,10 +61,12 @@ class CudaBackend : public Backend {
   void Submit() override {
     Flush();
     cuda::RaiseFaults();
+    cuda::ReadCounts();
   }
   void Wait() override {
     Flush();
     cuda::RaiseFaults();
+    cuda::ReadCounts();
     cuda::Synchronize();
   }
 

@@ -1,9 +1,9 @@
 // Storage bytes, at any alignment, to f16 or f32, counting what is lost, in one
 // pass. A thread makes eight neighbours at a time.
-#include <memory>
 #include <type_traits>
 
 #include "cuda/block_reduce.cuh"
+#include "cuda/decode_counts.h"
 #include "cuda/dispatch.h"
 #include "cuda/elements.cuh"
 #include "cuda/kernels.h"
@@ -15,11 +15,6 @@ namespace tl::cuda {
 namespace {
 
 constexpr int kCount = 8;
-
-// In device memory: DecodeCounts in the order of its members.
-struct Counts {
-  unsigned long long overflowed, flushed, nan;
-};
 
 // What one thread lost.
 struct Lost {
@@ -160,7 +155,7 @@ TL_DEVICE void AddToCount(unsigned lost, unsigned long long* count) {
 template <class Reader, class To>
 __global__ void __launch_bounds__(256)
     DecodeKernel(Reader reader, To* to, int64_t size, bool aligned,
-                 Counts* counts) {
+                 LostCounts* counts) {
   Lost lost;
   const int64_t step = GridThreads() * kCount;
   for (int64_t at = GridThread() * kCount; at < size; at += step) {
@@ -183,7 +178,7 @@ __global__ void __launch_bounds__(256)
 }
 
 template <class Reader, class To>
-void RunDecode(const Reader& reader, const View& result, Counts* counts) {
+void RunDecode(const Reader& reader, const View& result, LostCounts* counts) {
   const int64_t size = result.size();
   if (size == 0) return;
   Launch(DecodeKernel<Reader, To>, ShapeFor(CeilDiv(size, kCount)), reader,
@@ -218,7 +213,7 @@ void WithStored(DType dtype, F f) {
 }
 
 template <class To>
-void DecodeTo(const View& x, const View& result, Counts* counts) {
+void DecodeTo(const View& x, const View& result, LostCounts* counts) {
   const auto* from = reinterpret_cast<const uint8_t*>(x.data);
   if (IsPacked(x.dtype)) {
     return WithPacked(x.dtype, [&]<class Type>(Type) {
@@ -237,21 +232,10 @@ void DecodeTo(const View& x, const View& result, Counts* counts) {
 void Decode(const KernelArgs& args) {
   const View& x = args.inputs[0];
   const View& result = args.outputs[0];
-  std::shared_ptr<std::byte> memory;
-  if (args.counts != nullptr) {
-    memory = Allocate(sizeof(Counts));
-    Fill(memory.get(), 0, sizeof(Counts));
-  }
-  auto* counts = reinterpret_cast<Counts*>(memory.get());
+  LostCounts* counts =
+      args.counts == nullptr ? nullptr : CountersFor(args.counts);
   WithFloats(result.dtype,
              [&]<class To>(To) { DecodeTo<To>(x, result, counts); });
-  if (args.counts == nullptr) return;
-  Counts found;
-  CopyFromDevice(reinterpret_cast<std::byte*>(&found), memory.get(),
-                 sizeof(found));
-  args.counts->overflowed += static_cast<int64_t>(found.overflowed);
-  args.counts->flushed += static_cast<int64_t>(found.flushed);
-  args.counts->nan += static_cast<int64_t>(found.nan);
 }
 
 }  // namespace tl::cuda

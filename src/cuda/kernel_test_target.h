@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cuda/cublaslt.h"
+#include "cuda/decode_counts.h"
 #include "cuda/fault.h"
 #include "cuda/kernels.h"
 #include "cuda/runtime.h"
@@ -54,6 +55,7 @@ inline void RunKernel(Kernel kernel, const std::vector<TestArray>& inputs,
   try {
     kernel(args);
     RaiseFaults();
+    ReadCounts();
     Synchronize();
   } catch (...) {
     copy_back();

@@ -77,7 +77,8 @@ struct KernelArgs {
   // outputs the outputs.
   const ElementwiseProgram* program = nullptr;
   DType dtype = DType::F16;  // the op's result type, before an epilogue
-  DecodeCounts* counts = nullptr;  // Decode only
+  // Decode only; added to by the next Submit.
+  DecodeCounts* counts = nullptr;
   // An index operand has been looked at: all of it has its place.
   bool indices_checked = false;
   // What Backend::Prepare made of an operand; null where nothing is kept.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -123,21 +124,34 @@ void Executor::RunStep(const Plan& plan, const Step& step,
   }
 }
 
+// A backend that counts at once has it reported before a later step fails.
+void Executor::ReportLoss(Conversion& conversion) {
+  const DecodeCounts counts = std::exchange(conversion.counts, {});
+  const bool lost = counts.overflowed || counts.flushed || counts.nan;
+  if (lost && observer_ && conversion.node) {
+    observer_->OnDecode(*conversion.node, counts);
+  }
+}
+
 void Executor::RunPlan(Known& known, const Structure& structure) {
   const Plan& plan = known.plan;
   PlanRun run(plan, known.binding, structure, backend_, scratch_);
   try {
     for (const Step& step : plan.steps) {
       run.Begin(step);
-      DecodeCounts counts;
-      const Node& node = *structure.items[step.node].node;
+      Node& node = *structure.items[step.node].node;
+      Conversion* conversion = nullptr;
+      if (step.op == OpId::Decode) {
+        conversions_.push_back({NodePtr(&node), {}});
+        conversion = &conversions_.back();
+      }
       WithNote(
           [&] {
             const bool checked = CheckIndices(step, structure);
             RunStep(plan, step, structure,
                     {run.inputs(), run.outputs(), step.ints, run.Numbers(step),
                      step.has_program() ? &step.program : nullptr, step.dtype,
-                     &counts, checked,
+                     conversion ? &conversion->counts : nullptr, checked,
                      PreparedFor(step, structure, run.inputs())});
           },
           [&] {
@@ -145,8 +159,7 @@ void Executor::RunPlan(Known& known, const Structure& structure) {
             return "computed at " +
                    (observer_ ? observer_->Describe(node.location()) : "");
           });
-      const bool lost = counts.overflowed || counts.flushed || counts.nan;
-      if (lost && observer_) observer_->OnDecode(node, counts);
+      if (conversion) ReportLoss(*conversion);
       run.End(step);
     }
   } catch (...) {
@@ -154,6 +167,8 @@ void Executor::RunPlan(Known& known, const Structure& structure) {
     throw;
   }
   backend_.Submit();
+  for (Conversion& conversion : conversions_) ReportLoss(conversion);
+  conversions_.clear();
   RequireIntactFiles(structure);
   // Setting a value lets go of inputs, which may end other nodes of the list.
   std::vector<std::pair<NodePtr, Tensor>> results;
@@ -167,6 +182,7 @@ void Executor::RunPlan(Known& known, const Structure& structure) {
 
 void Executor::RunAll(std::span<Node* const> wanted,
                       std::span<Node* const> visit) {
+  for (Conversion& failed : conversions_) failed.node = nullptr;
   Structure structure = CollectStructure(wanted, visit, std::move(room_));
   const KnownPtr known = GetPlan(structure);
   RunPlan(*known, structure);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <list>
 #include <memory>
 #include <span>
@@ -74,7 +75,15 @@ class Executor {
     size_t operator()(const Key& key) const { return key.hash; }
   };
 
+  // Conversions of this run, and of failed ones: a backend may add to their
+  // counts until it has waited.
+  struct Conversion {
+    NodePtr node;
+    DecodeCounts counts;
+  };
+
   void RunAll(std::span<Node* const> wanted, std::span<Node* const> visit);
+  void ReportLoss(Conversion& conversion);
   void RunPlan(Known& known, const Structure& structure);
   KnownPtr GetPlan(const Structure& structure);
   const void* PreparedFor(const Step& step, const Structure& structure,
@@ -90,6 +99,7 @@ class Executor {
   // Least recently used last.
   std::list<KnownPtr> plans_;
   std::unordered_map<Key, decltype(plans_)::iterator, HashOfKey> by_key_;
+  std::deque<Conversion> conversions_;
   // Memory that one run after the other uses.
   Structure room_;
   Scratch scratch_;
