@@ -16,14 +16,6 @@ struct BenchOptions {
   int64_t repetitions = 3;
 };
 
-// Packed weights are read as they are stored, others once they are of the
-// model's type.
-int64_t BytesInMemory(const TensorEntry& entry, DType computed) {
-  if (!entry.dtype || !IsComputable(*entry.dtype)) return 0;
-  return IsPacked(*entry.dtype) ? entry.bytes
-                                : entry.elements * ElementBytes(computed);
-}
-
 // Bytes of weights that each new token reads: of the embedding only one row,
 // unless it is the output's matrix, too.
 int64_t BytesOfToken(const ModelOptions& options) {
@@ -35,7 +27,7 @@ int64_t BytesOfToken(const ModelOptions& options) {
   for (const TensorEntry& entry : model.tensors()) {
     const bool embedding = entry.name == "token_embd.weight" ||
                            entry.name == "model.embed_tokens.weight";
-    if (!(untied && embedding)) bytes += BytesInMemory(entry, computed);
+    if (!(untied && embedding)) bytes += entry.ComputedBytes(computed);
   }
   return bytes;
 }

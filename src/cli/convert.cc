@@ -1,6 +1,3 @@
-#include <cctype>
-#include <charconv>
-#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,6 +5,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "cli/commands.h"
+#include "cli/size.h"
 #include "cli/terminal.h"
 #include "cli/usage.h"
 #include "format/file_type.h"
@@ -27,29 +25,6 @@ struct ConvertOptions {
   std::string shard_size;
   int threads = 0;
 };
-
-// "5GB", "300MB", "1e6": decimal, as Hugging Face counts shards.
-int64_t ParseSize(const std::string& text) {
-  double number = 0;
-  const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
-  std::string unit(parsed.ptr, end);
-  for (char& c : unit) {
-    c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  }
-  double factor = 0;
-  if (unit.empty() || unit == "B") factor = 1;
-  if (unit == "KB") factor = 1e3;
-  if (unit == "MB") factor = 1e6;
-  if (unit == "GB") factor = 1e9;
-  if (unit == "TB") factor = 1e12;
-  const double bytes = std::floor(number * factor);
-  if (parsed.ec != std::errc() || !(bytes >= 1 && bytes < 0x1p62)) {
-    Fail(ErrorKind::kUsage,
-         "--shard-size: '{}' is no size; write it as in 5GB or 300MB", text);
-  }
-  return static_cast<int64_t>(bytes);
-}
 
 std::string TypesInLines() {
   constexpr size_t kPerLine = 10;
@@ -77,7 +52,9 @@ int RunConvert(const ConvertOptions& options) {
   if (options.threads > 0) SetThreads(options.threads);
   CheckCommandLine(options);
   const int64_t shard_bytes =
-      options.shard_size.empty() ? INT64_MAX : ParseSize(options.shard_size);
+      options.shard_size.empty()
+          ? INT64_MAX
+          : ParseSize("--shard-size", options.shard_size);
   const Model model = LoadModel(options.in);
   for (const std::string& note : model.notes()) {
     PrintDiagnostics(fmt::format("note: {}\n", note));

@@ -48,6 +48,11 @@ void Profile::OnStep(const Plan& plan, const Step& step, double seconds) {
   line.flops += static_cast<double>(cost.flops);
 }
 
+void Profile::OnCopy(int64_t bytes, double seconds) {
+  copied_bytes_ += static_cast<double>(bytes);
+  copy_seconds_ += seconds;
+}
+
 std::string Profile::ToString() const {
   using Align = Table::Align;
   std::vector<std::pair<std::string, Line>> sorted(lines_.begin(),
@@ -93,7 +98,13 @@ std::string Profile::ToString() const {
   }
   if (small_steps > 0) add(small, fmt::format("{} small steps", small_steps));
   add(total, "all steps");
-  return table.ToString();
+  std::string text = table.ToString();
+  if (copied_bytes_ > 0) {
+    text += fmt::format("copied to the GPU: {:.2f} MB in {}, {:.2f} GB/s\n",
+                        copied_bytes_ / 1e6, FormatSeconds(copy_seconds_),
+                        copied_bytes_ / std::max(copy_seconds_, 1e-12) / 1e9);
+  }
+  return text;
 }
 
 std::string FormatSeconds(double seconds) {

@@ -15,8 +15,9 @@ class Profile final : public Observer {
  public:
   bool wants_steps() const override { return true; }
   void OnStep(const Plan& plan, const Step& step, double seconds) override;
+  void OnCopy(int64_t bytes, double seconds) override;
 
-  // A table, most time first.
+  // A table, most time first; then what was copied to the device.
   std::string ToString() const;
 
  private:
@@ -27,6 +28,8 @@ class Profile final : public Observer {
     double flops = 0;
   };
 
+  double copied_bytes_ = 0;
+  double copy_seconds_ = 0;
   std::map<std::string, Line> lines_;  // by what the step does
 };
 

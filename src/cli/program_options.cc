@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cli/size.h"
 #include "cli/terminal.h"
 #include "interp/disk_files.h"
 
@@ -25,6 +26,16 @@ void AddProgramOptions(CLI::App& command, ProgramOptions& options) {
                   "cpu or gpu (default: the GPU if there is one)")
       ->type_name("NAME")
       ->check(CLI::IsMember({"cpu", "gpu"}).description(""));
+  command
+      .add_option_function<std::string>(
+          "--gpu-memory",
+          [&options](const std::string& size) {
+            options.tensors.gpu_memory = ParseSize("--gpu-memory", size);
+          },
+          "The most to place on the GPU, as in 8GB or 500MB; weights beyond it "
+          "are copied there for each step that reads them (default: all it "
+          "has)")
+      ->type_name("SIZE");
   command
       .add_option("--seed", options.tensors.seed,
                   "Where the stream of random numbers begins (default: 0)")

@@ -43,6 +43,12 @@ class CudaBackend : public Backend {
   std::shared_ptr<std::byte> Allocate(int64_t bytes) override {
     return cuda::Allocate(bytes);
   }
+  DeviceMemory Memory() const override {
+    const cuda::Memory& memory = cuda::TheMemory();
+    return {memory.total(), memory.free()};
+  }
+  bool has_memory_limit() const override { return cuda::TheMemory().limited(); }
+  void LimitMemory(int64_t bytes) override { cuda::TheMemory().Limit(bytes); }
   void CopyIn(std::byte* to, const std::byte* from, int64_t bytes) override {
     Flush();
     cuda::CopyToDevice(to, from, bytes);

@@ -85,6 +85,12 @@ struct KernelArgs {
   const void* prepared = nullptr;
 };
 
+// Bytes that a device may hold for this program, and what is left of them.
+struct DeviceMemory {
+  int64_t total = 0;
+  int64_t free = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -94,6 +100,11 @@ class Backend {
 
   // Uninitialised memory of the device. Freed blocks may be kept for reuse.
   virtual std::shared_ptr<std::byte> Allocate(int64_t bytes) = 0;
+  // Of a device with memory of its own; asking may take a while. A limit counts
+  // what it holds already.
+  virtual DeviceMemory Memory() const { return {}; }
+  virtual bool has_memory_limit() const { return false; }
+  virtual void LimitMemory(int64_t /*bytes*/) {}
   virtual void CopyIn(std::byte* to, const std::byte* from, int64_t bytes) = 0;
   virtual void CopyOut(std::byte* to, const std::byte* from, int64_t bytes) = 0;
 

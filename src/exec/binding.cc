@@ -80,16 +80,23 @@ std::shared_ptr<std::byte> Scratch::Take(Backend& backend, int64_t bytes) {
 }
 
 PlanRun::PlanRun(const Plan& plan, Binding& binding, const Structure& structure,
-                 Backend& backend, Scratch& scratch)
+                 Backend& backend, Scratch& scratch, Residency& residency)
     : plan_(plan),
       binding_(binding),
       structure_(structure),
       backend_(backend),
+      residency_(residency),
       device_(backend.device()),
       is_far_(device_ != Device::kCpu),
-      memory_(plan.slots.size()),
-      scratch_(scratch.Take(backend, plan.scratch_bytes)) {
+      memory_(plan.slots.size()) {
+  if (is_far_) residency.BeginRun(plan, structure);
+  scratch_ = scratch.Take(backend, plan.scratch_bytes);
   BindNumbers();
+  if (!is_far_ || !residency.timed()) return;
+  // In one go: steps that wait to be timed would lie between the copies.
+  residency.Timed([&] {
+    for (const Step& step : plan.steps) MirrorLeaves(step);
+  });
 }
 
 // Numbers as 4-byte elements in their type, so that they are operands like any
@@ -115,14 +122,10 @@ void PlanRun::BindNumbers() {
 }
 
 const std::shared_ptr<std::byte>& PlanRun::LeafMemory(const Node& leaf) const {
-  if (converted_) return converted_;
+  for (const Passing& passing : passing_) {
+    if (passing.leaf == &leaf) return passing.memory;
+  }
   return IsHere(leaf) ? leaf.value().data : leaf.mirror.data;
-}
-
-std::shared_ptr<std::byte> PlanRun::CopyOfLeaf(const Node& leaf) {
-  std::shared_ptr<std::byte> copy = backend_.Allocate(leaf.value().bytes());
-  backend_.CopyIn(copy.get(), leaf.value().data.get(), leaf.value().bytes());
-  return copy;
 }
 
 void PlanRun::Mirror(const Node& leaf) {
@@ -131,21 +134,32 @@ void PlanRun::Mirror(const Node& leaf) {
   leaf.mirror.data = nullptr;
   leaf.mirror.mapped = false;
   leaf.mirror.device = device_;
-  leaf.mirror.data = CopyOfLeaf(leaf);
+  leaf.mirror.data = residency_.Copy(leaf.value());
 }
 
-// Makes the bytes of leaves be where the backend computes. What is only
-// converted to another type there goes when that is done.
+// What is converted to another type goes when that is done.
+bool PlanRun::IsOnlyConverted(const Step& step, const Node& leaf) const {
+  return step.op == OpId::Decode && !IsPacked(leaf.dtype());
+}
+
+void PlanRun::MirrorLeaves(const Step& step) {
+  for (const Operand& operand : step.inputs) {
+    if (operand.source != Operand::Source::kLeaf) continue;
+    Node& leaf = *structure_.leaves[operand.index];
+    if (IsHere(leaf) || leaf.mirror || IsOnlyConverted(step, leaf)) continue;
+    if (residency_.Stays(leaf)) Mirror(leaf);
+  }
+}
+
+// Makes the bytes of leaves be where the backend computes.
 void PlanRun::BringLeaves(const Step& step) {
+  MirrorLeaves(step);
   for (const Operand& operand : step.inputs) {
     if (operand.source != Operand::Source::kLeaf) continue;
     const Node& leaf = *structure_.leaves[operand.index];
     if (IsHere(leaf) || leaf.mirror) continue;
-    if (step.op == OpId::Decode && !IsPacked(leaf.dtype())) {
-      converted_ = CopyOfLeaf(leaf);
-    } else {
-      Mirror(leaf);
-    }
+    if (IsOnlyConverted(step, leaf)) residency_.BeforeConversion(leaf);
+    passing_.push_back({&leaf, residency_.Copy(leaf.value())});
   }
 }
 
@@ -183,7 +197,7 @@ std::byte* PlanRun::AddressOf(const Place& place) const {
 }
 
 void PlanRun::Begin(const Step& step) {
-  if (is_far_) BringLeaves(step);
+  if (is_far_) residency_.Timed([&] { BringLeaves(step); });
   FindMemory(step);
   const size_t inputs = step.inputs.size(), outputs = step.outputs.size();
   View* const views = binding_.views_.data() + next_;
@@ -228,7 +242,7 @@ std::span<const double> PlanRun::Numbers(const Step& step) const {
 
 void PlanRun::End(const Step& step) {
   for (int32_t slot : step.releases) memory_[slot] = nullptr;
-  converted_ = nullptr;
+  passing_.clear();
 }
 
 Tensor PlanRun::ResultOf(const Operand& operand) {

@@ -9,6 +9,7 @@
 
 #include "exec/backend.h"
 #include "exec/plan.h"
+#include "exec/residency.h"
 #include "exec/structure.h"
 
 namespace tl {
@@ -61,7 +62,7 @@ class Scratch {
 class PlanRun {
  public:
   PlanRun(const Plan& plan, Binding& binding, const Structure& structure,
-          Backend& backend, Scratch& scratch);
+          Backend& backend, Scratch& scratch, Residency& residency);
 
   // Gives the next step its operands and memory for its results. The spans are
   // good until the next run of the plan.
@@ -81,8 +82,9 @@ class PlanRun {
     return leaf.value().device == device_;
   }
   const std::shared_ptr<std::byte>& LeafMemory(const Node& leaf) const;
-  std::shared_ptr<std::byte> CopyOfLeaf(const Node& leaf);
   void Mirror(const Node& leaf);
+  bool IsOnlyConverted(const Step& step, const Node& leaf) const;
+  void MirrorLeaves(const Step& step);
   void BringLeaves(const Step& step);
   std::byte* AddressOf(const Place& place) const;
   std::byte* BaseOf(const Operand& operand) const;
@@ -93,6 +95,7 @@ class PlanRun {
   Binding& binding_;
   const Structure& structure_;
   Backend& backend_;
+  Residency& residency_;
   const Device device_;
   const bool is_far_;  // leaves may be in host memory, results are not
   std::vector<std::shared_ptr<std::byte>> memory_;  // of slots with their own
@@ -100,7 +103,12 @@ class PlanRun {
   std::vector<int32_t> number_bits_;
   std::shared_ptr<std::byte> number_memory_;
   std::byte* numbers_ = nullptr;  // the bits, where the backend computes
-  std::shared_ptr<std::byte> converted_;  // a leaf that this step converts
+  // Leaves that are here for this step alone.
+  struct Passing {
+    const Node* leaf;
+    std::shared_ptr<std::byte> memory;
+  };
+  std::vector<Passing> passing_;
   size_t next_ = 0;  // view
   std::span<const View> inputs_;
   std::span<const View> outputs_;

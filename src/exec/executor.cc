@@ -135,7 +135,8 @@ void Executor::ReportLoss(Conversion& conversion) {
 
 void Executor::RunPlan(Known& known, const Structure& structure) {
   const Plan& plan = known.plan;
-  PlanRun run(plan, known.binding, structure, backend_, scratch_);
+  PlanRun run(plan, known.binding, structure, backend_, scratch_,
+              residency_);
   try {
     for (const Step& step : plan.steps) {
       run.Begin(step);
@@ -177,7 +178,10 @@ void Executor::RunPlan(Known& known, const Structure& structure) {
     results.emplace_back(NodePtr(structure.items[result.node].node),
                          run.ResultOf(result.operand));
   }
-  for (auto& [node, tensor] : results) node->SetValue(std::move(tensor));
+  for (auto& [node, tensor] : results) {
+    node->SetValue(std::move(tensor));
+    if (node->op() == OpId::Decode) residency_.AddConverted(*node);
+  }
 }
 
 void Executor::RunAll(std::span<Node* const> wanted,

@@ -14,28 +14,19 @@
 
 #include "exec/backend.h"
 #include "exec/binding.h"
+#include "exec/observer.h"
 #include "exec/plan.h"
+#include "exec/residency.h"
 #include "exec/structure.h"
 
 namespace tl {
 
-// What the rest of the program may want to know about a run. All optional.
-class Observer {
- public:
-  virtual ~Observer() = default;
-  virtual void OnPlan(const Plan&, const Structure&) {}  // a new one was made
-  virtual bool wants_steps() const { return false; }
-  virtual void OnStep(const Plan&, const Step&, double /*seconds*/) {}
-  // A conversion (an OpId::Decode) lost something.
-  virtual void OnDecode(const Node& /*conversion*/, const DecodeCounts&) {}
-  // A place in the program, for notes on errors: "mlp.tl:7:12".
-  virtual std::string Describe(Location) { return ""; }
-};
-
 class Executor {
  public:
   explicit Executor(Backend& backend, Observer* observer = nullptr)
-      : backend_(backend), observer_(observer) {}
+      : backend_(backend),
+        observer_(observer),
+        residency_(backend, observer) {}
 
   // Afterwards each wanted node has a value. Other nodes that are computed on
   // the way keep theirs if somebody holds them.
@@ -94,6 +85,7 @@ class Executor {
 
   Backend& backend_;
   Observer* observer_;
+  Residency residency_;
   bool check_finite_ = false;
 
   // Least recently used last.

@@ -64,6 +64,11 @@ std::span<const std::byte> TensorEntry::StoredElements(int64_t begin,
   return stored().subspan(BytesOf(*dtype, begin), BytesOf(*dtype, end - begin));
 }
 
+int64_t TensorEntry::ComputedBytes(DType computed) const {
+  if (!dtype || !IsComputable(*dtype)) return 0;
+  return IsPacked(*dtype) ? bytes : elements * ElementBytes(computed);
+}
+
 std::string Model::Label() const {
   return path_.empty() ? "the model" : fmt::format("'{}'", path_);
 }

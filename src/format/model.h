@@ -49,6 +49,9 @@ struct TensorEntry {
   // The bytes of elements begin to end, both at the boundary of a block. The
   // type is known.
   std::span<const std::byte> StoredElements(int64_t begin, int64_t end) const;
+  // Of memory, once it is computed with: packed tensors stay as they are stored,
+  // others are of that type. 0 for those that cannot be.
+  int64_t ComputedBytes(DType computed) const;
   // In `file`.
   int64_t offset() const { return data.get() - file->bytes().data(); }
   // The same tensor with its bytes there. Deferred ones are computed for the

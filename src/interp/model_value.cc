@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "format/config.h"
 #include "format/nearest.h"
 #include "interp/map.h"
@@ -241,6 +242,44 @@ std::shared_ptr<OpenModel> OpenModel::Copy() const {
                                   runtime_, on_conversion_);
   open->tensors_ = tensors_;
   return open;
+}
+
+bool OpenModel::BeforePlacing(const std::byte* data) {
+  const std::vector<TensorEntry>& tensors = model_.tensors();
+  const auto found = std::find_if(
+      tensors.begin(), tensors.end(),
+      [data](const TensorEntry& entry) { return entry.data.get() == data; });
+  if (found == tensors.end()) return false;
+  const int64_t bytes = found->ComputedBytes(dtype_);
+  if (!has_room_) {
+    // A program that looks at a few tensors never wants the others there.
+    constexpr int64_t kFew = 8;
+    const int64_t whole = WholeBytes();
+    if ((placed_ + bytes) * kFew > whole) RequireRoom(whole);
+  }
+  placed_ += bytes;
+  return true;
+}
+
+int64_t OpenModel::WholeBytes() const {
+  int64_t bytes = 0;
+  for (const TensorEntry& entry : model_.tensors()) {
+    bytes += entry.ComputedBytes(dtype_);
+  }
+  return bytes;
+}
+
+void OpenModel::RequireRoom(int64_t whole) {
+  const DeviceMemory memory = runtime_.executor().backend().Memory();
+  const int64_t room = memory.free + placed_;
+  if (whole > room) {
+    Fail(ErrorKind::kInternal,
+         "{} needs {} on the GPU, where {} of {} are free; with --gpu-memory "
+         "SIZE what is beyond SIZE stays in host memory, which is slower",
+         model_.Label(), BinarySize(whole), BinarySize(room),
+         BinarySize(memory.total));
+  }
+  has_room_ = true;
 }
 
 ModelRunner& OpenModel::Runner() {

@@ -59,9 +59,15 @@ class OpenModel {
   void Settle();
   // Another number after each change of what the model has.
   int64_t version() const { return version_; }
+  // Before the bytes there are placed on a device with memory of its own. False
+  // if they are not this model's. Fails if the device has no room for all
+  // tensors, once it is to have more than a few of them.
+  bool BeforePlacing(const std::byte* data);
 
  private:
   void Settle(std::string_view name);
+  int64_t WholeBytes() const;  // of all tensors, as they are computed with
+  void RequireRoom(int64_t whole);
   // Whether `tensor` is one that a file stores, unchanged; it is then set.
   bool KeepStored(std::string_view name, const TensorRef& tensor);
   TensorRef Decode(const TensorEntry& entry, DType dtype);
@@ -80,6 +86,9 @@ class OpenModel {
   Value tokenizer_;
   Value config_;  // none until it is asked for
   int64_t version_ = 0;
+  // Bytes that a device has of its tensors; whether it has room for them all.
+  int64_t placed_ = 0;
+  bool has_room_ = false;
 };
 
 // A model, or the part of it below a prefix ("blk.0"; "" is all of it).

@@ -67,9 +67,19 @@ Models::Models(TensorRuntime& runtime) : runtime_(runtime) {
       [this](const Node& conversion, const DecodeCounts& counts) {
         OnDecode(conversion, counts);
       });
+  runtime_.set_place_listener([this](const Node& leaf) { OnPlace(leaf); });
 }
 
-Models::~Models() { runtime_.set_decode_listener(nullptr); }
+Models::~Models() {
+  runtime_.set_decode_listener(nullptr);
+  runtime_.set_place_listener(nullptr);
+}
+
+Value Models::Add(std::shared_ptr<OpenModel> open) {
+  std::erase_if(open_, [](const auto& model) { return model.expired(); });
+  open_.push_back(open);
+  return ModelValue::Make(std::move(open));
+}
 
 Value Models::Load(const std::string& path, const Value& dtype, bool strict,
                    const std::string& layout) {
@@ -82,8 +92,9 @@ Value Models::Load(const std::string& path, const Value& dtype, bool strict,
       [this, path](const Node& conversion, const std::string& name) {
         conversions_[&conversion] = fmt::format("{}: '{}'", path, name);
       });
+  Value model = Add(open);
   if (strict) ConvertAll(*open);
-  return ModelValue::Make(open);
+  return model;
 }
 
 // Everything now; the first loss is an error.
@@ -141,7 +152,7 @@ Value Models::ApplyLora(const Value& value, const std::string& path,
                     Merged(runtime_, merged->Stored(change.name), change,
                            merged->dtype()));
   }
-  return ModelValue::Make(merged);
+  return Add(merged);
 }
 
 bool Models::IsModel(const Value& value) {
@@ -175,6 +186,14 @@ void Models::OnDecode(const Node& conversion, const DecodeCounts& counts) {
   if (lossy_tensors_++ == 0) {
     fmt::print(stderr, "note: {}: {}; all counts: tl info --stats\n",
                found->second, what);
+  }
+}
+
+void Models::OnPlace(const Node& leaf) {
+  if (!leaf.value().mapped) return;
+  for (const std::weak_ptr<OpenModel>& known : open_) {
+    const std::shared_ptr<OpenModel> model = known.lock();
+    if (model && model->BeforePlacing(leaf.value().data.get())) return;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "interp/value.h"
 #include "lang/header_source.h"
@@ -47,10 +48,13 @@ class Models final : public HeaderSource {
  private:
   void ConvertAll(OpenModel& open);
   void OnDecode(const Node& conversion, const DecodeCounts& counts);
+  void OnPlace(const Node& leaf);
+  Value Add(std::shared_ptr<OpenModel> open);
 
   TensorRuntime& runtime_;
   // Which tensor of which model a conversion is of.
   std::unordered_map<const Node*, std::string> conversions_;
+  std::vector<std::weak_ptr<OpenModel>> open_;
   int lossy_tensors_ = 0;
   bool strict_ = false;  // a loss is an error
   std::unordered_map<std::string, std::shared_ptr<const ModelHeader>> headers_;

@@ -60,6 +60,7 @@ TensorRuntime::TensorRuntime(const TensorOptions& options,
 Executor& TensorRuntime::executor() {
   if (!executor_) {
     backend_ = OpenDevice(options_.device);
+    if (options_.gpu_memory > 0) backend_->LimitMemory(options_.gpu_memory);
     executor_.emplace(*backend_, static_cast<Observer*>(this));
     executor_->set_check_finite(options_.check_finite);
   }
@@ -109,6 +110,10 @@ void TensorRuntime::RequireIntact(const Tensor& tensor) {
 // it: little at first, so that it begins early, then twice as much each time, so
 // that it is asked few times.
 int64_t TensorRuntime::PendingNodesLimit() {
+  // What one run makes has to be there at once: little, where it is limited.
+  const bool limited =
+      executor_ ? backend_->has_memory_limit() : options_.gpu_memory > 0;
+  if (limited) return max_pending_nodes_ - kMaxPendingNodes + kFirstNodesAhead;
   if (!executor_ || backend_->device() == Device::kCpu) {
     return max_pending_nodes_;
   }
@@ -169,6 +174,14 @@ bool TensorRuntime::wants_steps() const {
 void TensorRuntime::OnStep(const Plan& plan, const Step& step,
                            double seconds) {
   if (observer_) observer_->OnStep(plan, step, seconds);
+}
+
+void TensorRuntime::OnCopy(int64_t bytes, double seconds) {
+  if (observer_) observer_->OnCopy(bytes, seconds);
+}
+
+void TensorRuntime::OnPlace(const Node& leaf) {
+  if (place_listener_) place_listener_(leaf);
 }
 
 void TensorRuntime::OnDecode(const Node& conversion, const DecodeCounts& counts) {

@@ -19,6 +19,7 @@ struct TensorOptions {
   int threads = 0;     // 0: as many as the machine gives
   uint32_t seed = 0;
   bool check_finite = false;
+  int64_t gpu_memory = 0;  // bytes to place on a GPU at most; 0: what it has
   bool exact = false;  // products on packed weights in float32, not in int8
   Observer* observer = nullptr;  // plans and steps, for `tl plan` and --profile
 };
@@ -49,6 +50,12 @@ class TensorRuntime final : private Observer {
     decode_listener_ = std::move(listener);
   }
 
+  // Called before a leaf is placed on a device with memory of its own; may fail.
+  using PlaceListener = std::function<void(const Node& leaf)>;
+  void set_place_listener(PlaceListener listener) {
+    place_listener_ = std::move(listener);
+  }
+
   std::string Describe(Location location) override;  // "mlp.tl:7:12"
 
   // What a session is given at once, or a test. One that fails takes back what
@@ -65,11 +72,14 @@ class TensorRuntime final : private Observer {
   void OnPlan(const Plan& plan, const Structure& structure) override;
   bool wants_steps() const override;
   void OnStep(const Plan& plan, const Step& step, double seconds) override;
+  void OnCopy(int64_t bytes, double seconds) override;
+  void OnPlace(const Node& leaf) override;
   void OnDecode(const Node& conversion, const DecodeCounts& counts) override;
 
   const Sources& sources_;
   Observer* observer_;
   DecodeListener decode_listener_;
+  PlaceListener place_listener_;
   // Destroyed after the executor: nodes may outlive both.
   std::unique_ptr<Backend> backend_;
   Builder builder_;
