@@ -99,8 +99,7 @@ bool StepList::MustFollow(const Touched& step, const Touched& before) {
                                  step.rows == before.rows &&
                                  step.rows_per_group == before.rows_per_group &&
                                  step.first_warp == before.first_warp &&
-                                 x.begin == y.begin &&
-                                 x.end == y.end;
+                                 x.begin == y.begin && x.end == y.end;
         if (x.Meets(y) && !same_thread) return true;
       }
     }
@@ -402,6 +401,10 @@ bool StepList::FoldAssign(const View& from, const View& to) {
   }
   Touched writing;
   writing.writes = {RangeOf(to)};
+  const bool before_norm =
+      held_norm_ && (writing.writes[0].Meets(held_norm_->read) ||
+                     writing.writes[0].Meets(held_norm_->written));
+  if (before_norm) return false;
   for (size_t l = levels_.size(); l-- > 0 && l + kLevelsBack >= levels_.size();) {
     Level& level = levels_[l];
     for (size_t i = level.records.size(); i-- > 0;) {

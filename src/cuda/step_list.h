@@ -88,8 +88,8 @@ class StepList {
   struct Level {
     std::vector<StepRecord> records;
     std::vector<Touched> touched;
-    PreparedX prepared;     // after its steps so far
-    int8_t next_warp = 0;
+    PreparedX prepared;    // after its steps so far
+    int8_t next_warp = 0;  // of a step with rows
   };
 
   std::vector<Level> levels_;
