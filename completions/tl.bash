@@ -5,7 +5,7 @@ _tl() {
   cur=${COMP_WORDS[COMP_CWORD]}
   prev=${COMP_WORDS[COMP_CWORD-1]}
   commands="run check test repl plan generate chat bench perplexity info convert diff fmt version"
-  program="--threads --device --seed --exact --check-finite"
+  program="--threads --device --gpu-memory --seed --exact --check-finite"
 
   local types="f32 f16 bf16 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q2_k_s q3_k_s q3_k_m
     q3_k_l q4_k_s q4_k_m q5_k_s q5_k_m q6_k iq4_nl iq4_xs tq1_0 tq2_0 mxfp4 nvfp4
@@ -26,7 +26,7 @@ _tl() {
   local command="" i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --threads | --device | --seed | --type | --layout | --shard-size | -e | \
+      --threads | --device | --gpu-memory | --seed | --type | --layout | --shard-size | -e | \
         --eval | -p | --prompt | --system | -n | --tokens | --context | --temperature | \
         --top-k | --top-p | --min-p | --repetition-penalty | --dtype | \
         --prompt-tokens | -r | --repetitions | --lora | --lora-scale | --grammar | \

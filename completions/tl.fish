@@ -26,6 +26,7 @@ complete -c tl -n $at_first -a version -d 'Print the version'
 
 complete -c tl -n $of_program -l threads -x -d 'Threads to compute with'
 complete -c tl -n $of_program -l device -x -a 'cpu gpu' -d 'Where to compute'
+complete -c tl -n $of_program -l gpu-memory -x -d 'The most to place on the GPU'
 complete -c tl -n $of_program -l seed -x -d 'Where random numbers begin'
 complete -c tl -n $of_program -l exact -d 'Multiply packed weights in f32'
 complete -c tl -n $of_program -l check-finite -d 'Stop at the first inf or NaN'

@@ -25,6 +25,7 @@ _tl() {
   program=(
     '--threads[threads to compute with]:number'
     '--device[where to compute]:device:(cpu gpu)'
+    '--gpu-memory[the most to place on the GPU]:size'
     '--seed[where the stream of random numbers begins]:number'
     '--exact[multiply packed weights in f32]'
     '--check-finite[stop at the first inf or NaN]'
