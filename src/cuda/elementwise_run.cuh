@@ -92,16 +92,14 @@ struct InstructionRun {
     }
   }
 
-  // Rows that are exact on int32 operands; the others only exist on floats. Where
-  // there are many elements, those of f16 are computed the quick way.
+  // Rows that are exact on int32 operands; the others only exist on floats. Which
+  // way is taken depends on types alone, so that fusing changes no bit.
   template <Domain domain, int kArity, class F>
   TL_DEVICE void Row(F f) const {
     if constexpr (domain != Domain::kFloat) {
       if (instruction.int_lanes) return Each<IntMath, kArity>(f);
     }
-    if constexpr (Io::kChunks > 1) {
-      if (instruction.dtype == DType::F16) return Each<HalfMath, kArity>(f);
-    }
+    if (instruction.dtype == DType::F16) return Each<HalfMath, kArity>(f);
     Each<FloatMath, kArity>(f);
   }
 };
