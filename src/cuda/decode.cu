@@ -178,7 +178,10 @@ __global__ void __launch_bounds__(256)
 }
 
 template <class Reader, class To>
-void RunDecode(const Reader& reader, const View& result, LostCounts* counts) {
+void RunDecode(const Reader& reader, const View& result, DecodeCounts* to) {
+  // Now that nothing can be refused any more: who asks for counters must live
+  // until they are read.
+  LostCounts* counts = to == nullptr ? nullptr : CountersFor(to);
   const int64_t size = result.size();
   if (size == 0) return;
   Launch(DecodeKernel<Reader, To>, ShapeFor(CeilDiv(size, kCount)), reader,
@@ -213,7 +216,7 @@ void WithStored(DType dtype, F f) {
 }
 
 template <class To>
-void DecodeTo(const View& x, const View& result, LostCounts* counts) {
+void DecodeTo(const View& x, const View& result, DecodeCounts* counts) {
   const auto* from = reinterpret_cast<const uint8_t*>(x.data);
   if (IsPacked(x.dtype)) {
     return WithPacked(x.dtype, [&]<class Type>(Type) {
@@ -232,10 +235,8 @@ void DecodeTo(const View& x, const View& result, LostCounts* counts) {
 void Decode(const KernelArgs& args) {
   const View& x = args.inputs[0];
   const View& result = args.outputs[0];
-  LostCounts* counts =
-      args.counts == nullptr ? nullptr : CountersFor(args.counts);
   WithFloats(result.dtype,
-             [&]<class To>(To) { DecodeTo<To>(x, result, counts); });
+             [&]<class To>(To) { DecodeTo<To>(x, result, args.counts); });
 }
 
 }  // namespace tl::cuda
