@@ -20,7 +20,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
 # Highway's own headers are written with quotes: its macros include them again.
 THIRD_PARTY = {"hwy"}
 # A backend knows how it is called and what for, not who plans the calls.
-CALLS = {"exec/backend.h", "exec/matmul_problem.h", "exec/window_problem.h"}
+CALLS = {"exec/backend.h", "exec/matmul_problem.h", "exec/window_problem.h", "exec/region.h"}
 NARROW = {("kernel_tests", "exec"): {"exec/backend.h"},
           ("cpu", "exec"): CALLS, ("cuda", "exec"): CALLS}
 

@@ -8,7 +8,7 @@
 #include "cuda/elementwise_run.cuh"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
-#include "cuda/region.h"
+#include "exec/region.h"
 #include "cuda/strided_copy.h"
 
 namespace tl::cuda {

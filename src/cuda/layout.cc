@@ -1,7 +1,7 @@
 // Concat and Assign: results that are parts of their inputs put side by side.
 #include "base/check.h"
 #include "cuda/kernels.h"
-#include "cuda/region.h"
+#include "exec/region.h"
 #include "cuda/strided_copy.h"
 
 namespace tl::cuda {

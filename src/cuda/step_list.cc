@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "cuda/packed_rows.h"
-#include "cuda/region.h"
+#include "exec/region.h"
 #include "cuda/run_steps.h"
 #include "cuda/runtime.h"
 

@@ -1,11 +1,15 @@
-#include "cuda/region.h"
+#include "exec/region.h"
+
+#include <iterator>
 
 #include "base/error.h"
 #include "ops/run_checks.h"
 
-namespace tl::cuda {
+namespace tl {
 
 View RegionOf(View view, const KernelArgs& args) {
+  TL_CHECK(std::ssize(args.ints) == 2 * view.rank &&
+           std::ssize(args.numbers) == view.rank);
   for (int axis = 0; axis < view.rank; ++axis) {
     const int64_t count = args.ints[2 * axis];
     const int64_t step = args.ints[2 * axis + 1];
@@ -42,4 +46,4 @@ View BroadcastTo(const View& view, const View& whole) {
   return wide;
 }
 
-}  // namespace tl::cuda
+}  // namespace tl

@@ -1,9 +1,9 @@
-// Parts of views that an operation with numbers of the program works on.
+// Parts of views that an operation works on, the same for every backend.
 #pragma once
 
 #include "exec/backend.h"
 
-namespace tl::cuda {
+namespace tl {
 
 // What of `view` an Assign writes. Fails where that is not all inside it.
 View RegionOf(View view, const KernelArgs& args);
@@ -11,4 +11,4 @@ View RegionOf(View view, const KernelArgs& args);
 // `view` repeated to the dims of `whole` as NumPy broadcasts.
 View BroadcastTo(const View& view, const View& whole);
 
-}  // namespace tl::cuda
+}  // namespace tl
