@@ -36,6 +36,12 @@ bool AllEmpty(std::span<const View> outputs) {
 
 }  // namespace
 
+Tensor Executor::NewTensor(DType dtype, const Shape& shape) {
+  if (backend_.has_memory_limit()) return MakeTensor(dtype, shape);
+  const int64_t bytes = BytesOf(dtype, shape.size());
+  return {dtype, backend_.device(), shape, backend_.Allocate(bytes)};
+}
+
 Executor::KnownPtr Executor::GetPlan(const Structure& structure) {
   const auto found = by_key_.find({structure.key, structure.hash});
   if (found != by_key_.end()) {

@@ -35,6 +35,9 @@ class Executor {
   void Sweep(std::span<Node* const> pending) { RunAll({}, pending); }
 
   Backend& backend() { return backend_; }
+  // Uninitialised, where runs will want it: in the device's memory, or in that
+  // of the host where the device's is limited and runs bring what fits.
+  Tensor NewTensor(DType dtype, const Shape& shape);
   // Makes the first operation that turns finite operands into inf or NaN an
   // error. Every result is then read back: slow.
   void set_check_finite(bool check) { check_finite_ = check; }

@@ -117,7 +117,8 @@ void KvCache::RequireFit(const Layer& layer, const TensorRef& keys,
 TensorRef KvCache::Room(const TensorRef& like) const {
   Shape shape = like->shape();
   shape[0] = Dim(capacity_);
-  return runtime_.builder().Leaf(MakeTensor(like->dtype(), shape));
+  return runtime_.builder().Leaf(
+      runtime_.executor().NewTensor(like->dtype(), shape));
 }
 
 // `buffer` is handed over: nobody else may hold it, so that it is written where
