@@ -83,7 +83,8 @@ bool CanDecodeAttention(const AttentionProblem& problem) {
          IsAligned(problem.out);
 }
 
-DecodeAttention DecodeAttentionOf(const AttentionProblem& problem, int blocks) {
+DecodeAttention DecodeAttentionOf(const AttentionProblem& problem, int blocks,
+                                  int fewest_keys) {
   DecodeAttention decode = {};
   decode.problem = problem;
   const int64_t widest = std::max(problem.dim, problem.value_dim);
@@ -98,7 +99,7 @@ DecodeAttention DecodeAttentionOf(const AttentionProblem& problem, int blocks) {
   }
   const int64_t tiles = std::max<int64_t>(DecodeTiles(decode), 1);
   decode.splits = static_cast<int>(std::clamp<int64_t>(
-      blocks / tiles, 1, std::max<int64_t>(CeilDiv(keys, kFewestKeys), 1)));
+      blocks / tiles, 1, std::max<int64_t>(CeilDiv(keys, fewest_keys), 1)));
   return decode;
 }
 
@@ -121,13 +122,14 @@ int DecodeSharedBytes(const DecodeAttention& decode, int threads) {
   const int rows = decode.tile_rows, warps = threads / kWarpSize;
   const int queries = rows * (decode.dims + 32) * int{sizeof(uint16_t)};
   const int seen = rows * 2 * int{sizeof(int)};
-  const int floats =
-      2 * warps + std::min(warps, kDecodeBuffers) * kDecodeStretch;
-  return kDecodeItemBytes + queries + seen + rows * floats * int{sizeof(float)};
+  const int block = rows * int{sizeof(DecodeState)};
+  const int floats = 2 * warps + DecodeBuffers(rows, warps) * kDecodeStretch;
+  return kDecodeItemBytes + queries + seen + block +
+         rows * floats * int{sizeof(float)};
 }
 
 void RunDecodeAttention(const AttentionProblem& problem) {
-  DecodeAttention decode = DecodeAttentionOf(problem, Card().multiprocessors);
+  DecodeAttention decode = DecodeAttentionOf(problem, Card().multiprocessors, kFewestKeys);
   std::shared_ptr<std::byte> parts;
   if (decode.splits > 1) {
     parts = Allocate(DecodePartBytes(decode));

@@ -21,12 +21,13 @@ TL_DEVICE void DecodeItemOfBlock(const DecodeAttention& decode, int index,
        key += Shape::kWarps * kDecodeKeys) {
     DecodeKeys(decode.problem, item, key, shared, rows);
   }
-  JoinDecodeSums(shared, rows);
-  JoinDecodeValues(decode, item, shared, rows);
+  const int steps = (item.end - item.begin + kDecodeKeys - 1) / kDecodeKeys;
+  const int warps = steps < Shape::kWarps ? max(steps, 1) : Shape::kWarps;
+  JoinDecodeSums(shared, warps, rows);
+  JoinDecodeValues(decode, item, shared, warps, rows);
   const int row = static_cast<int>(threadIdx.x);
   if (decode.splits > 1 && row < item.tile.rows) {
-    decode.state[int64_t{index} * decode.tile_rows + row] = {shared.max[row],
-                                                             shared.sum[row]};
+    decode.state[int64_t{index} * decode.tile_rows + row] = shared.block[row];
   }
 }
 

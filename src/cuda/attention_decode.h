@@ -30,16 +30,22 @@ struct DecodeAttention {
 
 // Elements of v that the warps of a block join at once.
 inline constexpr int kDecodeStretch = 64;
-// Warps that leave theirs in shared memory; more of them take turns.
-inline constexpr int kDecodeBuffers = 8;
+// Warps that leave theirs in shared memory at once; more of them take turns.
+constexpr int DecodeBuffers(int tile_rows, int warps) {
+  constexpr int kRowsAtOnce = 128;
+  const int most = kRowsAtOnce / tile_rows;
+  return warps < most ? warps : most;
+}
 // At the start of a block's shared memory.
 inline constexpr int kDecodeItemBytes = 128;
 
 // f16 whose rows are read 16 bytes at a time.
 bool CanDecodeAttention(const AttentionProblem& problem);
 
-// Split so that about `blocks` blocks have work. Without memory for the parts.
-DecodeAttention DecodeAttentionOf(const AttentionProblem& problem, int blocks);
+// Split so that about `blocks` blocks have work, but not into splits of less than
+// fewest_keys. Without memory for the parts.
+DecodeAttention DecodeAttentionOf(const AttentionProblem& problem, int blocks,
+                                  int fewest_keys);
 int64_t DecodeTiles(const DecodeAttention& decode);
 
 // What parts need, 256-byte aligned; and the decode that has it.

@@ -19,8 +19,7 @@ struct DecodeShape {
   static constexpr int kThreads = kThreadsOf;
   static constexpr int kWarps = kThreads / kWarpSize;
   // Buffers that warps put their values in, to be joined.
-  static constexpr int kBuffers =
-      kWarps < kDecodeBuffers ? kWarps : kDecodeBuffers;
+  static constexpr int kBuffers = DecodeBuffers(kRows, kWarps);
   // Many threads have few registers each, and need not ask for much ahead: the
   // elements of k that are asked for at once, and whether v is before its
   // weights are known.
@@ -59,24 +58,27 @@ struct DecodeShared {
         seen(reinterpret_cast<Seen*>(queries + Shape::kRows * kPitch)),
         max(reinterpret_cast<float*>(seen + Shape::kRows)),
         sum(max + Shape::kWarps * Shape::kRows),
-        values(sum + Shape::kWarps * Shape::kRows) {}
+        block(reinterpret_cast<DecodeState*>(sum + Shape::kWarps * Shape::kRows)),
+        values(reinterpret_cast<float*>(block + Shape::kRows)) {}
 
   DecodeItem* item;   // here, since registers are scarce
   uint16_t* queries;  // [kRows, kPitch]
   Seen* seen;         // of each row
   float* max;         // [warps, kRows]
   float* sum;         // [warps, kRows]
+  DecodeState* block;  // [kRows], of all warps
   float* values;      // [buffers, kRows, kDecodeStretch]
 };
 
 TL_DEVICE DecodeTile DecodeTileOf(const DecodeAttention& decode, int index) {
   const AttentionProblem& problem = decode.problem;
   const int kv_heads = static_cast<int>(problem.kv_heads);
-  const int head = index / decode.row_tiles;
+  const int head = QuotientOf(index, decode.row_tiles);
+  const int batch = QuotientOf(head, kv_heads);
   DecodeTile tile = {};
-  tile.head = HeadRowsOf(problem, head / kv_heads, head % kv_heads);
+  tile.head = HeadRowsOf(problem, batch, head - batch * kv_heads);
   tile.index = index;
-  tile.first_row = index % decode.row_tiles * decode.tile_rows;
+  tile.first_row = (index - head * decode.row_tiles) * decode.tile_rows;
   const int left =
       static_cast<int>(problem.queries * problem.group) - tile.first_row;
   tile.rows = left < decode.tile_rows ? left : decode.tile_rows;
@@ -87,8 +89,9 @@ TL_DEVICE DecodeItem DecodeItemOf(const DecodeAttention& decode, int index) {
   const AttentionProblem& problem = decode.problem;
   DecodeItem item = {};
   item.index = index;
-  item.tile = DecodeTileOf(decode, index / decode.splits);
-  const int split = index % decode.splits;
+  const int tile = QuotientOf(index, decode.splits);
+  item.tile = DecodeTileOf(decode, tile);
+  const int split = index - tile * decode.splits;
   const int first_row = item.tile.first_row;
   const KeyRange first = Visible(problem, item.tile.head.QueryOf(first_row));
   const KeyRange last =
@@ -96,7 +99,8 @@ TL_DEVICE DecodeItem DecodeItemOf(const DecodeAttention& decode, int index) {
   const int seen = static_cast<int>(last.end - first.begin);
   const int steps = (seen + kDecodeKeys - 1) / kDecodeKeys;
   // Some have a step more than others.
-  const int each = steps / decode.splits, more = steps % decode.splits;
+  const int each = QuotientOf(steps, decode.splits);
+  const int more = steps - each * decode.splits;
   const int step = each * split + (split < more ? split : more);
   const int end = step + each + (split < more);
   item.begin = static_cast<int>(first.begin) + step * kDecodeKeys;

@@ -8,18 +8,20 @@ namespace tl::cuda {
 
 // Of what the warps left in shared.max.
 template <class Shape>
-TL_DEVICE float MaxOfWarps(const DecodeShared<Shape>& shared, int row) {
+TL_DEVICE float MaxOfWarps(const DecodeShared<Shape>& shared, int warps,
+                           int row) {
   float max = Hidden();
-  for (int w = 0; w < Shape::kWarps; ++w) {
+  for (int w = 0; w < warps; ++w) {
     max = fmaxf(max, shared.max[w * Shape::kRows + row]);
   }
   return max;
 }
 
-// Makes the maxima and sums of the warps those of the block, in shared.max and
-// shared.sum of warp 0, and values fractions of the block's.
+// Leaves the maxima and sums of the block in shared.block, for those who wait
+// once more, and makes values fractions of the block's. The first `warps` had
+// keys.
 template <class Shape>
-TL_DEVICE void JoinDecodeSums(const DecodeShared<Shape>& shared,
+TL_DEVICE void JoinDecodeSums(const DecodeShared<Shape>& shared, int warps,
                               DecodeRows<Shape>& rows) {
   using Rows = DecodeRows<Shape>;
   const int g = Lane() / 4, t = Lane() % 4;
@@ -40,7 +42,7 @@ TL_DEVICE void JoinDecodeSums(const DecodeShared<Shape>& shared,
   float factor[Rows::kTiles][2];
 #pragma unroll
   for (int i = 0; i < Rows::kTiles * 2; ++i) {
-    const float max = MaxOfWarps(shared, i / 2 * 8 + t * 2 + i % 2);
+    const float max = MaxOfWarps(shared, warps, i / 2 * 8 + t * 2 + i % 2);
     factor[i / 2][i % 2] = Exp2(rows.max[i / 2][i % 2] - ShiftFor(max));
   }
 #pragma unroll
@@ -54,19 +56,14 @@ TL_DEVICE void JoinDecodeSums(const DecodeShared<Shape>& shared,
     }
   }
   const int row = static_cast<int>(threadIdx.x);
-  float max = Hidden(), sum = 0;
-  if (row < Shape::kRows) {
-    max = MaxOfWarps(shared, row);
-    for (int w = 0; w < Shape::kWarps; ++w) {
-      sum += Exp2(shared.max[w * Shape::kRows + row] - ShiftFor(max)) *
-             shared.sum[w * Shape::kRows + row];
-    }
+  if (row >= Shape::kRows) return;
+  const float max = MaxOfWarps(shared, warps, row);
+  float sum = 0;
+  for (int w = 0; w < warps; ++w) {
+    sum += Exp2(shared.max[w * Shape::kRows + row] - ShiftFor(max)) *
+           shared.sum[w * Shape::kRows + row];
   }
-  Shape::Sync();
-  if (row < Shape::kRows) {
-    shared.max[row] = max;
-    shared.sum[row] = sum;
-  }
+  shared.block[row] = {max, sum};
 }
 
 TL_DEVICE void StoreFour(float4 x, DType dtype, std::byte* out, int64_t at) {
@@ -142,45 +139,45 @@ TL_DEVICE void AddDecodeChunk(float* values, int buffer,
 template <class Shape>
 TL_DEVICE void JoinDecodeValues(const DecodeAttention& decode,
                                 const DecodeItem& item,
-                                const DecodeShared<Shape>& shared,
+                                const DecodeShared<Shape>& shared, int warps,
                                 DecodeRows<Shape>& rows) {
-  constexpr int kFours = kDecodeStretch / 4;
+  constexpr int kFours = kDecodeStretch / 4, kBuffers = Shape::kBuffers;
   const int value_dim = static_cast<int>(decode.problem.value_dim);
-  const int warp = WarpOf(), buffers = Shape::kBuffers;
+  const int warp = WarpOf(), filled = warps < kBuffers ? warps : kBuffers;
 #pragma unroll
   for (int c = 0; c < DecodeRows<Shape>::kChunks; ++c) {
     if (c * kDecodeStretch >= value_dim) break;
+    if (c > 0) Shape::Sync();  // what was joined before is read
     // The last warps, as many as there are buffers or what is left, hand theirs
     // to those before them.
-    for (int first = (Shape::kWarps - 1) / buffers * buffers; first > 0;
-         first -= buffers) {
-      if (warp >= first && warp < first + buffers) {
+    for (int first = (warps - 1) / kBuffers * kBuffers; first > 0;
+         first -= kBuffers) {
+      if (warp >= first && warp < first + kBuffers) {
         StoreDecodeChunk(rows.values[c], warp - first, shared.values);
       }
       Shape::Sync();
-      const int from = warp - (first - buffers);
-      if (warp < first && from >= 0 && first + from < Shape::kWarps) {
+      const int from = warp - (first - kBuffers);
+      if (warp < first && from >= 0 && first + from < warps) {
         AddDecodeChunk(shared.values, from, rows.values[c]);
       }
       Shape::Sync();
     }
-    if (warp < buffers) StoreDecodeChunk(rows.values[c], warp, shared.values);
+    if (warp < filled) StoreDecodeChunk(rows.values[c], warp, shared.values);
     Shape::Sync();
     for (int i = static_cast<int>(threadIdx.x); i < item.tile.rows * kFours;
          i += Shape::kThreads) {
       const int row = i / kFours, at = c * kDecodeStretch + i % kFours * 4;
       if (at >= value_dim) continue;
       float4 sum = make_float4(0, 0, 0, 0);
-      for (int w = 0; w < buffers; ++w) {
+      for (int w = 0; w < filled; ++w) {
         sum = Added(
             sum,
             reinterpret_cast<const float4*>(
                 shared.values)[(w * Shape::kRows + row) * kFours + i % kFours],
             1);
       }
-      StoreDecoded(decode, item, row, at, sum, shared.sum[row]);
+      StoreDecoded(decode, item, row, at, sum, shared.block[row].sum);
     }
-    Shape::Sync();
   }
 }
 

@@ -30,8 +30,9 @@ void CombineKernel(const DecodeAttention& decode) {
 // In two steps, each by so many blocks of so many threads.
 template <unsigned blocks, unsigned threads>
 void RunInSteps(const KernelArgs& args) {
-  DecodeAttention decode =
-      DecodeAttentionOf(AttentionProblemOf(args), Card().multiprocessors);
+  constexpr int kFewestKeys = 128;
+  DecodeAttention decode = DecodeAttentionOf(
+      AttentionProblemOf(args), Card().multiprocessors, kFewestKeys);
   ASSERT_EQ(decode.dims, 64);
   ASSERT_EQ(decode.tile_rows, 8);
   ASSERT_GT(decode.splits, 1);

@@ -53,6 +53,14 @@ TL_DEVICE float LoadAsFloat(const AttentionOperand& operand, int64_t at) {
   return ToFloat(reinterpret_cast<const int32_t*>(operand.data)[at]);
 }
 
+// a / b of what is not negative. Divisions take long beside a short attention,
+// and most of these have nothing to divide.
+TL_DEVICE int QuotientOf(int a, int b) {
+  if (b == 1) return a;
+  if (a < b) return 0;
+  return static_cast<int>(static_cast<unsigned>(a) / static_cast<unsigned>(b));
+}
+
 // Rows of a head of k and v, numbered as in attention_problem.h: in 32 bits,
 // since a division in 64 is a hundred instructions.
 struct HeadRows {
@@ -63,10 +71,7 @@ struct HeadRows {
   int64_t out;   // place of the first row
   int group;
 
-  TL_DEVICE int QueryOf(int row) const {
-    return static_cast<int>(static_cast<unsigned>(row) /
-                            static_cast<unsigned>(group));
-  }
+  TL_DEVICE int QueryOf(int row) const { return QuotientOf(row, group); }
   TL_DEVICE int64_t PlaceOf(const AttentionOperand& operand, int row) const {
     const int query = QueryOf(row);
     return query * operand.row_stride +

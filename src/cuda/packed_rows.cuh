@@ -22,11 +22,12 @@ TL_DEVICE uint16_t ReadHalfWord(const std::byte* at) {
 
 // kWords words from an address that is even. Reads up to 4 bytes more: lanes of
 // a warp are at odd and even places, and a branch would take all of them twice.
+// The pointer stays one, from which the compiler sees that it is to shared memory.
 template <int kWords>
 TL_DEVICE void ReadWords(const std::byte* at, uint32_t (&words)[kWords]) {
-  const auto address = reinterpret_cast<uintptr_t>(at);
-  const auto* from = reinterpret_cast<const uint32_t*>(address & ~uintptr_t{3});
-  const auto shift = static_cast<unsigned>(address & 2) * 8;
+  const auto odd = static_cast<unsigned>(reinterpret_cast<uintptr_t>(at)) & 2;
+  const auto* from = reinterpret_cast<const uint32_t*>(at - odd);
+  const unsigned shift = odd * 8;
   uint32_t low = from[0];
 #pragma unroll
   for (int i = 0; i < kWords; ++i) {
@@ -200,7 +201,7 @@ struct Unit<DType::Q6_K> {
 
 // kRows rows, one every row_bytes.
 template <DType dtype, int kRows>
-TL_DEVICE void PackedDots(const std::byte* rows, int64_t row_bytes,
+TL_DEVICE void PackedDots(const std::byte* rows, int row_bytes,
                           const Int8Row& x, int k, float (&sums)[kRows]) {
   const int units = k / Unit<dtype>::kElements;
 #pragma unroll 2
@@ -215,7 +216,7 @@ TL_DEVICE void PackedDots(const std::byte* rows, int64_t row_bytes,
 
 // 16-byte aligned, k a multiple of 8. Two sums a row: one would wait for itself.
 template <int kRows>
-TL_DEVICE void HalfDots(const std::byte* rows, int64_t row_bytes, const uint4* x,
+TL_DEVICE void HalfDots(const std::byte* rows, int row_bytes, const uint4* x,
                         int k, float (&sums)[kRows]) {
   float odd[kRows] = {};
 #pragma unroll 2
@@ -246,7 +247,7 @@ struct RowOperand {
 };
 
 template <int kRows>
-TL_DEVICE void RowDots(DType dtype, const std::byte* rows, int64_t row_bytes,
+TL_DEVICE void RowDots(DType dtype, const std::byte* rows, int row_bytes,
                        const RowOperand& x, int k, float (&sums)[kRows]) {
   switch (dtype) {
     case DType::F16:

@@ -47,9 +47,18 @@ TL_DEVICE void BulkCopy(void* shared, const void* global, uint32_t bytes,
   barrier->bytes -= bytes;
   emulator::Settle(*barrier);
 }
+TL_DEVICE void BulkCopyOnce(void* shared, const void* global, uint32_t bytes,
+                            Mbarrier* barrier) {
+  BulkCopy(shared, global, bytes, barrier);
+}
 TL_DEVICE void SyncThreads(int id, int threads) {
   emulator::SyncSome(id, threads);
 }
+TL_DEVICE int ThreadAgain() { return static_cast<int>(threadIdx.x); }
+template <int>
+TL_DEVICE void GiveRegisters() {}
+template <int>
+TL_DEVICE void TakeRegisters() {}
 TL_DEVICE void ArriveAtGrid(unsigned* counter) { ++*counter; }
 TL_DEVICE bool GridReached(const unsigned* counter, unsigned target) {
   if (static_cast<int>(*counter - target) >= 0) return true;
@@ -114,8 +123,41 @@ TL_DEVICE void BulkCopy(void* shared, const void* global, uint32_t bytes,
          "r"(SharedAddress(barrier)) : "memory");
 #endif
 }
+// Of what is not read again soon: the second-level cache keeps other things.
+TL_DEVICE void BulkCopyOnce(void* shared, const void* global, uint32_t bytes,
+                            Mbarrier* barrier) {
+#if __CUDA_ARCH__ >= 900
+  uint64_t policy;
+  asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
+      ".L2::cache_hint [%0], [%1], %2, [%3], %4;"
+      :: "r"(SharedAddress(shared)), "l"(global), "r"(bytes),
+         "r"(SharedAddress(barrier)), "l"(policy) : "memory");
+#endif
+}
 TL_DEVICE void SyncThreads(int id, int threads) {
   asm volatile("bar.sync %0, %1;" :: "r"(id), "r"(threads) : "memory");
+}
+// threadIdx.x, read again: what is computed from it is not kept from before.
+TL_DEVICE int ThreadAgain() {
+  int thread;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+  return thread;
+}
+// Registers of a thread from here on, by all of four warps at once: some give
+// what others take. Where the instruction is not there they keep what they have.
+template <int kCount>
+TL_DEVICE void GiveRegisters() {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" :: "n"(kCount));
+#endif
+}
+template <int kCount>
+TL_DEVICE void TakeRegisters() {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" :: "n"(kCount));
+#endif
 }
 TL_DEVICE void ArriveAtGrid(unsigned* counter) {
   asm volatile("red.release.gpu.global.add.u32 [%0], 1;"

@@ -7,8 +7,9 @@
 
 namespace tl::cuda {
 
-// A thread's part of x: every kConsumers-th 8 elements.
-inline constexpr int kEights = (kMostColumns / 8 + kConsumers - 1) / kConsumers;
+// A thread's part of x is every kConsumers-th 8 elements: up to so many.
+inline constexpr int kMostEights =
+    (kMostColumns / 8 + kConsumers - 1) / kConsumers;
 
 TL_DEVICE void Spread(const uint4& bits, float (&values)[8]) {
   const uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
@@ -50,8 +51,10 @@ TL_DEVICE float NormScale(float squares, int k, float eps) {
 }
 
 // x = norm of x, each thread its part. The weights have come as a tile.
-TL_DEVICE void Norm(const RowsStep& step, uint4 (&part)[kEights], int& tile) {
+template <int kEights>
+TL_DEVICE void Norm(const RowsStep& step, uint4 (&part)[kEights]) {
   BlockMemory& shared = Shared();
+  const unsigned tile = shared.next_tile[WarpOf()];
   float weights[8], values[8];
   float squares = 0;
 #pragma unroll
@@ -63,7 +66,7 @@ TL_DEVICE void Norm(const RowsStep& step, uint4 (&part)[kEights], int& tile) {
     for (int e = 0; e < 8; ++e) squares = fmaf(values[e], values[e], squares);
   }
   const float scale = NormScale(squares, step.k, step.eps);
-  const int slot = tile % kTiles;
+  const unsigned slot = tile % kTiles;
   WaitPhase(&shared.tile_full[slot], tile / kTiles & 1);
 #pragma unroll
   for (int i = 0; i < kEights; ++i) {
@@ -79,8 +82,10 @@ TL_DEVICE void Norm(const RowsStep& step, uint4 (&part)[kEights], int& tile) {
     }
   }
   __syncwarp();
-  if (Lane() == 0) Arrive(&shared.tile_empty[slot]);
-  ++tile;
+  if (Lane() == 0) {
+    Arrive(&shared.tile_empty[slot]);
+    shared.next_tile[WarpOf()] = tile + 1;
+  }
 }
 
 TL_DEVICE Int8Row PlaceOfInt8(int k) {
@@ -89,68 +94,96 @@ TL_DEVICE Int8Row PlaceOfInt8(int k) {
           reinterpret_cast<const float2*>(at + k)};
 }
 
+// The larger of each of two halves, as bits without signs: they are in the order
+// of the values, and NaN is the largest.
+TL_DEVICE uint32_t MaxOfBits(uint32_t a, uint32_t b) {
+#ifdef TL_CUDA_EMULATED
+  const auto larger = [](uint32_t x, uint32_t y) { return x > y ? x : y; };
+  return larger(a & 0xffff, b & 0xffff) | larger(a >> 16, b >> 16) << 16;
+#else
+  return __vmaxu2(a, b);
+#endif
+}
+
+// Four integers from -127 to 127, as bytes, of floats that are near to them.
+TL_DEVICE uint32_t RoundFour(float a, float b, float c, float d, float factor) {
+  // Added to this, what is behind the point falls off and the last byte is it.
+  constexpr float kAligned = 12582912.0f;  // 1.5 * 2^23
+  const auto byte = [&](float x) {
+    return __float_as_uint(__fadd_rn(__fmul_rn(x, factor), kAligned)) & 0xff;
+  };
+  return byte(a) | byte(b) << 8 | byte(c) << 16 | byte(d) << 24;
+}
+
 // 8 elements as int8: 4 neighbouring lanes have a group of 32. Whole warps take
 // part; `at` is the place of those that have elements, or -1.
 TL_DEVICE void RoundToInt8(const uint4& bits, int at, const Int8Row& place) {
-  float values[8], largest = 0;
-  Spread(bits, values);
-  int bad = 0;
-#pragma unroll
-  for (int e = 0; e < 8; ++e) {
-    largest = fmaxf(largest, fabsf(values[e]));
-    bad |= !(fabsf(values[e]) <= 65504.0f);
-  }
+  constexpr uint32_t kNoSigns = 0x7fff7fff, kOnes = 0x01010101;
+  constexpr uint32_t kInfinity = 0x7c00;
+  uint32_t pair = MaxOfBits(
+      MaxOfBits(bits.x & kNoSigns, bits.y & kNoSigns),
+      MaxOfBits(bits.z & kNoSigns, bits.w & kNoSigns));
   for (int mask = 1; mask < 4; mask *= 2) {
-    largest = fmaxf(largest, __shfl_xor_sync(kFullWarp, largest, mask));
-    bad |= __shfl_xor_sync(kFullWarp, bad, mask);
+    pair = MaxOfBits(pair, __shfl_xor_sync(kFullWarp, pair, mask));
   }
-  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
-  uint32_t packed[2] = {};
-  int sum = 0;
-#pragma unroll
-  for (int e = 0; e < 8; ++e) {
-    const int rounded = __float2int_rn(values[e] * inverse);
-    sum += rounded;
-    packed[e / 4] |= (static_cast<uint32_t>(rounded) & 0xff) << (e % 4 * 8);
-  }
+  const uint32_t top = MaxOfBits(pair, pair >> 16) & 0xffff;
+  const float largest = FromHalf(static_cast<uint16_t>(top));
+  const float inverse = top > 0 ? 127.0f / largest : 0.0f;
+  float values[8];
+  Spread(bits, values);
+  const uint32_t low =
+      RoundFour(values[0], values[1], values[2], values[3], inverse);
+  const uint32_t high =
+      RoundFour(values[4], values[5], values[6], values[7], inverse);
+  int sum = Dot4(low, kOnes, Dot4(high, kOnes, 0));
   for (int mask = 1; mask < 4; mask *= 2) {
     sum += __shfl_xor_sync(kFullWarp, sum, mask);
   }
   if (at < 0) return;
   auto* q = reinterpret_cast<uint2*>(const_cast<uint4*>(place.q));
-  q[at] = make_uint2(packed[0], packed[1]);
+  q[at] = make_uint2(low, high);
   if (at % 4 == 0) {
-    const float scale =
-        bad ? __uint_as_float(0x7fc00000u) : largest / 127.0f;
+    const float scale = top >= kInfinity ? __uint_as_float(0x7fc00000u)
+                                         : largest * (1.0f / 127.0f);
     const_cast<float2*>(place.groups)[at / 4] =
         make_float2(scale, scale * static_cast<float>(sum));
   }
 }
 
 // Brings x to shared memory as the rows want it.
-TL_DEVICE void PrepareX(const RowsStep& step, int& tile) {
+template <int kEights>
+__device__ TL_NOINLINE void PrepareX(const RowsStep& step) {
   uint4 part[kEights];
+  const int eights = step.k / 8;
 #pragma unroll
   for (int i = 0; i < kEights; ++i) {
     // All loads are on their way before one is waited for.
     const int at = i * kConsumers + static_cast<int>(threadIdx.x);
-    part[i] = reinterpret_cast<const uint4*>(step.x)[min(at, step.k / 8 - 1)];
+    part[i] = reinterpret_cast<const uint4*>(step.x)[min(at, eights - 1)];
   }
-  if (step.norm_weight) Norm(step, part, tile);
-  SyncConsumers();  // nobody reads the x of before
+  if (step.norm_weight) Norm(step, part);
+  // Nobody reads the x of before: a wait before the step or in the norm says so.
+  if (step.header.wait == StepWait::kNone && !step.norm_weight) SyncConsumers();
   const Int8Row place = PlaceOfInt8(step.k);
+  const bool packed = step.w_dtype != DType::F16;
 #pragma unroll
   for (int i = 0; i < kEights; ++i) {
-    if (i * kConsumers >= step.k / 8) break;
     const int at = i * kConsumers + static_cast<int>(threadIdx.x);
-    const bool has = at < step.k / 8;
-    if (step.w_dtype != DType::F16) {
+    const bool has = at < eights;
+    if (packed) {
       RoundToInt8(has ? part[i] : make_uint4(0, 0, 0, 0), has ? at : -1, place);
     } else if (has) {
       reinterpret_cast<uint4*>(Shared().scratch)[at] = part[i];
     }
   }
   SyncConsumers();
+}
+
+// As few turns as x needs.
+TL_DEVICE void PrepareXOf(const RowsStep& step) {
+  if (step.k <= kConsumers * 8) return PrepareX<1>(step);
+  if (step.k <= kConsumers * 16) return PrepareX<2>(step);
+  PrepareX<kMostEights>(step);
 }
 
 }  // namespace tl::cuda

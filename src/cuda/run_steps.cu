@@ -7,8 +7,7 @@
 
 #include "cuda/attention_decode.cuh"
 #include "cuda/launch.h"
-#include "cuda/packed_rows.cuh"
-#include "cuda/prepare_x.cuh"
+#include "cuda/run_rows.cuh"
 #include "cuda/run_steps.cuh"
 #include "cuda/run_steps.h"
 #include "cuda/small_group.cuh"
@@ -23,18 +22,18 @@ TL_DEVICE int64_t NormBytes(const RowsStep& step) {
 // --- Fetching ----------------------------------------------------------------
 
 // `bytes` from `from`, whatever its place in a line of 16.
-TL_DEVICE void FetchTile(const std::byte* from, int64_t bytes, int tile) {
+TL_DEVICE void FetchTile(const std::byte* from, int64_t bytes, unsigned tile) {
   BlockMemory& shared = Shared();
-  const int slot = tile % kTiles;
+  const unsigned slot = tile % kTiles;
   const auto offset =
       static_cast<int64_t>(reinterpret_cast<uintptr_t>(from) & 15);
   const auto lines = static_cast<uint32_t>((offset + bytes + 15) & ~int64_t{15});
   WaitPhase(&shared.tile_empty[slot], (tile / kTiles + 1) & 1);
   ArriveExpecting(&shared.tile_full[slot], lines);
-  BulkCopy(shared.tiles[slot], from - offset, lines, &shared.tile_full[slot]);
+  BulkCopyOnce(shared.tiles[slot], from - offset, lines, &shared.tile_full[slot]);
 }
 
-TL_DEVICE void FetchTiles(const RowsStep& step, int& tile) {
+TL_DEVICE void FetchTiles(const RowsStep& step, unsigned& tile) {
   const int64_t row_bytes = step.row_bytes;
   const RowRange rows = RowsOf(step);
   if (step.norm_weight) FetchTile(step.norm_weight, NormBytes(step), tile++);
@@ -47,7 +46,8 @@ TL_DEVICE void FetchTiles(const RowsStep& step, int& tile) {
 // One thread of a block.
 TL_DEVICE void Fetch(const StepRecord* steps, int count) {
   BlockMemory& shared = Shared();
-  int tile = 0, fetched = 0;
+  unsigned tile = 0;
+  int fetched = 0;
   for (int at = 0; at < count; ++at) {
     for (; fetched < count && fetched <= at + kRecordsAhead; ++fetched) {
       const int slot = fetched % kRecords;
@@ -68,130 +68,21 @@ TL_DEVICE void Fetch(const StepRecord* steps, int count) {
 
 // --- Computing ---------------------------------------------------------------
 
-// A warp's products, one in each lane until all lanes have one: what follows the
-// products waits for memory, once for all of them. Lane i has the i-th of the
-// warp's rows, so that it can ask for its operand before its product is there.
-class WarpRows {
- public:
-  TL_DEVICE WarpRows(const RowsStep& step, const RowRange& rows)
-      : step_(step),
-        end_(rows.end),
-        first_(rows.begin + Turn(step) * step.rows_per_group) {
-    Begin();
-  }
+// What steps run is not inlined: registers that one of them wants would be taken
+// from all, and what is put aside in local memory comes from far away, since each
+// wait for the grid empties the first-level cache.
 
-  // The first row of the next group.
-  TL_DEVICE int next() const { return first_ + groups_ * Stride(); }
-
-  template <int kRows>
-  TL_DEVICE void Put(const float (&products)[kRows]) {
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-      if (Lane() == held_ + r) product_ = products[r];
-    }
-    held_ += step_.rows_per_group;
-    ++groups_;
-    if (held_ == kWarpSize) {
-      Flush();
-      Begin();
-    }
-  }
-
-  TL_DEVICE void Flush() {
-    if (Lane() >= held_ || row_ >= end_) return;
-    if (!step_.has_group) {
-      const uint32_t bits = __float_as_uint(product_);
-      StoreValue(step_.out, step_.result_dtype, row_, bits);
-      if (step_.also) StoreValue(step_.also, step_.result_dtype, row_, bits);
-      return;
-    }
-    const bool half = step_.result_dtype == DType::F16;
-    const float rounded = half ? FromHalf(ToHalf(product_)) : product_;
-    RunGroupAt(step_.group, row_, __float_as_uint(rounded), operand_);
-  }
-
- private:
-  TL_DEVICE static int Turn(const RowsStep& step) {
-    const int turn = WarpOf() - step.first_warp;
-    return turn < 0 ? turn + kConsumerWarps : turn;
-  }
-  TL_DEVICE int Stride() const {
-    return kConsumerWarps * step_.rows_per_group;
-  }
-  TL_DEVICE void Begin() {
-    const int per_group = step_.rows_per_group;
-    held_ = 0;
-    row_ = next() + Lane() / per_group * Stride() + Lane() % per_group;
-    if (step_.has_group && row_ < end_) operand_ = FirstOperand(step_.group, row_);
-  }
-
-  const RowsStep& step_;
-  const int end_, first_;
-  int groups_ = 0;
-  int held_ = 0;  // lanes that have a product
-  int row_ = 0;   // of this lane
-  float product_ = 0;
-  uint32_t operand_ = 0;
-};
-
-// The rows of a group, which begin at `at`; some at the end may not be there.
-template <int kRows>
-TL_DEVICE void RunGroup(const RowsStep& step, const std::byte* at,
-                        const RowOperand& x, WarpRows& mine) {
-  float sums[kRows] = {};
-  RowDots(step.w_dtype, at, step.row_bytes, x, step.k, sums);
-  for (int mask = kWarpSize / 2; mask > 0; mask /= 2) {
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-      sums[r] += __shfl_xor_sync(kFullWarp, sums[r], mask);
-    }
-  }
-  mine.Put(sums);
-}
-
-// Each warp takes one group of rows of every kConsumerWarps of the block's, and
-// needs no other warp.
-TL_DEVICE void RunRows(const RowsStep& step, int& tile) {
-  BlockMemory& shared = Shared();
-  if (step.fresh_x) PrepareX(step, tile);
-  const RowRange rows = RowsOf(step);
-  const RowOperand x = {reinterpret_cast<const uint4*>(shared.scratch),
-                        PlaceOfInt8(step.k)};
-  const int64_t row_bytes = step.row_bytes;
-  WarpRows mine(step, rows);
-  for (int row = rows.begin; row < rows.end; row += step.rows_per_tile, ++tile) {
-    const int slot = tile % kTiles;
-    const int end = min(row + step.rows_per_tile, rows.end);
-    const auto start = reinterpret_cast<uintptr_t>(step.w + row * row_bytes);
-    const std::byte* first = shared.tiles[slot] + (start & 15);
-    WaitPhase(&shared.tile_full[slot], tile / kTiles & 1);
-    while (mine.next() < end) {
-      const std::byte* at = first + (mine.next() - row) * row_bytes;
-      if (step.rows_per_group == 4) {
-        RunGroup<4>(step, at, x, mine);
-      } else if (step.rows_per_group == 2) {
-        RunGroup<2>(step, at, x, mine);
-      } else {
-        RunGroup<1>(step, at, x, mine);
-      }
-    }
-    __syncwarp();
-    if (Lane() == 0) Arrive(&shared.tile_empty[slot]);
-  }
-  mine.Flush();
-}
-
-TL_DEVICE void RunElementwise(const ElementwiseStep& step) {
+__device__ TL_NOINLINE void RunElementwise(const ElementwiseStep& step) {
   const bool alone = step.header.block != kAllBlocks;
   const int threads = alone ? kConsumers : kConsumers * static_cast<int>(gridDim.x);
   const int first = alone ? 0 : kConsumers * static_cast<int>(blockIdx.x);
   for (int i = first + static_cast<int>(threadIdx.x); i < step.group.size;
        i += threads) {
-    RunGroupAt(step.group, i, 0, 0);
+    RunGroupAt(step.group, i, 0);
   }
 }
 
-TL_DEVICE void RunRmsNorm(const RmsNormStep& step) {
+__device__ TL_NOINLINE void RunRmsNorm(const RmsNormStep& step) {
   const auto* x = reinterpret_cast<const uint16_t*>(step.x);
   float squares = 0;
   for (int i = threadIdx.x; i < step.k; i += kConsumers) {
@@ -205,6 +96,7 @@ TL_DEVICE void RunRmsNorm(const RmsNormStep& step) {
     reinterpret_cast<uint16_t*>(step.out)[i] =
         ToHalf(Normed(FromHalf(x[i]), scale, weight));
   }
+  SyncConsumers();
 }
 
 TL_DEVICE void StoreTurned(const RopeStep& step, int at, float value) {
@@ -213,7 +105,7 @@ TL_DEVICE void StoreTurned(const RopeStep& step, int at, float value) {
   if (step.also) StoreValue(step.also, step.dtype, at, bits);
 }
 
-TL_DEVICE void RunRope(const RopeStep& step) {
+__device__ TL_NOINLINE void RunRope(const RopeStep& step) {
   const int half = step.dim / 2;
   const int pairs = step.seq * step.heads * half;
   const int threads = kConsumers * static_cast<int>(gridDim.x);
@@ -236,7 +128,7 @@ TL_DEVICE void RunRope(const RopeStep& step) {
   }
 }
 
-TL_DEVICE void RunCopy(const CopyStep& step) {
+__device__ TL_NOINLINE void RunCopy(const CopyStep& step) {
   for (int i = threadIdx.x; i < step.size; i += kConsumers) {
     int64_t from = 0, to = 0;
     int rest = i;
@@ -257,7 +149,7 @@ TL_DEVICE void RunCopy(const CopyStep& step) {
 }
 
 template <int kDims, int kTileRows>
-TL_DEVICE void AttendTo(const DecodeAttention& decode) {
+__device__ TL_NOINLINE void AttendTo(const DecodeAttention& decode) {
   DecodeAttentionPart<DecodeShape<kDims, kTileRows, kConsumers>>(
       decode, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x),
       Shared().scratch);
@@ -272,23 +164,55 @@ TL_DEVICE void RunAttention(const DecodeAttention& decode) {
   }
 }
 
-// All blocks have come as far as this one. `reached` counts the blocks that
-// came here, in this launch and all before.
-TL_DEVICE void WaitForGrid(unsigned* counter, unsigned& reached) {
+TL_DEVICE bool IsMine(const StepHeader& step) {
+  return step.block == kAllBlocks || step.block == static_cast<int>(blockIdx.x);
+}
+
+// All blocks have come as far as this one.
+TL_DEVICE void WaitForGrid(unsigned* counter) {
   SyncConsumers();
-  reached += gridDim.x;
-  if (threadIdx.x == 0) {
+  if (ThreadAgain() == 0) {
+    const unsigned target = Shared().reached + gridDim.x;
+    Shared().reached = target;
     ArriveAtGrid(counter);
-    while (!GridReached(counter, reached)) {
+    while (!GridReached(counter, target)) {
     }
   }
   SyncConsumers();
 }
 
-TL_DEVICE void RunStep(const StepRecord& step, int& tile) {
+// The record that a warp is at.
+TL_DEVICE const StepRecord& CurrentStep() {
+  return Shared().records[Shared().step[ThreadAgain() / kWarpSize] % kRecords];
+}
+
+// Lets go of the step that a warp is at and waits for what the next one follows.
+// False if there is none.
+__device__ TL_NOINLINE bool NextStep(int count, unsigned* counter) {
+  BlockMemory& shared = Shared();
+  const unsigned at = shared.step[WarpOf()] + 1;
+  __syncwarp();
+  if (Lane() == 0) {
+    shared.step[WarpOf()] = at;
+    if (at > 0) Arrive(&shared.record_empty[(at - 1) % kRecords]);
+  }
+  __syncwarp();
+  if (at == static_cast<unsigned>(count)) return false;
+  WaitPhase(&shared.record_full[at % kRecords], at / kRecords & 1);
+  const StepHeader& step = shared.records[at % kRecords].header;
+  if (step.wait == StepWait::kGrid) {
+    WaitForGrid(counter);
+  } else if (step.wait == StepWait::kBlock && IsMine(step)) {
+    SyncConsumers();
+  }
+  return true;
+}
+
+TL_DEVICE void RunStep(const StepRecord& step) {
+  if (step.header.kind == StepKind::kRows) return RunRows(step.rows);
   switch (step.header.kind) {
     case StepKind::kRows:
-      return RunRows(step.rows, tile);
+      return;
     case StepKind::kElementwise:
       return RunElementwise(step.elementwise);
     case StepKind::kRmsNorm:
@@ -302,26 +226,14 @@ TL_DEVICE void RunStep(const StepRecord& step, int& tile) {
   }
 }
 
-TL_DEVICE void Compute(int count, unsigned* counter, unsigned reached) {
-  BlockMemory& shared = Shared();
-  int tile = 0;
-  for (int at = 0; at < count; ++at) {
-    const int slot = at % kRecords;
-    WaitPhase(&shared.record_full[slot], at / kRecords & 1);
-    const StepRecord& step = shared.records[slot];
-    const int block = step.header.block;
-    const bool mine = block == kAllBlocks || block == static_cast<int>(blockIdx.x);
-    if (step.header.wait == StepWait::kGrid) {
-      WaitForGrid(counter, reached);
-    } else if (mine && step.header.wait == StepWait::kBlock) {
-      SyncConsumers();
-    }
-    if (mine) RunStep(step, tile);
-    __syncwarp();
-    if (Lane() == 0) Arrive(&shared.record_empty[slot]);
+TL_DEVICE void Compute(int count, unsigned* counter) {
+  while (NextStep(count, counter)) {
+    const StepRecord& step = CurrentStep();
+    if (IsMine(step.header)) RunStep(step);
   }
 }
 
+// `reached` counts the blocks that came to a wait before this launch.
 __global__ void __launch_bounds__(kStepThreads, 1)
     RunStepsKernel(const StepRecord* steps, int count, unsigned* counter,
                    unsigned reached) {
@@ -336,12 +248,19 @@ __global__ void __launch_bounds__(kStepThreads, 1)
       Init(&shared.tile_empty[i], kConsumerWarps);
     }
     FenceInit();
+    shared.reached = reached;
+  }
+  if (threadIdx.x < kConsumerWarps) {
+    shared.step[threadIdx.x] = ~0u;
+    shared.next_tile[threadIdx.x] = 0;
   }
   __syncthreads();
   if (threadIdx.x < kConsumers) {
-    Compute(count, counter, reached);
-  } else if (threadIdx.x == kConsumers) {
-    Fetch(steps, count);
+    TakeRegisters<kConsumerRegisters>();
+    Compute(count, counter);
+  } else {
+    GiveRegisters<kFetchRegisters>();
+    if (threadIdx.x == kConsumers) Fetch(steps, count);
   }
 }
 
@@ -349,7 +268,7 @@ __global__ void __launch_bounds__(kStepThreads, 1)
 // what a group costs is about two rows' time and that of its rows.
 int RowsPerGroup(int rows, int64_t fit) {
   int best = 1, best_time = INT32_MAX;
-  for (int size = 1; size <= kMostRowsPerGroup && size <= fit; size *= 2) {
+  for (int size = 1; size <= kMostRowsPerGroup && size <= fit; ++size) {
     const int groups = (rows + size - 1) / size;
     const int rounds = (groups + kConsumerWarps - 1) / kConsumerWarps;
     if (rounds * (size + 2) >= best_time) continue;
@@ -357,6 +276,16 @@ int RowsPerGroup(int rows, int64_t fit) {
     best_time = rounds * (size + 2);
   }
   return best;
+}
+
+int MostRows(const RowsStep& step) {
+  return step.rows_per_block + (step.more_rows > 0 ? step.rows_more : 0);
+}
+
+void SetGroup(int rows, RowsStep& step) {
+  const int fit = std::min(kTileBytes / step.row_bytes, INT16_MAX);
+  step.rows_per_tile = static_cast<int16_t>(fit / rows * rows);
+  step.rows_per_group = static_cast<int8_t>(rows);
 }
 
 }  // namespace
@@ -369,20 +298,24 @@ bool CutRows(int64_t n, int64_t k, int64_t row_bytes, int blocks,
   step.n = static_cast<int32_t>(n);
   step.k = static_cast<int32_t>(k);
   step.row_bytes = static_cast<int32_t>(row_bytes);
-  step.rows_per_block = step.n / blocks;
-  step.more_rows = step.n % blocks;
-  const int64_t fit = kTileBytes / row_bytes;
-  const int group =
-      RowsPerGroup(step.rows_per_block + (step.more_rows > 0), fit);
-  const int64_t tile = std::min<int64_t>(fit, INT16_MAX) / group * group;
-  step.rows_per_tile = static_cast<int16_t>(tile);
-  step.rows_per_group = static_cast<int8_t>(group);
+  // In pairs, which what follows may want to see together.
+  step.rows_more = step.n % 2 == 0 ? 2 : 1;
+  const int units = step.n / step.rows_more;
+  step.rows_per_block = units / blocks * step.rows_more;
+  step.more_rows = units % blocks;
+  SetGroup(RowsPerGroup(MostRows(step), kTileBytes / row_bytes), step);
+  return true;
+}
+
+bool GroupInPairs(RowsStep& step) {
+  if (step.rows_per_group % 2 == 0) return true;
+  if (step.rows_more != 2 || kTileBytes / step.row_bytes < 2) return false;
+  SetGroup(2, step);
   return true;
 }
 
 int GroupsPerBlock(const RowsStep& step) {
-  const int rows = step.rows_per_block + (step.more_rows > 0);
-  return (rows + step.rows_per_group - 1) / step.rows_per_group;
+  return (MostRows(step) + step.rows_per_group - 1) / step.rows_per_group;
 }
 
 int8_t WarpAfter(int warp, int groups) {

@@ -1,7 +1,7 @@
 // What the blocks of run_steps.cu share: the layout of shared memory, and who of
-// a block does what. Warp kConsumers / 32 fetches: records of steps, and the
-// weights of the steps that have some, as far ahead as there is room, whatever
-// the others wait for. The other warps compute.
+// a block does what. Thread kConsumers fetches: records of steps, and the weights
+// of the steps that have some, as far ahead as there is room, whatever the others
+// wait for. Threads below it compute, those behind it go at once.
 #pragma once
 
 #include "cuda/pipeline.cuh"
@@ -9,10 +9,20 @@
 
 namespace tl::cuda {
 
-// As many as leave each 128 registers.
-inline constexpr int kConsumers = 480;
+// 16 warps: hidden sizes are powers of two, and 132 multiprocessors then have
+// about 16 or 32 rows each.
+inline constexpr int kConsumers = 512;
 inline constexpr int kConsumerWarps = kConsumers / kWarpSize;
-inline constexpr int kStepThreads = kConsumers + kWarpSize;
+// Registers are handed over by groups of four warps: the group that fetches
+// leaves most of its own to those that compute. A block has what its threads are
+// launched with and no more; who asks for more waits for ever.
+inline constexpr int kFetchers = 4 * kWarpSize;
+inline constexpr int kStepThreads = kConsumers + kFetchers;
+inline constexpr int kLaunchRegisters = 65536 / kStepThreads / 8 * 8;
+inline constexpr int kFetchRegisters = 24;
+inline constexpr int kConsumerRegisters = 112;
+static_assert(kConsumers * kConsumerRegisters + kFetchers * kFetchRegisters <=
+              kStepThreads * kLaunchRegisters);
 
 // Weights come in tiles of whole rows. One more 16 bytes: a row may begin
 // anywhere in a line of 16.
@@ -23,7 +33,7 @@ inline constexpr int kTileSpace = kTileBytes + 64;
 // the rest is for steps that are still computed.
 inline constexpr int kRecords = 16;
 inline constexpr int kRecordsAhead = 3;
-// The most rows that a warp multiplies together: 1, 2 or 4.
+// The most rows that a warp multiplies together.
 inline constexpr int kMostRowsPerGroup = 4;
 // The longest x, of f16 or of int8 with their groups.
 inline constexpr int kMostColumns = 14 * 1024;
@@ -37,6 +47,11 @@ struct BlockMemory {
   alignas(128) std::byte tiles[kTiles][kTileSpace];
   alignas(16) std::byte scratch[kScratchBytes];
   float partial[kConsumerWarps];
+  // Kept here and not in registers, which each step wants for itself: the step
+  // that each warp is at and its next tile, and what the grid's counter was at
+  // the last wait.
+  unsigned step[kConsumerWarps], next_tile[kConsumerWarps];
+  unsigned reached;
   Mbarrier record_full[kRecords], record_empty[kRecords];
   Mbarrier tile_full[kTiles], tile_empty[kTiles];
 };
@@ -52,22 +67,25 @@ struct RowRange {
 
 TL_DEVICE RowRange RowsOf(const RowsStep& step) {
   const auto block = static_cast<int>(blockIdx.x);
-  const int more = block < step.more_rows ? block : step.more_rows;
-  const int begin = block * step.rows_per_block + more;
-  return {begin, begin + step.rows_per_block + (block < step.more_rows ? 1 : 0)};
+  const int more = step.rows_more;
+  const int before = block < step.more_rows ? block : step.more_rows;
+  const int begin = block * step.rows_per_block + before * more;
+  return {begin,
+          begin + step.rows_per_block + (block < step.more_rows ? more : 0)};
 }
 
 // Waits until all consumers of this block are here.
 TL_DEVICE void SyncConsumers() { SyncThreads(1, kConsumers); }
 
-// Sum over the consumers of a block, the same for all, in a fixed order.
+// Sum over the consumers of a block, the same for all, in a fixed order. They
+// wait for each other once more before they call it again.
 TL_DEVICE float SumOfConsumers(float value) {
   float* partial = Shared().partial;
   value = WarpSum(value);
-  SyncConsumers();
   if (Lane() == 0) partial[WarpOf()] = value;
   SyncConsumers();
   float sum = 0;
+#pragma unroll
   for (int warp = 0; warp < kConsumerWarps; ++warp) sum += partial[warp];
   return sum;
 }

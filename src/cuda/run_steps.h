@@ -11,6 +11,8 @@ int StepSharedBytes();  // what a block needs
 bool CutRows(int64_t n, int64_t k, int64_t row_bytes, int blocks,
              RowsStep& step);
 
+// Makes rows 2i and 2i + 1 be in one group, if that can be.
+bool GroupInPairs(RowsStep& step);
 // Groups of rows that a block has of a step, and the warp that takes the first of
 // the next step when `warp` took the first of one with so many: steps that wait
 // for nothing share the warps.
@@ -19,6 +21,9 @@ int8_t WarpAfter(int warp, int groups);
 // Whether a norm's weights can come with a RowsStep.
 bool FitsTile(int64_t bytes);
 
+// A block takes 256 keys at once: fewer would leave warps without any, and more
+// come one after the other.
+inline constexpr int kFewestKeysOfBlock = 256;
 // Whether it can be an AttentionStep.
 bool CanAttend(const DecodeAttention& decode);
 

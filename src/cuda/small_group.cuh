@@ -26,25 +26,20 @@ TL_DEVICE void StoreOutput(const SmallGroup& group, int k, int index,
   StoreValue(group.output[k].data, group.output[k].dtype, index, value);
 }
 
-// One instruction on what a kernel hands over and one more operand.
-TL_DEVICE bool IsPlain(const SmallGroup& group) {
-  return group.instructions == 1 && group.handed_over == 1 &&
-         group.inputs <= 2 && group.outputs == 1;
-}
-
-// The operand of such a group, to be asked for early.
-TL_DEVICE uint32_t FirstOperand(const SmallGroup& group, int index) {
-  return IsPlain(group) && group.inputs == 2 ? LoadInput(group, 1, index) : 0;
+// One row of elementwise.def on halves, known at compile time.
+template <OpId op>
+TL_DEVICE uint32_t RunHalf(float first, float second) {
+  constexpr ElementwiseGroup::Instruction kInstruction = {
+      op, DType::F16, false, 2, {0, 1, 0}, 0};
+  return RunOnValues(kInstruction, [&](int value) {
+    return __float_as_uint(value == 0 ? first : second);
+  });
 }
 
 // Not inlined: its one copy stays in the instruction cache. `first` is value 0
-// where that is handed over, `operand` is FirstOperand at the index.
+// where that is handed over.
 __device__ TL_NOINLINE void RunGroupAt(const SmallGroup& group, int index,
-                                       uint32_t first, uint32_t operand) {
-  if (IsPlain(group)) {
-    const auto values = [&](int value) { return value == 0 ? first : operand; };
-    return StoreOutput(group, 0, index, RunOnValues(group.instruction[0], values));
-  }
+                                       uint32_t first) {
   uint32_t values[SmallGroup::kMaxInputs + SmallGroup::kMaxInstructions + 1];
   if (group.handed_over != 0) values[0] = first;
   for (int k = group.handed_over; k < group.inputs; ++k) {

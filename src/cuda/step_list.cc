@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "cuda/dispatch.h"
 #include "cuda/packed_rows.h"
-#include "exec/region.h"
 #include "cuda/run_steps.h"
 #include "cuda/runtime.h"
+#include "exec/region.h"
 
 namespace tl::cuda {
 namespace {
@@ -17,11 +18,6 @@ constexpr int kLeastCapability = 90;
 constexpr int64_t kMostElements = 64 * 1024;
 // Up to here one block is quicker than all of them and a wait for each other.
 constexpr int64_t kMostForOneBlock = 8 * 1024;
-constexpr int64_t kAlignment = 16;
-
-bool IsAligned(const std::byte* data) {
-  return reinterpret_cast<uintptr_t>(data) % kAlignment == 0;
-}
 
 bool FitsInt32(int64_t value) {
   return value >= std::numeric_limits<int32_t>::min() &&
@@ -49,32 +45,6 @@ bool IsRowProduct(const KernelArgs& args) {
          StrideOf(w, 1) == 1 && (n == 1 || StrideOf(w, 0) == k) &&
          IsAligned(x.data) && (IsPacked(w.dtype) || IsAligned(w.data)) &&
          (args.dtype == DType::F16 || args.dtype == DType::F32);
-}
-
-// Row-major without gaps.
-bool IsDense(const View& view) {
-  int64_t expected = 1;
-  for (int axis = view.rank - 1; axis >= 0; --axis) {
-    if (view.dims[axis] != 1 && view.strides[axis] != expected) return false;
-    expected *= view.dims[axis];
-  }
-  return true;
-}
-
-// The second place of a step's result, if `view` is all of its result.
-std::byte** AlsoOf(StepRecord& record, const View& view) {
-  if (record.header.kind == StepKind::kRope) {
-    RopeStep& step = record.rope;
-    const int64_t size = int64_t{step.seq} * step.heads * step.dim;
-    return step.out == view.data && view.size() == size ? &step.also : nullptr;
-  }
-  if (record.header.kind == StepKind::kRows) {
-    RowsStep& step = record.rows;
-    const bool whole = !step.has_group && step.out == view.data &&
-                       view.size() == step.n && view.dtype == step.result_dtype;
-    return whole ? &step.also : nullptr;
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -215,30 +185,6 @@ bool StepList::AddElementwise(const KernelArgs& args) {
 
 // --- Products -------------------------------------------------------------------
 
-// Makes the norm that was held for this product a part of it, or emits it.
-void StepList::FoldNorm(const View& x, RowsStep& step, Touched& touched) {
-  if (!held_norm_) return;
-  const HeldNorm& norm = *held_norm_;
-  const bool reads_it =
-      norm.step.out == x.data && norm.step.k == step.k &&
-      IsAligned(norm.step.x) && IsAligned(norm.step.weight) &&
-      FitsTile(norm.step.k * ElementBytes(norm.step.weight_dtype));
-  const bool overwrites =
-      std::any_of(touched.writes.begin(), touched.writes.end(),
-                  [&](const Range& range) { return range.Meets(norm.read); });
-  if (!reads_it || overwrites || norm.written.Meets(norm.read)) {
-    return EmitHeldNorm();
-  }
-  step.x = norm.step.x;
-  step.norm_weight = norm.step.weight;
-  step.norm_dtype = norm.step.weight_dtype;
-  step.norm_out = norm.step.out;
-  step.eps = norm.step.eps;
-  touched.reads.push_back(norm.read);
-  touched.writes.push_back(norm.written);
-  held_norm_.reset();
-}
-
 bool StepList::AddRows(const KernelArgs& args) {
   if (!IsRowProduct(args)) return false;
   const View &x = args.inputs[0], &w = args.inputs[1];
@@ -262,7 +208,7 @@ bool StepList::AddRows(const KernelArgs& args) {
     if (group.size != step.n || !TouchGroup(group, true, step.group, touched)) {
       return false;
     }
-    step.has_group = true;
+    RecognizeEnd(step);
   } else {
     step.out = args.outputs[0].data;
     Range range = RangeOf(args.outputs[0]);
@@ -295,7 +241,7 @@ void StepList::PlaceRows(StepRecord& record, Touched touched, const View& x) {
   const int8_t first =
       position.level < levels_.size() ? levels_[position.level].next_warp : int8_t{0};
   // What nothing of the same thread follows may go to warps that have less to do.
-  if (!step.has_group) step.first_warp = first;
+  if (step.end == RowsEnd::kStore) step.first_warp = first;
   touched.first_warp = step.first_warp;
   Level& level = levels_[Append(record, std::move(touched), false, shared)];
   level.prepared = wanted;
@@ -347,7 +293,6 @@ bool StepList::AddRope(const KernelArgs& args) {
       x.size() != DimOf(x, 0) * DimOf(x, 1) * DimOf(x, 2)) {
     return false;
   }
-  EmitHeldNorm();
   step.header.kind = StepKind::kRope;
   step.dtype = x.dtype;
   step.halves = args.ints[0] == 1;
@@ -361,6 +306,8 @@ bool StepList::AddRope(const KernelArgs& args) {
   Touched touched;
   for (const View& input : args.inputs) touched.reads.push_back(RangeOf(input));
   touched.writes = {RangeOf(args.outputs[0])};
+  if (FoldRope(step, touched)) return true;
+  EmitHeldNorm();
   Append(record, std::move(touched), false, {});
   return true;
 }
@@ -391,42 +338,6 @@ bool StepList::AddCopy(const View& from, const View& to) {
   return true;
 }
 
-// What a step of the last levels has just made may be written to both places by
-// that step: keys and values go into a cache so.
-bool StepList::FoldAssign(const View& from, const View& to) {
-  constexpr size_t kLevelsBack = 3;
-  if (!IsDense(from) || !IsDense(to) || from.size() != to.size() ||
-      from.dtype != to.dtype) {
-    return false;
-  }
-  Touched writing;
-  writing.writes = {RangeOf(to)};
-  const bool before_norm =
-      held_norm_ && (writing.writes[0].Meets(held_norm_->read) ||
-                     writing.writes[0].Meets(held_norm_->written));
-  if (before_norm) return false;
-  for (size_t l = levels_.size(); l-- > 0 && l + kLevelsBack >= levels_.size();) {
-    Level& level = levels_[l];
-    for (size_t i = level.records.size(); i-- > 0;) {
-      StepRecord& record = level.records[i];
-      std::byte** also = AlsoOf(record, from);
-      if (also == nullptr) continue;
-      // What else is in its level runs beside it.
-      for (size_t other = 0; other < level.touched.size(); ++other) {
-        if (other != i && MustFollow(writing, level.touched[other])) return false;
-      }
-      if (*also != nullptr) return false;
-      *also = to.data;
-      level.touched[i].writes.push_back(writing.writes[0]);
-      return true;
-    }
-    for (const Touched& touched : level.touched) {
-      if (MustFollow(writing, touched)) return false;
-    }
-  }
-  return false;
-}
-
 // Only where x is written where it lies.
 bool StepList::AddAssign(const KernelArgs& args) {
   if (args.inputs[0].data != args.outputs[0].data) return false;
@@ -443,7 +354,8 @@ bool StepList::AddAttention(const KernelArgs& args) {
   if (!CanDecodeAttention(problem)) return false;
   StepRecord record = {};
   AttentionStep& step = record.attention;
-  step.decode = DecodeAttentionOf(problem, Card().multiprocessors);
+  step.decode =
+      DecodeAttentionOf(problem, Card().multiprocessors, kFewestKeysOfBlock);
   if (!CanAttend(step.decode)) return false;
   EmitHeldNorm();
   step.header.kind = StepKind::kAttention;

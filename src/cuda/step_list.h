@@ -22,6 +22,9 @@ class StepList {
 
   void Flush();
 
+  // How often the blocks will wait for each other, and once more.
+  size_t levels() const { return levels_.size(); }
+
  private:
   // Bytes that a step reads or writes. `by_row`: element n is read or written
   // by the thread that has row n, and nobody else.
@@ -51,6 +54,7 @@ class StepList {
     friend bool operator==(const PreparedX&, const PreparedX&) = default;
   };
 
+  struct Level;
   static Range RangeOf(const View& view);
   static bool MustFollow(const Touched& step, const Touched& before);
   // Where a step may go in the order of steps.
@@ -69,7 +73,13 @@ class StepList {
   bool AddAssign(const KernelArgs& args);
   bool AddAttention(const KernelArgs& args);
   bool AddCopy(const View& from, const View& to);
+  // step_list_folds.cc
+  static void RecognizeEnd(RowsStep& step);
+  bool MeetsHeldNorm(const Touched& touched) const;
   bool FoldAssign(const View& from, const View& to);
+  bool FoldRope(const RopeStep& rope, const Touched& touched);
+  bool TurnIn(Level& level, size_t maker, const RopeStep& rope,
+              const Touched& touched);
   void FoldNorm(const View& x, RowsStep& step, Touched& touched);
   void PlaceRows(StepRecord& record, Touched touched, const View& x);
   void EmitHeldNorm();

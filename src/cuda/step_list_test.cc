@@ -32,6 +32,7 @@ class TestList {
     inputs_.insert(inputs_.end(), inputs.begin(), inputs.end());
     return list_.Add(op, args);
   }
+  size_t levels() const { return list_.levels(); }
   void Run() {
     list_.Flush();
     for (const TestArray& array : outputs_) memory_.CopyBack(array);
@@ -226,6 +227,61 @@ TEST(StepListTest, TurnsAndWritesWhereAnotherStepReads) {
   }
 }
 
+// Pairs of neighbours, as Llama's are in GGUF.
+std::vector<double> Turned(const std::vector<double>& x, const TestArray& cos,
+                           const TestArray& sin, int dim) {
+  std::vector<double> result;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const auto pair = static_cast<int64_t>(i % dim / 2);
+    const double other = x[i ^ 1] * sin.Get(pair);
+    result.push_back(RoundedTo(
+        DType::F16, x[i] * cos.Get(pair) + (i % 2 == 0 ? -other : other)));
+  }
+  return result;
+}
+
+TEST(StepListTest, TurnsWhatAProductHasMadeAndWritesItToACache) {
+  const int dim = 16, k = 264;
+  for (const int heads : {1, 5, 40}) {
+    for (const bool read_before : {false, true}) {
+      SCOPED_TRACE(testing::Message() << heads << " heads, " << read_before);
+      const int n = heads * dim;
+      const TestArray x = RandomArray(DType::F16, {1, k}, 1);
+      const TestArray w = RandomArray(DType::F16, {n, k}, 2, -0.1, 0.1);
+      const TestArray cos = RandomArray(DType::F32, {1, dim / 2}, 3);
+      const TestArray sin = RandomArray(DType::F32, {1, dim / 2}, 4);
+      const TestArray y = Poisoned(DType::F16, {1, heads, dim});
+      const TestArray turned = Poisoned(DType::F16, {1, heads, dim});
+      const TestArray cache = Poisoned(DType::F16, {3, heads, dim});
+      const TestArray twice = Poisoned(DType::F16, {1, n});
+      const ElementwiseProgram plus = EpilogueOf({OpId::Add});
+      TestList list;
+      ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(w, {1, 0})}, y));
+      if (read_before) {  // by the threads that made it
+        ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(w, {1, 0}), y}, twice, {},
+                             {}, &plus));
+      }
+      ASSERT_TRUE(list.Add(OpId::Rope, {y, cos, sin}, turned, {0}));
+      ASSERT_TRUE(list.Add(OpId::Assign, {cache, turned}, cache,
+                           {1, 1, heads, 1, dim, 1}, {1, 0, 0}));
+      if (!read_before) {
+        EXPECT_EQ(list.levels(), 1u);
+      }
+      list.Run();
+      const std::vector<double> made = Product(x.Values(), w.Values());
+      const std::vector<double> want = Turned(y.Values(), cos, sin, dim);
+      for (int i = 0; i < n; ++i) {
+        ASSERT_NEAR(y.Get(i), made[i], 0.01) << i;
+        ASSERT_NEAR(turned.Get(i), want[i], 2e-3) << i;
+        ASSERT_EQ(cache.Get(n + i), turned.Get(i)) << i;
+        if (read_before) {
+          ASSERT_NEAR(twice.Get(i), 2 * made[i], 0.02) << i;
+        }
+      }
+    }
+  }
+}
+
 // softmax(q k^T * scale) v of one query, whose heads share those of k and v.
 std::vector<double> Attended(const TestArray& q, const TestArray& k,
                              const TestArray& v, int keys, double scale) {
@@ -255,7 +311,8 @@ std::vector<double> Attended(const TestArray& q, const TestArray& k,
 
 TEST(StepListTest, AttendsToWhatAStepHasWritten) {
   for (const auto& [keys, heads, kv_heads, dim] :
-       {std::array{1, 4, 4, 64}, {70, 8, 2, 64}, {300, 9, 1, 128}}) {
+       {std::array{1, 4, 4, 64}, {70, 8, 2, 64}, {300, 9, 1, 128},
+        {1100, 8, 1, 64}, {1300, 9, 1, 128}}) {
     SCOPED_TRACE(testing::Message() << keys << " keys of " << kv_heads);
     const TestArray q = RandomArray(DType::F16, {1, heads, dim}, 1);
     const TestArray last = RandomArray(DType::F16, {1, kv_heads, dim}, 2);

@@ -60,26 +60,44 @@ struct SmallGroup {
   Output output[kMaxOutputs];
 };
 
+// What becomes of a product. The last four are of F16 all along: common enough
+// to be known to the kernel, where reading a program takes longer than a row.
+enum class RowsEnd : uint8_t {
+  kStore,  // to `out` and `also`
+  kTurn,   // to `out`, and what OpId::Rope makes of pairs of neighbours to `turned`
+  kGroup,  // `group` goes on with it
+  kAdd,    // `operand`
+  kMul,    // by `operand`
+  kSilu,
+};
+
 // w is [n, k], a row of w after the other, F16 or packed; x has k elements of
 // F16. With a norm weight it is the norm of x that is multiplied.
 struct RowsStep {
   StepHeader header;
   DType w_dtype;
   DType result_dtype;
-  bool fresh_x;    // else x is that of the step before
-  bool has_group;  // the result goes on into `group`, else to `out`
+  bool fresh_x;  // else x is that of the step before
+  RowsEnd end;
   int32_t n, k;
   int32_t row_bytes;
-  // A block has rows_per_block rows, the first more_rows blocks one more. They
+  // A block has rows_per_block rows, the first more_rows blocks rows_more more. They
   // come in tiles of rows_per_tile; a warp multiplies rows_per_group of them
   // together, which divides rows_per_tile. Warp first_warp has the first.
-  int32_t rows_per_block, more_rows;
+  int32_t rows_per_block, more_rows, rows_more;
   int16_t rows_per_tile;
   int8_t rows_per_group, first_warp;
   const std::byte* x;
   const std::byte* w;
-  std::byte* out;
-  std::byte* also;               // where results without a group go as well, or null
+  const std::byte* operand;  // [n]
+  std::byte* out;            // [n]
+  std::byte* also;           // where kStore goes as well, or null
+  // Of kTurn: the angles of a head, whose elements are a power of two.
+  const std::byte* cos;
+  const std::byte* sin;
+  std::byte* turned;
+  std::byte* turned_also;  // where those go as well, or null
+  int32_t head_elements;
   const std::byte* norm_weight;  // null: none; it comes as a tile of its own
   std::byte* norm_out;           // where the normed x goes as well, or null
   float eps;
@@ -143,6 +161,6 @@ union alignas(16) StepRecord {
   CopyStep copy;
   AttentionStep attention;
 };
-static_assert(sizeof(StepRecord) <= 448);
+static_assert(sizeof(StepRecord) <= 496);
 
 }  // namespace tl::cuda
