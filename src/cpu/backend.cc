@@ -40,7 +40,8 @@ class CpuBackend : public Backend {
   void CopyIn(std::byte* to, const std::byte* from, int64_t bytes) override {
     if (bytes > 0) std::memcpy(to, from, bytes);
   }
-  void CopyOut(std::byte* to, const std::byte* from, int64_t bytes) override {
+  void CopyOut(std::byte* to, const std::byte* from, int64_t bytes,
+               Ticket) override {
     if (bytes > 0) std::memcpy(to, from, bytes);
   }
   int PreparedOperand(OpId op) const override {

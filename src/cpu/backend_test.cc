@@ -34,7 +34,7 @@ TEST(CpuBackend, RunsKernelsOnItsOwnMemory) {
   backend->Wait();
   float result = 0;
   backend->CopyOut(reinterpret_cast<std::byte*>(&result), sum.block.get(),
-                   sizeof result);
+                   sizeof result, 0);
   EXPECT_EQ(result, 10);
 }
 

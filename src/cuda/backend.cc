@@ -53,9 +53,9 @@ class CudaBackend : public Backend {
     Flush();
     cuda::CopyToDevice(to, from, bytes);
   }
-  void CopyOut(std::byte* to, const std::byte* from, int64_t bytes) override {
-    Flush();
-    cuda::CopyFromDevice(to, from, bytes);
+  void CopyOut(std::byte* to, const std::byte* from, int64_t bytes,
+               Ticket ticket) override {
+    cuda::CopyWhenDone(to, from, bytes, ticket);
   }
   void Run(OpId op, const KernelArgs& args) override {
     const auto row = static_cast<size_t>(op);
@@ -64,10 +64,11 @@ class CudaBackend : public Backend {
     Flush();
     kKernels[row](args);
   }
-  void Submit() override {
+  Ticket Submit() override {
     Flush();
     cuda::RaiseFaults();
     cuda::ReadCounts();
+    return cuda::MarkWork();
   }
   void Wait() override {
     Flush();

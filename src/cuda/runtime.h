@@ -1,8 +1,9 @@
 // The card as the rest of this room sees it: memory, copies and one stream.
 // runtime.cc asks CUDA, runtime_emulated.cc plays the card on the processor;
 // memory.h has the blocks of both.
-// Everything is in the order it was asked for; only CopyFromDevice and
-// Synchronize wait. Nothing touches CUDA before the first call.
+// Everything is in the order it was asked for, but for CopyWhenDone, which goes
+// before what came after its mark; that, CopyFromDevice and Synchronize are what
+// waits. Nothing touches CUDA before the first call.
 #pragma once
 
 #include <cstddef>
@@ -37,6 +38,11 @@ std::shared_ptr<std::byte> Allocate(int64_t bytes);
 
 void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes);
 void CopyFromDevice(std::byte* to, const std::byte* from, int64_t bytes);
+// The number of all that was asked for so far, from 1 on.
+uint64_t MarkWork();
+// Waits for what that number stands for and no more; 0 is done.
+void CopyWhenDone(std::byte* to, const std::byte* from, int64_t bytes,
+                  uint64_t mark);
 void CopyOnDevice(std::byte* to, const std::byte* from, int64_t bytes);
 void Fill(std::byte* to, int byte, int64_t bytes);
 void Synchronize();

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "base/error.h"
 #include "cuda/memory.h"
 #include "cuda/runtime.h"
 
@@ -68,6 +69,17 @@ void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes) {
 }
 void CopyFromDevice(std::byte* to, const std::byte* from, int64_t bytes) {
   if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+namespace {
+uint64_t last_mark = 0;
+}  // namespace
+
+uint64_t MarkWork() { return ++last_mark; }
+void CopyWhenDone(std::byte* to, const std::byte* from, int64_t bytes,
+                  uint64_t mark) {
+  TL_CHECK(mark <= last_mark);
+  CopyFromDevice(to, from, bytes);
 }
 void CopyOnDevice(std::byte* to, const std::byte* from, int64_t bytes) {
   if (bytes > 0) std::memmove(to, from, bytes);

@@ -91,6 +91,9 @@ struct DeviceMemory {
   int64_t free = 0;
 };
 
+// Of work that was handed over: a count. 0 is done.
+using Ticket = uint64_t;
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -106,7 +109,10 @@ class Backend {
   virtual bool has_memory_limit() const { return false; }
   virtual void LimitMemory(int64_t /*bytes*/) {}
   virtual void CopyIn(std::byte* to, const std::byte* from, int64_t bytes) = 0;
-  virtual void CopyOut(std::byte* to, const std::byte* from, int64_t bytes) = 0;
+  // Returns when the bytes are there: what was handed over up to `ticket` is done
+  // then, and what came later may not be.
+  virtual void CopyOut(std::byte* to, const std::byte* from, int64_t bytes,
+                       Ticket ticket) = 0;
 
   // An operand of `op` that the backend would rather have in a layout of its
   // own, or -1; and that layout, which depends on the operand and on ints alone.
@@ -122,8 +128,12 @@ class Backend {
   virtual void Run(OpId op, const KernelArgs& args) = 0;
 
   // Begins everything handed over so far, and returns when it can no longer fail:
-  // at once, where a device works on by itself and nothing of it can.
-  virtual void Submit() { Wait(); }
+  // at once, where a device works on by itself and nothing of it can. That is
+  // the work of the ticket.
+  virtual Ticket Submit() {
+    Wait();
+    return 0;
+  }
 
   // Returns when everything handed over so far is done.
   virtual void Wait() = 0;

@@ -173,7 +173,7 @@ void Executor::RunPlan(Known& known, const Structure& structure) {
     backend_.Submit();  // what was begun still uses the memory of this run
     throw;
   }
-  backend_.Submit();
+  const Ticket ticket = backend_.Submit();
   for (Conversion& conversion : conversions_) ReportLoss(conversion);
   conversions_.clear();
   RequireIntactFiles(structure);
@@ -183,6 +183,7 @@ void Executor::RunPlan(Known& known, const Structure& structure) {
   for (const Plan::Result& result : plan.results) {
     results.emplace_back(NodePtr(structure.items[result.node].node),
                          run.ResultOf(result.operand));
+    results.back().second.ticket = ticket;
   }
   for (auto& [node, tensor] : results) {
     node->SetValue(std::move(tensor));

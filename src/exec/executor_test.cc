@@ -226,6 +226,16 @@ TEST_F(ExecutorTest, ASweepComputesWhatSomebodyHolds) {
   EXPECT_TRUE(AsNode(y)->has_value());
 }
 
+TEST_F(ExecutorTest, AResultSaysWhichWorkMakesIt) {
+  const NodePtr a = Make({1}, {3});
+  const TensorRef x = Add(a, a), y = Mul(a, a);
+  Values(x);
+  Values(y);
+  EXPECT_EQ(AsNode(a)->value().ticket, 0u);
+  EXPECT_EQ(AsNode(x)->value().ticket, 1u);
+  EXPECT_EQ(AsNode(y)->value().ticket, 2u);
+}
+
 TEST_F(ExecutorTest, FindsTheFirstOperationThatIsNotFinite) {
   executor_.set_check_finite(true);
   const NodePtr big = Make({2}, {60000, 1});

@@ -86,9 +86,12 @@ class SlowBackend final : public Backend {
   void CopyIn(std::byte* to, const std::byte* from, int64_t n) override {
     std::memcpy(to, from, n);
   }
-  void CopyOut(std::byte* to, const std::byte* from, int64_t n) override {
+  void CopyOut(std::byte* to, const std::byte* from, int64_t n,
+               Ticket ticket) override {
+    copied_out.push_back(ticket);
     std::memcpy(to, from, n);
   }
+  Ticket Submit() override { return ++submitted; }
   void Wait() override {}
 
   int PreparedOperand(OpId op) const override {
@@ -132,6 +135,8 @@ class SlowBackend final : public Backend {
   int allocations = 0;
   int prepared_operand = -1;  // of products
   int preparations = 0;
+  Ticket submitted = 0;
+  std::vector<Ticket> copied_out;
   std::vector<int> prepared;  // which of them a kernel got, or 0
 
  private:

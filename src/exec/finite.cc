@@ -34,7 +34,7 @@ Counts CountIn(Backend& backend, const View& view) {
   const int64_t bytes = ElementBytes(view.dtype);
   std::vector<std::byte> host((high - low + 1) * bytes);
   backend.CopyOut(host.data(), view.data + low * bytes,
-                  static_cast<int64_t>(host.size()));
+                  static_cast<int64_t>(host.size()), 0);
   int64_t index[kMaxRank] = {};
   for (int64_t n = view.size(); n > 0; --n) {
     int64_t offset = -low;

@@ -67,7 +67,8 @@ void Residency::Remove(Node& node) {
   node.mirror = {};
   if (!copy) {
     copy = MakeTensor(node.dtype(), node.shape());
-    backend_.CopyOut(copy.data.get(), node.value().data.get(), copy.bytes());
+    backend_.CopyOut(copy.data.get(), node.value().data.get(), copy.bytes(),
+                     node.value().ticket);
   }
   node.SetValue(std::move(copy));
 }

@@ -73,7 +73,7 @@ const Tensor& TensorRuntime::OnHost(const Node& node) {
   if (!node.mirror) {
     Tensor copy = MakeTensor(node.dtype(), node.shape());
     executor().backend().CopyOut(copy.data.get(), node.value().data.get(),
-                                 copy.bytes());
+                                 copy.bytes(), node.value().ticket);
     node.mirror = std::move(copy);
   }
   return node.mirror;

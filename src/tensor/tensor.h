@@ -24,6 +24,9 @@ struct Tensor {
   std::shared_ptr<std::byte> data;
   // The bytes belong to a mapped file: never written, not even in place.
   bool mapped = false;
+  // Of a device that works by itself: which of its work makes the bytes (Ticket
+  // in exec/backend.h).
+  uint64_t ticket = 0;
 
   explicit operator bool() const { return data != nullptr; }
   int64_t size() const { return shape.size(); }
