@@ -56,8 +56,9 @@ function(tl_cuda_room name)
     # and the same on every device.
     target_compile_options(tl_${name} PRIVATE
       $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
-    # Every operation of a random number rounds.
-    set_source_files_properties(${CMAKE_SOURCE_DIR}/src/${name}/random.cu PROPERTIES
+    # Every operation of what every device makes alike rounds.
+    set_source_files_properties(${CMAKE_SOURCE_DIR}/src/${name}/random.cu
+      ${CMAKE_SOURCE_DIR}/src/${name}/next_token.cu PROPERTIES
       COMPILE_OPTIONS -fmad=false)
     target_link_libraries(tl_${name} PUBLIC CUDA::cudart_static)
   else()

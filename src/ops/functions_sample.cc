@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/token_draw.h"
 #include "ops/build.h"
 #include "ops/functions.h"
 
@@ -115,6 +116,35 @@ FunctionResult TopPLogits(const Call& call) {
                      n.known() ? n.value() - 1 : 0));
   return Cut(
       lo, lo.Apply(OpId::Scatter, {cut, sorted.indices, cut}, {{last}, {}}), x);
+}
+
+// A number that the checker does not know is 0, which is in range.
+FunctionResult NextToken(const Call& call) {
+  const TensorRef x = Logits(call);
+  const Shape& shape = x->shape();
+  const int last = shape.rank() - 1;
+  for (int axis = 0; axis < last; ++axis) {
+    if (!shape[axis].known() || shape[axis].value() == 1) continue;
+    Fail(ErrorKind::kProgram,
+         "next_token: 'logits' of shape {}; expected one row, such as [n] or "
+         "[1, n]",
+         shape.ToString());
+  }
+  const double temperature = call.Number(1);
+  const double top_p = call.Number(3), min_p = call.Number(4);
+  CheckDrawOptions(temperature, top_p, min_p);
+  const int64_t top_k = call.Int(2);
+  if (top_k < 1 || top_k > kMostTopK) {
+    Fail(ErrorKind::kProgram,
+         "next_token: 'top_k' is {}; expected 1 to {} (sample_token takes more)",
+         top_k, kMostTopK);
+  }
+  const uint64_t seed =
+      call.has(5) ? call.Int(5) : call.lowering().NextSeed();
+  return call.lowering().Apply(
+      OpId::NextToken, {x},
+      {{top_k},
+       {temperature, top_p, min_p, double(uint32_t(seed)), double(seed >> 32)}});
 }
 
 FunctionResult MinPLogits(const Call& call) {

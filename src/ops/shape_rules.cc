@@ -229,6 +229,8 @@ TensorType ResultType(OpId op, Types inputs, const Attributes& a) {
       if (a.ints[2] == 1) type.dtype = DType::I32;
       return type;
     }
+    case OpId::NextToken:
+      return {DType::I32, Shape{1}};
     case OpId::Softmax:
     case OpId::LogSoftmax:
     case OpId::LayerNorm:

@@ -1,7 +1,6 @@
 #include "text/sampler.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -12,97 +11,6 @@ namespace tl {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-// Logits whose maximum is known: a few bytes of maxima for a cache line or two.
-constexpr size_t kBlock = 32;
-// Weights that are summed before a draw looks at them one by one.
-constexpr size_t kSummed = 1024;
-// Independent sums and maxima, for vectors.
-constexpr size_t kLanes = 16;
-
-// exp(x) of x <= 0, to some 1e-7 of it; 0 below -87. A formula, so that
-// every machine gets the same bits.
-inline float ExpOfNegative(float x) {
-  const float within = x < -87.0f ? -87.0f : x;
-  const auto twos = static_cast<int32_t>(within * 1.44269504f - 0.5f);
-  const auto k = static_cast<float>(twos);
-  // ln 2 in two parts, the first of few bits, so that k times it is exact.
-  const float r = (within - k * 0.693359375f) + k * 2.12194440e-4f;
-  float series = 1.0f / 5040.0f;
-  series = series * r + 1.0f / 720.0f;
-  series = series * r + 1.0f / 120.0f;
-  series = series * r + 1.0f / 24.0f;
-  series = series * r + 1.0f / 6.0f;
-  series = series * r + 0.5f;
-  series = series * r + 1.0f;
-  series = series * r + 1.0f;
-  const float scale = std::bit_cast<float>((twos + 127) << 23);
-  return x < -87.0f ? 0.0f : series * scale;
-}
-
-double SumOf(const float* x, size_t n) {
-  double sums[kLanes] = {};
-  size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) sums[lane] += x[i + lane];
-  }
-  double sum = 0;
-  for (; i < n; ++i) sum += x[i];
-  for (double part : sums) sum += part;
-  return sum;
-}
-
-// NaN is passed over.
-float MaximumOf(const float* x, size_t n) {
-  float maxima[kLanes];
-  std::fill_n(maxima, kLanes, -kInfinity);
-  size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      const float value = x[i + lane];
-      maxima[lane] = value > maxima[lane] ? value : maxima[lane];
-    }
-  }
-  for (; i < n; ++i) maxima[0] = x[i] > maxima[0] ? x[i] : maxima[0];
-  return *std::max_element(maxima, maxima + kLanes);
-}
-
-bool HasNaN(const float* x, size_t n) {
-  int32_t found[kLanes] = {};
-  size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      found[lane] |= x[i + lane] != x[i + lane];
-    }
-  }
-  for (; i < n; ++i) found[0] |= x[i] != x[i];
-  return std::any_of(found, found + kLanes, [](int32_t f) { return f != 0; });
-}
-
-// Where the running sum of the weights first exceeds its part `uniform`.
-size_t PlaceOf(std::span<const float> weights, float uniform) {
-  std::vector<double> sums;
-  for (size_t i = 0; i < weights.size(); i += kSummed) {
-    sums.push_back(SumOf(&weights[i], std::min(kSummed, weights.size() - i)));
-  }
-  double rest = uniform * std::accumulate(sums.begin(), sums.end(), 0.0);
-  size_t block = 0;
-  while (block + 1 < sums.size() && rest >= sums[block]) rest -= sums[block++];
-  if (sums[block] == 0) {
-    // Rounding led past all that weighs something: the last of it.
-    while (block > 0 && sums[block] == 0) --block;
-    rest = kInfinity;
-  }
-  const size_t begin = block * kSummed;
-  const size_t end = std::min(begin + kSummed, weights.size());
-  size_t last = begin;
-  for (size_t i = begin; i < end; ++i) {
-    if (weights[i] == 0) continue;
-    last = i;
-    if (rest < weights[i]) break;
-    rest -= weights[i];
-  }
-  return last;
-}
 
 void Require(bool holds, std::string_view name, double value,
              std::string_view expected) {
@@ -112,7 +20,10 @@ void Require(bool holds, std::string_view name, double value,
   }
 }
 
-bool IsPart(double p) { return p >= 0 && p <= 1; }
+int64_t PlaceOf(std::span<const float> weights, float uniform) {
+  std::vector<double> sums(weights.size() / kSummedWeights + 1);
+  return PlaceOfDraw(weights.data(), std::ssize(weights), uniform, sums.data());
+}
 
 void RequireToken(int64_t token, size_t count, std::string_view where) {
   if (token < 0 || token >= static_cast<int64_t>(count)) {
@@ -125,13 +36,10 @@ void RequireToken(int64_t token, size_t count, std::string_view where) {
 
 Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   const SamplerOptions& o = options_;
-  Require(o.temperature >= 0 && std::isfinite(o.temperature), "temperature",
-          o.temperature, "a finite number, 0 (the largest logit) or more");
+  CheckDrawOptions(o.temperature, o.top_p, o.min_p);
   Require(o.top_k >= 0, "top_k", static_cast<double>(o.top_k),
           "0 (all) or more");
-  Require(IsPart(o.top_p), "top_p", o.top_p, "a number from 0 to 1 (all)");
-  Require(IsPart(o.min_p), "min_p", o.min_p, "a number from 0 (all) to 1");
-  Require(IsPart(o.typical_p), "typical_p", o.typical_p,
+  Require(o.typical_p >= 0 && o.typical_p <= 1, "typical_p", o.typical_p,
           "a number from 0 to 1 (all)");
   Require(o.repetition_penalty > 0 && std::isfinite(o.repetition_penalty),
           "repetition_penalty", o.repetition_penalty,
@@ -169,30 +77,33 @@ std::span<const float> Sampler::Penalised(std::span<const float> logits,
   return row_;
 }
 
-// Also leaves the maxima of blocks in maxima_. Fails where there is nothing to
-// choose from.
+// Fails where there is nothing to choose from.
 float Sampler::LargestOf(std::span<const float> logits) {
   const size_t n = logits.size();
   if (n == 0 || n > size_t{std::numeric_limits<int32_t>::max()}) {
     Fail(ErrorKind::kProgram, "sampler: a row of {} logits", n);
   }
-  maxima_.resize((n + kBlock - 1) / kBlock);
-  bool nan = false;
-  for (size_t block = 0; block < maxima_.size(); ++block) {
-    const float* first = &logits[block * kBlock];
-    const size_t count = std::min(kBlock, n - block * kBlock);
-    maxima_[block] = MaximumOf(first, count);
-    nan |= HasNaN(first, count);
-  }
-  if (nan) {
+  seen_.Look(logits);
+  if (seen_.has_nan()) {
     const auto at = std::find_if(logits.begin(), logits.end(),
                                  [](float x) { return x != x; });
     Fail(ErrorKind::kProgram, "sampler: logit {} of {} is NaN",
          at - logits.begin(), n);
   }
-  const float largest = *std::max_element(maxima_.begin(), maxima_.end());
-  if (largest == -kInfinity) {
+  if (seen_.largest() == -kInfinity) {
     Fail(ErrorKind::kProgram, "sampler: all of {} logits are -inf", n);
+  }
+  return seen_.largest();
+}
+
+// The same where a draw is wanted.
+float Sampler::FiniteLargestOf(std::span<const float> logits) {
+  const float largest = LargestOf(logits);
+  if (largest == kInfinity) {
+    const auto at = std::find(logits.begin(), logits.end(), largest);
+    Fail(ErrorKind::kProgram,
+         "sampler: logit {} of {} is inf; a draw needs finite ones",
+         at - logits.begin(), logits.size());
   }
   return largest;
 }
@@ -203,45 +114,12 @@ void Sampler::TakeAll(std::span<const float> logits) {
   scores_.assign(logits.begin(), logits.end());
 }
 
-// Those not below the k-th largest. The k-th largest of the blocks' maxima is
-// not above it, so only few blocks are looked at.
-void Sampler::TakeLargest(std::span<const float> logits, size_t k) {
-  float bound = -kInfinity;
-  if (k <= maxima_.size()) {
-    keys_ = maxima_;
-    std::nth_element(keys_.begin(), keys_.begin() + (k - 1), keys_.end(),
-                     std::greater<>());
-    bound = keys_[k - 1];
-  }
-  tokens_.clear();
-  scores_.clear();
-  for (size_t block = 0; block < maxima_.size(); ++block) {
-    if (maxima_[block] < bound) continue;
-    const size_t end = std::min((block + 1) * kBlock, logits.size());
-    for (size_t i = block * kBlock; i < end; ++i) {
-      if (logits[i] < bound) continue;
-      tokens_.push_back(static_cast<int32_t>(i));
-      scores_.push_back(logits[i]);
-    }
-  }
-  keys_ = scores_;
-  std::nth_element(keys_.begin(), keys_.begin() + (k - 1), keys_.end(),
-                   std::greater<>());
-  weights_.resize(scores_.size());  // KeepWhere moves them along
-  KeepWhere([this, kth = keys_[k - 1]](size_t i) { return scores_[i] >= kth; });
-}
-
 // Scores and weights of what is left after all that is cut.
 void Sampler::Prepare(std::span<const float> logits) {
-  const float largest = LargestOf(logits);
-  if (largest == kInfinity) {
-    const auto at = std::find(logits.begin(), logits.end(), largest);
-    Fail(ErrorKind::kProgram,
-         "sampler: logit {} of {} is inf; a draw needs finite ones",
-         at - logits.begin(), logits.size());
-  }
+  const float largest = FiniteLargestOf(logits);
   const auto k = static_cast<size_t>(options_.top_k);
-  k > 0 && k < logits.size() ? TakeLargest(logits, k) : TakeAll(logits);
+  k > 0 && k < logits.size() ? seen_.TakeLargest(k, tokens_, scores_)
+                             : TakeAll(logits);
   const auto temperature = static_cast<float>(options_.temperature);
   weights_.resize(scores_.size());
   float* const scores = scores_.data();
@@ -274,7 +152,7 @@ void Sampler::KeepWhere(Keep keep) {
 // it may be are split off; nothing is sorted.
 size_t Sampler::EdgeOf(double part) {
   const size_t n = keys_.size();
-  const double wanted = part * SumOf(weights_.data(), n);
+  const double wanted = part * SumOfWeights(weights_.data(), n);
   // Mostly it is among the few first, found by one pass without branches.
   float bound = kInfinity;
   for (float near : {1.0f, 3.0f, 6.0f, 14.0f}) {
@@ -328,7 +206,7 @@ void Sampler::CutMinP() {
 }
 
 void Sampler::CutTypical() {
-  const double total = SumOf(weights_.data(), weights_.size());
+  const double total = SumOfWeights(weights_.data(), weights_.size());
   const auto log_total = static_cast<float>(std::log(total));
   double entropy = 0;
   for (size_t i = 0; i < scores_.size(); ++i) {
@@ -351,6 +229,13 @@ int64_t Sampler::Draw(std::span<const float> logits,
     const float largest = LargestOf(row);
     return std::find(row.begin(), row.end(), largest) - row.begin();
   }
+  if (draws_from_few()) {
+    FiniteLargestOf(row);
+    return seen_.Draw(options_.top_k,
+                      {static_cast<float>(options_.temperature), options_.top_p,
+                       static_cast<float>(options_.min_p)},
+                      uniform);
+  }
   Prepare(row);
   return tokens_[PlaceOf(weights_, uniform)];
 }
@@ -359,7 +244,7 @@ std::vector<Sampler::Candidate> Sampler::Candidates(
     std::span<const float> logits, std::span<const int64_t> history) {
   if (greedy()) return {{Draw(logits, history, 0), 1.0}};
   Prepare(Penalised(logits, history));
-  const double total = SumOf(weights_.data(), weights_.size());
+  const double total = SumOfWeights(weights_.data(), weights_.size());
   std::vector<Candidate> candidates;
   for (size_t i = 0; i < tokens_.size(); ++i) {
     if (weights_[i] > 0)
@@ -383,7 +268,7 @@ int64_t DrawFrom(std::span<const float> weights, float uniform) {
     Fail(ErrorKind::kProgram, "sample: all of {} probabilities are 0",
          weights.size());
   }
-  return static_cast<int64_t>(PlaceOf(weights, uniform));
+  return PlaceOf(weights, uniform);
 }
 
 }  // namespace tl

@@ -15,10 +15,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/token_draw.h"
+
 namespace tl {
 
 struct SamplerOptions {
-  double temperature = 1;         // up to kGreedy: the largest logit
+  double temperature = 1;         // up to kGreedyTemperature: the largest
   int64_t top_k = 0;              // 0: all
   double top_p = 1;               // 1: all
   double min_p = 0;               // 0: all
@@ -27,8 +29,6 @@ struct SamplerOptions {
   double presence_penalty = 0;    // subtracted once from what occurred
   double frequency_penalty = 0;   // subtracted as often as it occurred
   std::vector<std::pair<int64_t, double>> bias;  // token, what is added
-
-  static constexpr double kGreedy = 1e-4;
 };
 
 class Sampler {
@@ -49,13 +49,18 @@ class Sampler {
                                     std::span<const int64_t> history);
 
  private:
-  bool greedy() const { return options_.temperature <= options_.kGreedy; }
+  bool greedy() const { return options_.temperature <= kGreedyTemperature; }
+  // What a device can draw, and draws alike.
+  bool draws_from_few() const {
+    return options_.top_k > 0 && options_.top_k <= kMostTopK &&
+           options_.typical_p == 1;
+  }
   std::span<const float> Penalised(std::span<const float> logits,
                                    std::span<const int64_t> history);
   float LargestOf(std::span<const float> logits);
+  float FiniteLargestOf(std::span<const float> logits);
   void Prepare(std::span<const float> logits);
   void TakeAll(std::span<const float> logits);
-  void TakeLargest(std::span<const float> logits, size_t k);
   void CutTopP();
   void CutMinP();
   void CutTypical();
@@ -69,7 +74,8 @@ class Sampler {
   std::vector<float> scores_;   // below the largest, after temperature: <= 0
   std::vector<float> weights_;  // exp(score)
   // Kept from row to row, so that drawing allocates nothing.
-  std::vector<float> row_, maxima_, keys_;
+  LogitsRow seen_;
+  std::vector<float> row_, keys_;
   std::vector<int64_t> occurred_;
   std::vector<int32_t> order_;
 };

@@ -267,6 +267,40 @@ TEST(Sampler, SaysWhichLogitIsWrong) {
             "sampler: token 5 of 'history'; there are 2 logits");
 }
 
+// A draw of the few best takes another way than Candidates does.
+TEST(Sampler, AFewAreDrawnByTheProbabilitiesOfAll) {
+  uint64_t seed = 1;
+  for (int64_t n : {1, 5, 100, 3000}) {
+    for (int values : {3, 40, 1 << 20}) {  // few: most are ties
+      for (int64_t k : {1, 2, 40, 1024}) {
+        for (double p : {0.0, 0.5, 0.95, 1.0}) {
+          Row logits(static_cast<size_t>(n));
+          ++seed;
+          for (int64_t i = 0; i < n; ++i) {
+            logits[i] = std::floor(UniformAt(i, seed) * values) * 9 / values;
+          }
+          Sampler sampler(With([&](auto& o) {
+            o.temperature = 1.5;
+            o.top_k = k;
+            o.top_p = p;
+            o.min_p = p < 0.9 ? 0 : 0.01;
+          }));
+          const float uniform = UniformAt(0, ~seed);
+          int64_t expected = -1;
+          double rest = uniform;
+          for (const auto& c : sampler.Candidates(logits, {})) {
+            expected = c.token;
+            if (rest < c.probability) break;
+            rest -= c.probability;
+          }
+          ASSERT_EQ(sampler.Draw(logits, {}, uniform), expected)
+              << n << " " << values << " " << k << " " << p;
+        }
+      }
+    }
+  }
+}
+
 TEST(DrawFrom, DrawsByWeight) {
   const Row weights{0, 1, 0, 3, 0};
   EXPECT_EQ(DrawFrom(weights, 0), 1);
