@@ -87,21 +87,25 @@ const void* Executor::PreparedFor(const Step& step, const Structure& structure,
 }
 
 // Looks at indices that are in host memory, where the device is another: it could
-// only say later that one of them has no place.
+// only say later that one of them has no place. Of some it is known beforehand.
 bool Executor::CheckIndices(const Step& step, const Structure& structure) const {
   constexpr int64_t kMostIndices = 64 * 1024;
   const bool by_index = step.op == OpId::IndexSelect ||
                         step.op == OpId::Gather || step.op == OpId::Scatter;
   if (!by_index || backend_.device() == Device::kCpu) return false;
   const Operand &x = step.inputs[0], &index = step.inputs[1];
+  const auto axis = static_cast<int>(step.ints[0]);
+  const int64_t size = x.dims[axis];
+  const Node& node = *structure.items[step.node].node;
+  TL_CHECK(node.op() == step.op);
+  const int64_t indices_of = node.inputs()[1]->indices_of;
+  if (indices_of > 0 && indices_of <= size) return true;
   if (index.source != Operand::Source::kLeaf || !index.dense() ||
       index.offset != 0 || !index.terms.empty() || index.size() > kMostIndices) {
     return false;
   }
   const Tensor& indices = structure.leaves[index.index]->value();
   if (indices.device != Device::kCpu) return false;
-  const auto axis = static_cast<int>(step.ints[0]);
-  const int64_t size = x.dims[axis];
   for (int64_t i = 0; i < index.size(); ++i) {
     const int32_t place = indices.as<int32_t>()[i];
     if (place < -size || place >= size) CheckIndex(place, axis, size);

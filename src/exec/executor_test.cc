@@ -236,6 +236,31 @@ TEST_F(ExecutorTest, AResultSaysWhichWorkMakesIt) {
   EXPECT_EQ(AsNode(y)->value().ticket, 2u);
 }
 
+// On another device it could only say later that an index has no place.
+TEST_F(ExecutorTest, KnowsThatTheLargestOfAsManyHasItsPlace) {
+  backend_.where = Device::kGpu;
+  const NodePtr few = Make({3}, {1, 5, 2}), many = Make({4}, {1, 5, 2, 7});
+  const NodePtr table = Make({3}, {10, 20, 30});
+  const auto largest = [&](const NodePtr& of) {
+    const TensorRef number =
+        builder_.Apply(OpId::Argmax, {of}, {{0, 0}, {}});
+    return Unsqueeze(builder_, number, 0);
+  };
+  const auto chosen = [&](const TensorRef& index) {
+    return builder_.Apply(OpId::IndexSelect, {table, index}, {{0}, {}});
+  };
+  const TensorRef before = largest(few);
+  Values(before);  // of an earlier run, too
+  EXPECT_EQ(Values(chosen(before)), (Doubles{20}));
+  EXPECT_EQ(Values(chosen(largest(few))), (Doubles{20}));
+  const TensorRef of_many = largest(many);
+  executor_.Run(std::array{AsNode(of_many).get()});
+  EXPECT_EQ(AsNode(of_many)->indices_of, 4);
+  EXPECT_EQ(backend_.indices_checked, (std::vector<bool>{true, true}));
+  Values(chosen(largest(Make({4}, {1, 5, 2, 4}))));
+  EXPECT_EQ(backend_.indices_checked, (std::vector<bool>{true, true, false}));
+}
+
 TEST_F(ExecutorTest, FindsTheFirstOperationThatIsNotFinite) {
   executor_.set_check_finite(true);
   const NodePtr big = Make({2}, {60000, 1});

@@ -78,7 +78,7 @@ inline double Compute(OpId op, double x, double y) {
 class SlowBackend final : public Backend {
  public:
   std::string_view name() const override { return "slow"; }
-  Device device() const override { return Device::kCpu; }
+  Device device() const override { return where; }
   std::shared_ptr<std::byte> Allocate(int64_t bytes) override {
     ++allocations;
     return AllocateHost(bytes);
@@ -119,6 +119,14 @@ class SlowBackend final : public Backend {
       Matmul(args);
     } else if (op == OpId::Assign) {
       Assign(args);
+    } else if (op == OpId::Argmax) {
+      Argmax(args);
+    } else if (op == OpId::IndexSelect) {
+      indices_checked.push_back(args.indices_checked);
+      for (int64_t i = 0; i < args.outputs[0].size(); ++i) {
+        Write(args.outputs[0], i,
+              Read(args.inputs[0], static_cast<int64_t>(Read(args.inputs[1], i))));
+      }
     } else if (op == OpId::Decode) {
       for (int64_t i = 0; i < args.outputs[0].size(); ++i) {
         Write(args.outputs[0], i, Read(args.inputs[0], i));
@@ -132,6 +140,8 @@ class SlowBackend final : public Backend {
   std::vector<int> instructions;
   std::vector<DType> weights;  // of the products
   std::vector<bool> exact;
+  std::vector<bool> indices_checked;
+  Device where = Device::kCpu;
   int allocations = 0;
   int prepared_operand = -1;  // of products
   int preparations = 0;
@@ -168,6 +178,15 @@ class SlowBackend final : public Backend {
         Write(args.outputs[0], i, sum);
       }
     }
+  }
+
+  // Of a vector.
+  static void Argmax(const KernelArgs& args) {
+    int64_t best = 0;
+    for (int64_t i = 1; i < args.inputs[0].size(); ++i) {
+      if (Read(args.inputs[0], i) > Read(args.inputs[0], best)) best = i;
+    }
+    Write(args.outputs[0], 0, static_cast<double>(best));
   }
 
   // Rank 1: ints count, step; numbers start.

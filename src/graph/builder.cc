@@ -15,6 +15,21 @@ bool SameMatrix(const Shape& a, const Shape& b) {
          a.dim(a.rank() - 1) == b.dim(b.rank() - 1);
 }
 
+// What Node::indices_of is of a new node.
+int64_t IndicesOf(const Node& node) {
+  if (node.dtype() != DType::I32) return 0;
+  const Node* x = node.inputs().empty() ? nullptr : node.inputs()[0].get();
+  switch (node.op()) {
+    case OpId::Argmax:
+    case OpId::Argmin:
+      return x->shape().dim(node.attributes().ints[0]);
+    case OpId::NextToken:  // -1 is the last
+      return x->shape().size();
+    default:
+      return Info(node.op()).op_class == OpClass::kView ? x->indices_of : 0;
+  }
+}
+
 }  // namespace
 
 Builder::~Builder() {
@@ -54,6 +69,7 @@ TensorRef Builder::Make(OpId op, std::span<const TensorRef> inputs,
   }
   NodePtr node = MakeRef<Node>(op, type, std::move(nodes),
                                std::move(attributes), location_);
+  node->indices_of = IndicesOf(*node);
   // Nobody computes a decoding for its own sake: that it is held is no reason.
   if (!PackedSource(*node)) Remember(*node);
   return node;

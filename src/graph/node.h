@@ -61,6 +61,10 @@ class Node final : public TensorValue {
   // there: a weight on the GPU, or a result in host memory.
   mutable Tensor mirror;
 
+  // As indices they have their place on an axis of so many elements or more; 0:
+  // that is not known.
+  int64_t indices_of = 0;
+
   // The planner's number for this node while it works; meaningless otherwise.
   mutable int32_t mark = -1;
 
