@@ -271,6 +271,39 @@ print(generate(m, "And", max_tokens: 0, on_finish: why) == "")
         self.assertEqual((done.stdout, done.stderr),
                          (" length\ntrue\n context\ntrue\n length\ntrue\n", ""))
 
+    def test_the_cache_holds_the_text_but_for_its_last_token(self):
+        """Also where the model had read on before it was known that the text ends."""
+        with tempfile.TemporaryDirectory() as folder:
+            tiny_chat.write(pathlib.Path(folder) / "model", says="Hi")
+            done = tl_command.tl("-e", f"""
+import std.generate
+let m = load_model("{folder}/model", layout: "gguf")
+let ids = tokenize(m.tokenizer, "\\n")
+for way in [[20, 9], [20, 2], [3, 9], [20, 0]] {{
+    for temperature in [0.0, 1.0] {{
+        let seen = ids
+        let cache = kv_cache(m, length: way[0])
+        let why = continue_ids(m, ids, cache, fn(id) {{ seen.push(id) }}, way[1], temperature)
+        print(len(ids), len(seen), cache.pos, why)
+        let fresh = kv_cache(m)
+        forward(m, seen[:cache.pos], fresh)
+        assert(max(abs(fresh.get_k(0) - cache.get_k(0))) < 0.1)
+    }}
+}}
+""")
+        self.assertEqual((done.stderr, done.stdout),
+                         ("", "2 4 4 stop\n2 4 4 stop\n2 4 3 length\n2 4 3 length\n"
+                              "2 3 3 context\n2 3 3 context\n2 2 2 length\n"
+                              "2 2 2 length\n"))
+
+    def test_logits_that_went_wrong_are_named(self):
+        done = self.run_program("""
+m.token_embd.weight = m.token_embd.weight / 0
+generate(m, "And", on_token: fn(text) { print(text) })
+""")
+        self.assertEqual((done.returncode, done.stdout, done.stderr.splitlines()[0]),
+                         (65, "", "error: sampler: logit 0 of 2048 is NaN"))
+
     def test_who_does_not_ask_for_the_reason_is_told_of_a_full_context(self):
         done = self.run_program('generate(m, "And", context: 8)')
         self.assertEqual((done.returncode, done.stdout, done.stderr),

@@ -250,6 +250,29 @@ forward(m, ids[12:18], short)
                     f"let ids = [1, {token}]\n{call}\n",
                     f"token {token} is not one of the 200 that the model has")
 
+    def test_tokens_may_be_a_tensor(self):
+        for name in DECODERS:
+            done = self.run_program(f"""
+import std.language_model
+let m = load_model("{name}", layout: "gguf")
+let ids = {zoo.tokens(name)[:5]}
+let a = kv_cache(m, length: 8)
+let b = kv_cache(m, length: 8)
+assert_eq(forward(m, ids, a), forward(m, tensor(ids, dtype: "int32"), b))
+let token = next_token(forward(m, ids[:1], a), seed: 3)
+let c = a.copy()
+assert_eq(forward(m, [int(token)], a), forward(m, token, c))
+""")
+            self.assertEqual(done.stderr, "", name)
+
+    def test_a_tensor_that_is_no_tokens(self):
+        for made, said in (("tensor([1.0, 2])", "float16 of shape [2]"),
+                           ("zeros(1, 2, dtype: \"int32\")", "int32 of shape [1, 2]")):
+            self.assert_panics(
+                f'let m = load_model("llama", layout: "gguf")\n'
+                f"forward(m, {made}, kv_cache(m))\n",
+                f"a tensor of tokens is {said}; expected int32 of shape [n]")
+
     def scaled(self, name, scale):
         """What is added to the residual, times a power of two, which the norms take
         out again: a tied model gives its logits times that."""

@@ -156,6 +156,12 @@ void KvCache::Truncate(int64_t length) {
          "positions that the cache holds", length, position());
   }
   for (Layer& layer : layers_) {
+    // What waits to be written behind it never is: nobody computes it.
+    while (!IsComputed(layer) && !layer.before.empty() &&
+           layer.before.back() >= length) {
+      StepBack(layer);
+      layer.own = std::max<int64_t>(layer.own - 1, 0);
+    }
     layer.length = length;
     layer.start = std::min(layer.start, length);
   }

@@ -287,6 +287,20 @@ TEST_F(Session, WhatACopyOfACacheForgetsIsItsOwn) {
   EXPECT_EQ(Enter("[c.pos, d.pos]"), "[2, 1]");
 }
 
+// What was to be written behind is not computed: it would fail.
+TEST_F(Session, ATruncatedCacheNeverComputesWhatItForgot) {
+  Enter("let c = kv_cache(1, length: 8)\nlet x = ones(2, 1, 4)");
+  Enter("attention(x, x, x, cache: c)");
+  Enter("let bad = x[tensor([0, 9], dtype: \"int32\")]");
+  EXPECT_EQ(Enter("c.append(0, x, x)\nc.append(0, bad, bad)\nc.truncate(3)\nc.pos"),
+            "3");
+  EXPECT_EQ(Enter("c.append(0, 3 * x, x)\nsum(c.get_k(0), dim: [1, 2])"),
+            "[ 4.,  4.,  4., 12., 12.]");
+  EXPECT_EQ(Enter("c.truncate(4)\nc.append(0, 2 * x, x)\npanic(\"no\")"),
+            "panic: no");
+  EXPECT_EQ(Enter("c.pos"), "4");
+}
+
 TEST_F(Session, TellsItsNames) {
   Enter("let b = {}\nlet a = 1");
   EXPECT_EQ(interpreter_.Names(), (std::vector<std::string>{"a", "b"}));

@@ -48,7 +48,7 @@ TensorRuntime::TensorRuntime(const TensorOptions& options,
   builder_.set_seed(options.seed);
   builder_.set_exact(options.exact);
   builder_.set_reader([this](const TensorRef& ref) {
-    const Tensor& tensor = Evaluate(ref);
+    const Tensor& tensor = OnHost(Compute(ref));
     if (tensor.dtype == DType::F16) {
       return double{HalfToFloat(*tensor.as<uint16_t>())};
     }
@@ -84,7 +84,7 @@ Builder& TensorRuntime::At(Span where) {
   return builder_;
 }
 
-const Tensor& TensorRuntime::Evaluate(const TensorRef& ref) {
+Node& TensorRuntime::Compute(const TensorRef& ref) {
   Node* node = static_cast<Node*>(ref.get());
   if (!node->has_value() && node->op() == OpId::kNumber) {
     Tensor tensor = MakeTensor(node->dtype(), Shape{});
@@ -96,8 +96,15 @@ const Tensor& TensorRuntime::Evaluate(const TensorRef& ref) {
     node->SetValue(std::move(tensor));
   }
   if (!node->has_value()) executor().Run(std::array{node});
+  return *node;
+}
+
+const Tensor& TensorRuntime::Evaluate(const TensorRef& ref) {
+  const Node& node = Compute(ref);
+  const bool waits = node.value().device != Device::kCpu && !node.mirror;
+  if (waits) HandOver();
   ahead_nodes_ = kFirstNodesAhead;
-  return OnHost(*node);
+  return OnHost(node);
 }
 
 void TensorRuntime::RequireIntact(const Tensor& tensor) {
@@ -132,6 +139,17 @@ void TensorRuntime::RunIfMuchIsPending() {
     if (builder_.pending_bytes() < pending_bytes_limit_) return;
   }
   ahead_nodes_ *= 2;
+  SweepPending();
+}
+
+// So that the device has work while the program waits for it and thinks.
+void TensorRuntime::HandOver() {
+  const int64_t failed_before = max_pending_nodes_ - kMaxPendingNodes;
+  if (backend_->has_memory_limit()) return;
+  if (builder_.pending() > failed_before) SweepPending();
+}
+
+void TensorRuntime::SweepPending() {
   try {
     executor().Sweep(builder_.PendingNodes());
   } catch (const Error&) {

@@ -68,6 +68,9 @@ class TensorRuntime final : private Observer {
  private:
   std::vector<NodePtr> HeldNodes() const;
   int64_t PendingNodesLimit();
+  Node& Compute(const TensorRef& ref);
+  void HandOver();
+  void SweepPending();
   const Tensor& OnHost(const Node& node);
   void OnPlan(const Plan& plan, const Structure& structure) override;
   bool wants_steps() const override;
