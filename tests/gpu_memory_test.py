@@ -55,6 +55,15 @@ class OutOfMemory(Scratch):
             r"^error: out of memory on the GPU: 8\.0 MiB more are needed, [\d.]+ \w+ are "
             r"placed by this program, [\d.]+ MiB of 6\.0 MiB are free\n")
 
+    def test_a_limit_that_nothing_fits(self):
+        (self.folder / "program.tl").write_text("print(sum(ones([4])))")
+        done = tl("run", "--gpu-memory", "1", "program.tl", cwd=self.folder)
+        self.assertEqual((done.returncode, done.stdout), (70, ""))
+        self.assertRegex(
+            done.stderr,
+            r"^error: out of memory on the GPU: [\d.]+ \w+ more are needed, 0 bytes are "
+            r"placed by this program, 1 byte of 1 byte are free, as --gpu-memory says\n")
+
     def test_a_session_goes_on(self):
         done = tl("repl", memory=6 << 20, stdin="let x = ones([1024, 1024])\n"
                   "print(sum(ones([4096, 1024])))\nprint(sum(x))\n")

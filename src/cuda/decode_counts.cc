@@ -13,7 +13,7 @@ constexpr int64_t kMostCounters = 1024;
 constexpr int64_t kBytes = kMostCounters * sizeof(LostCounts);
 
 struct Counters {
-  std::shared_ptr<std::byte> memory = Allocate(kBytes);
+  std::shared_ptr<std::byte> memory;  // from the first conversion on
   std::vector<DecodeCounts*> readers;
 
   LostCounts* records() { return reinterpret_cast<LostCounts*>(memory.get()); }
@@ -29,6 +29,7 @@ Counters& TheCounters() {
 LostCounts* CountersFor(DecodeCounts* to) {
   Counters& counters = TheCounters();
   if (counters.readers.size() == kMostCounters) ReadCounts();
+  if (!counters.memory) counters.memory = Allocate(kBytes);
   if (counters.readers.empty()) Fill(counters.memory.get(), 0, kBytes);
   counters.readers.push_back(to);
   return counters.records() + counters.readers.size() - 1;
