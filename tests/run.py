@@ -151,6 +151,7 @@ def program_suites(folder, environment):
     yield script("perplexity_test.py", python, TL=tl)
     yield script("bench_test.py", python, TL=tl)
     yield script("gpu_memory_test.py", python, TL=tl)
+    yield script("gpu_ahead_test.py", python, TL=tl)
     yield script("coreml_weights_test.py", python, TL=tl)
     yield script("coreml_predict_test.py", python, TL=tl)
     yield script("coreml_operations_test.py", python, TL=tl)
