@@ -81,7 +81,7 @@ class LargeModel(Scratch):
                 self.assertRegex(
                     done.stderr.splitlines()[0],
                     f"^error: '{re.escape(str(model))}' needs {needs} MiB on the GPU, "
-                    r"where [\d.]+ MiB of 3\.0 MiB are free; with --gpu-memory SIZE what is "
+                    r"where [\d.]+ [KM]iB of 3\.0 MiB are free; with --gpu-memory SIZE what is "
                     "beyond SIZE stays in host memory, which is slower$")
 
     def test_can_be_looked_at(self):
