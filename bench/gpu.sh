@@ -15,11 +15,29 @@ trap 'rm -rf "$scratch"' EXIT
 
 section() { printf '\n== %s\n' "$*"; }
 
+verse() {
+  "$build/tl" generate models/verses/verses.q8_0.gguf --device gpu -p "In the" -n 40 \
+    --temperature 0 "$@"
+}
+
 check() {
   section "kernel tests"
   "$build/tl_cuda_test" --gtest_brief=1 | tail -n 3
   section "programs on the CPU and on the card"
   TL=$build/tl python3 tests/run_programs.py | tail -n 1
+  section "language models beside transformers, their texts, and chats"
+  local test
+  for test in language_models generate chat; do
+    TL=$build/tl python3 "tests/${test}_test.py" 2>&1 | tail -n 1
+  done
+  section "two processes at once, and one that may place 1 MiB on the card"
+  alone=$(verse)
+  verse > "$scratch/first" & verse > "$scratch/second"
+  wait
+  small=$(verse --gpu-memory 1MB)
+  for text in "$(< "$scratch/first")" "$(< "$scratch/second")" "$small"; do
+    [ "$text" = "$alone" ] && echo "the same text" || echo "another text: $text"
+  done
   # Small and awkward shapes: a tool makes a kernel a hundred times slower.
   local few='StepListTest.*:*Awkward*:*Softmax*:*Norm*:*Reduction*:*Index*:*Rope*'
   for tool in memcheck racecheck; do

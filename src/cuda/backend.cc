@@ -5,6 +5,7 @@
 #include "cuda/decode_counts.h"
 #include "cuda/fault.h"
 #include "cuda/kernels.h"
+#include "cuda/laps.h"
 #include "cuda/memory.h"
 #include "cuda/runtime.h"
 #include "cuda/step_list.h"
@@ -62,7 +63,9 @@ class CudaBackend : public Backend {
     TL_CHECK(row < std::size(kKernels) && kKernels[row] != nullptr);
     if (Add(op, args)) return;
     Flush();
+    laps_.BeginKernels();
     kKernels[row](args);
+    laps_.EndKernels();
   }
   Ticket Submit() override {
     Flush();
@@ -77,6 +80,16 @@ class CudaBackend : public Backend {
     cuda::Synchronize();
   }
 
+  void StartLaps() override {
+    Flush();
+    laps_.Start();
+  }
+  void EndLap() override { laps_.End(); }
+  std::vector<double> Laps() override {
+    Flush();
+    return laps_.Seconds();
+  }
+
  private:
   // While the list is at work it cannot be told to start.
   template <class F>
@@ -89,10 +102,10 @@ class CudaBackend : public Backend {
     return f();
   }
   bool Add(OpId op, const KernelArgs& args) {
-    return AtWork([&] { return list_.Add(op, args); });
+    return AtWork([&] { return list_.Add(op, args, laps_.lap()); });
   }
   void Flush() {
-    AtWork([&] { list_.Flush(); });
+    AtWork([&] { list_.Flush(&laps_); });
     cuda::TheMemory().DeleteReturned();
   }
   bool FlushForRelease() {
@@ -102,6 +115,7 @@ class CudaBackend : public Backend {
   }
 
   cuda::StepList list_;
+  cuda::Laps laps_;
   bool list_at_work_ = false;
 };
 

@@ -8,6 +8,10 @@
 
 #include "cuda/device.cuh"
 
+#ifdef TL_CUDA_EMULATED
+#include <chrono>
+#endif
+
 namespace tl::cuda {
 
 #ifdef TL_CUDA_EMULATED
@@ -55,6 +59,10 @@ TL_DEVICE void SyncThreads(int id, int threads) {
   emulator::SyncSome(id, threads);
 }
 TL_DEVICE int ThreadAgain() { return static_cast<int>(threadIdx.x); }
+TL_DEVICE uint64_t GlobalTime() {
+  return static_cast<uint64_t>(
+      std::chrono::steady_clock::now().time_since_epoch().count());
+}
 template <int>
 TL_DEVICE void GiveRegisters() {}
 template <int>
@@ -144,6 +152,12 @@ TL_DEVICE int ThreadAgain() {
   int thread;
   asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
   return thread;
+}
+// Nanoseconds of the card's clock.
+TL_DEVICE uint64_t GlobalTime() {
+  uint64_t time;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(time));
+  return time;
 }
 // Registers of a thread from here on, by all of four warps at once: some give
 // what others take. Where the instruction is not there they keep what they have.

@@ -226,17 +226,25 @@ TL_DEVICE void RunStep(const StepRecord& step) {
   }
 }
 
-TL_DEVICE void Compute(int count, unsigned* counter) {
+// By the first block, of the step that it is at.
+TL_DEVICE void NoteTime(uint64_t* times) {
+  if (times == nullptr || blockIdx.x != 0 || ThreadAgain() != 0) return;
+  times[Shared().step[0]] = GlobalTime();
+}
+
+TL_DEVICE void Compute(int count, unsigned* counter, uint64_t* times) {
   while (NextStep(count, counter)) {
+    NoteTime(times);
     const StepRecord& step = CurrentStep();
     if (IsMine(step.header)) RunStep(step);
   }
+  NoteTime(times);
 }
 
 // `reached` counts the blocks that came to a wait before this launch.
 __global__ void __launch_bounds__(kStepThreads, 1)
     RunStepsKernel(const StepRecord* steps, int count, unsigned* counter,
-                   unsigned reached) {
+                   unsigned reached, uint64_t* times) {
   BlockMemory& shared = Shared();
   if (threadIdx.x == 0) {
     for (int i = 0; i < kRecords; ++i) {
@@ -257,7 +265,7 @@ __global__ void __launch_bounds__(kStepThreads, 1)
   __syncthreads();
   if (threadIdx.x < kConsumers) {
     TakeRegisters<kConsumerRegisters>();
-    Compute(count, counter);
+    Compute(count, counter, times);
   } else {
     GiveRegisters<kFetchRegisters>();
     if (threadIdx.x == kConsumers) Fetch(steps, count);
@@ -331,10 +339,10 @@ bool CanAttend(const DecodeAttention& decode) {
 }
 
 void RunSteps(const StepRecord* steps, int count, int blocks, unsigned* counter,
-              unsigned reached) {
+              unsigned reached, uint64_t* times) {
   Launch(RunStepsKernel,
          {{static_cast<unsigned>(blocks)}, {kStepThreads}, StepSharedBytes(), true},
-         steps, count, counter, reached);
+         steps, count, counter, reached, times);
 }
 
 }  // namespace tl::cuda

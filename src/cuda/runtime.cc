@@ -136,6 +136,23 @@ void Fill(std::byte* to, int byte, int64_t bytes) {
 
 void Synchronize() { Check(cudaStreamSynchronize(Stream()), "computing"); }
 
+struct Moment::State {
+  cudaEvent_t event = nullptr;
+};
+
+Moment::Moment() : state_(std::make_unique<State>()) {
+  Check(cudaEventCreate(&state_->event), "cudaEventCreate");
+  Check(cudaEventRecord(state_->event, Stream()), "cudaEventRecord");
+}
+Moment::~Moment() { cudaEventDestroy(state_->event); }
+
+double Moment::SecondsSince(const Moment& begin) const {
+  float milliseconds = 0;
+  Check(cudaEventElapsedTime(&milliseconds, begin.state_->event, state_->event),
+        "cudaEventElapsedTime");
+  return 1e-3 * static_cast<double>(milliseconds);
+}
+
 void* StreamHandle() { return Stream(); }
 
 }  // namespace tl::cuda

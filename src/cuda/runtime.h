@@ -47,6 +47,21 @@ void CopyOnDevice(std::byte* to, const std::byte* from, int64_t bytes);
 void Fill(std::byte* to, int byte, int64_t bytes);
 void Synchronize();
 
+// When the card is done with what was asked for so far. SecondsSince is for when
+// both are over.
+class Moment {
+ public:
+  Moment();
+  ~Moment();
+  Moment(const Moment&) = delete;
+  Moment& operator=(const Moment&) = delete;
+  double SecondsSince(const Moment& begin) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 void* StreamHandle();  // the cudaStream_t of all of it
 
 }  // namespace tl::cuda

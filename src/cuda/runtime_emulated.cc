@@ -1,5 +1,6 @@
 #ifdef TL_CUDA_EMULATED
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <unordered_map>
@@ -88,6 +89,17 @@ void Fill(std::byte* to, int byte, int64_t bytes) {
   if (bytes > 0) std::memset(to, byte, bytes);
 }
 void Synchronize() {}
+
+struct Moment::State {
+  std::chrono::steady_clock::time_point time = std::chrono::steady_clock::now();
+};
+
+Moment::Moment() : state_(std::make_unique<State>()) {}
+Moment::~Moment() = default;
+
+double Moment::SecondsSince(const Moment& begin) const {
+  return std::chrono::duration<double>(state_->time - begin.state_->time).count();
+}
 
 }  // namespace tl::cuda
 

@@ -116,6 +116,7 @@ size_t StepList::Append(StepRecord& record, Touched touched, bool alone,
       position.wait == StepWait::kBlock ? StepWait::kBlock : StepWait::kNone;
   record.header.block = position.block;
   touched.block = position.block;
+  touched.lap = lap_;
   level.records.push_back(record);
   level.touched.push_back(std::move(touched));
   return position.level;
@@ -377,8 +378,9 @@ bool StepList::AddAttention(const KernelArgs& args) {
   return true;
 }
 
-bool StepList::Add(OpId op, const KernelArgs& args) {
+bool StepList::Add(OpId op, const KernelArgs& args, int lap) {
   if (Card().capability < kLeastCapability) return false;
+  lap_ = lap;
   switch (op) {
     case OpId::Identity:
       return AddElementwise(args);
@@ -397,7 +399,7 @@ bool StepList::Add(OpId op, const KernelArgs& args) {
   }
 }
 
-void StepList::Flush() {
+void StepList::Flush(Laps* laps) {
   EmitHeldNorm();
   if (levels_.empty()) return;
   const int blocks = Card().multiprocessors;
@@ -406,10 +408,14 @@ void StepList::Flush() {
     Fill(counter_.get(), 0, sizeof(unsigned));
   }
   std::vector<StepRecord> records;
+  std::vector<int> laps_of_records;
   for (size_t l = 0; l < levels_.size(); ++l) {
     if (l > 0) levels_[l].records[0].header.wait = StepWait::kGrid;
     records.insert(records.end(), levels_[l].records.begin(),
                    levels_[l].records.end());
+    for (const Touched& touched : levels_[l].touched) {
+      laps_of_records.push_back(touched.lap);
+    }
   }
   const auto bytes = static_cast<int64_t>(records.size() * sizeof(StepRecord));
   const std::shared_ptr<std::byte> steps = Allocate(bytes);
@@ -417,7 +423,8 @@ void StepList::Flush() {
                bytes);
   RunSteps(reinterpret_cast<const StepRecord*>(steps.get()),
            static_cast<int>(records.size()), blocks,
-           reinterpret_cast<unsigned*>(counter_.get()), reached_);
+           reinterpret_cast<unsigned*>(counter_.get()), reached_,
+           laps ? laps->NoteSteps(std::move(laps_of_records)) : nullptr);
   reached_ += static_cast<unsigned>(levels_.size() - 1) *
               static_cast<unsigned>(blocks);
   levels_.clear();

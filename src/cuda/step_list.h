@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cuda/elementwise_group.h"
+#include "cuda/laps.h"
 #include "cuda/steps.h"
 #include "exec/backend.h"
 
@@ -18,9 +19,10 @@ class StepList {
  public:
   // False if the card or the operation is not one for a list. Nothing is
   // changed then, and the caller flushes before it starts the operation itself.
-  bool Add(OpId op, const KernelArgs& args);
+  // Its time counts for `lap`, unless it becomes part of another's step.
+  bool Add(OpId op, const KernelArgs& args, int lap = 0);
 
-  void Flush();
+  void Flush(Laps* laps = nullptr);
 
   // How often the blocks will wait for each other, and once more.
   size_t levels() const { return levels_.size(); }
@@ -45,6 +47,7 @@ class StepList {
     int32_t rows = 0;
     int8_t rows_per_group = 0, first_warp = 0;
     int16_t block = kAllBlocks;
+    int lap = 0;
   };
 
   // Which x the blocks have in shared memory.
@@ -105,6 +108,7 @@ class StepList {
   std::vector<Level> levels_;
   std::optional<HeldNorm> held_norm_;
   int16_t next_block_ = 0;
+  int lap_ = 0;  // of what is added
   std::vector<std::shared_ptr<std::byte>> scratch_;  // of the steps collected
   std::shared_ptr<std::byte> counter_;  // where blocks count themselves in
   unsigned reached_ = 0;  // what the counter is when the next launch begins

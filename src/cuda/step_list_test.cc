@@ -30,11 +30,12 @@ class TestList {
     outputs_.push_back(output);
     // Their addresses stand for them as long as the list is.
     inputs_.insert(inputs_.end(), inputs.begin(), inputs.end());
-    return list_.Add(op, args);
+    return list_.Add(op, args, laps_.lap());
   }
   size_t levels() const { return list_.levels(); }
+  Laps& laps() { return laps_; }
   void Run() {
-    list_.Flush();
+    list_.Flush(&laps_);
     for (const TestArray& array : outputs_) memory_.CopyBack(array);
   }
 
@@ -42,6 +43,7 @@ class TestList {
   TestMemory memory_;
   std::vector<TestArray> inputs_, outputs_;
   StepList list_;
+  Laps laps_;
 };
 
 std::vector<double> Product(const std::vector<double>& x,
@@ -332,6 +334,38 @@ TEST(StepListTest, AttendsToWhatAStepHasWritten) {
       ASSERT_NEAR(y.Get(i), want[i], 2e-3) << i;
     }
   }
+}
+
+// A norm is part of the product that follows it.
+TEST(StepListTest, TimesEachOperationOfAListAndKernelsOutOfIt) {
+  const TestArray x = RandomArray(DType::F16, {1, 264}, 1);
+  const TestArray weight = RandomArray(DType::F32, {264}, 2);
+  const TestArray w = RandomArray(DType::F16, {264, 264}, 3);
+  const TestArray h = Poisoned(DType::F16, {1, 264});
+  const TestArray y = Poisoned(DType::F16, {1, 264});
+  const TestArray z = Poisoned(DType::F16, {1, 264});
+  TestList list;
+  list.laps().Start();
+  ASSERT_TRUE(list.Add(OpId::RmsNorm, {x, weight}, h, {}, {1e-5}));
+  list.laps().End();
+  for (const auto& [from, to] : {std::pair{h, y}, {y, z}}) {
+    ASSERT_TRUE(list.Add(OpId::Matmul, {from, Permuted(w, {1, 0})}, to));
+    list.laps().End();
+  }
+  list.Run();
+  const auto block = Allocate(1 << 20);
+  list.laps().BeginKernels();
+  Fill(block.get(), 1, 1 << 20);
+  list.laps().EndKernels();
+  list.laps().End();
+  const std::vector<double> seconds = list.laps().Seconds();
+  ASSERT_EQ(seconds.size(), 4u);
+  EXPECT_EQ(seconds[0], 0);
+  for (size_t i = 1; i < seconds.size(); ++i) {
+    EXPECT_GT(seconds[i], 0) << i;
+    EXPECT_LT(seconds[i], 10) << i;
+  }
+  EXPECT_EQ(list.laps().NoteSteps({0}), nullptr);  // nothing is timed any more
 }
 
 TEST(StepListTest, LeavesWhatIsNotSmall) {

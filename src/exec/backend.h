@@ -3,6 +3,7 @@
 // graph, no plan and no other backend.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -137,6 +138,24 @@ class Backend {
 
   // Returns when everything handed over so far is done.
   virtual void Wait() = 0;
+
+  // To time what is run, by the device's own clock: a lap is what was handed over
+  // since the one before. Laps waits, and gives the seconds of each since
+  // StartLaps. As here where Run returns when it is done.
+  virtual void StartLaps() { lap_ends_ = {Clock::now()}; }
+  virtual void EndLap() { lap_ends_.push_back(Clock::now()); }
+  virtual std::vector<double> Laps() {
+    std::vector<double> seconds;
+    for (size_t i = 1; i < lap_ends_.size(); ++i) {
+      const std::chrono::duration<double> lap = lap_ends_[i] - lap_ends_[i - 1];
+      seconds.push_back(lap.count());
+    }
+    return seconds;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::vector<Clock::time_point> lap_ends_;
 };
 
 }  // namespace tl

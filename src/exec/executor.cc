@@ -1,7 +1,6 @@
 #include "exec/executor.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "base/error.h"
@@ -113,22 +112,15 @@ bool Executor::CheckIndices(const Step& step, const Structure& structure) const 
   return true;
 }
 
-void Executor::RunStep(const Plan& plan, const Step& step,
-                       const Structure& structure, const KernelArgs& args) {
-  using Clock = std::chrono::steady_clock;
-  const bool timed = observer_ && observer_->wants_steps();
-  const Clock::time_point start = timed ? Clock::now() : Clock::time_point();
+void Executor::RunStep(const Step& step, const Structure& structure,
+                       const KernelArgs& args) {
   try {
     if (!AllEmpty(args.outputs)) backend_.Run(step.op, args);
   } catch (const Error&) {
     RequireIntactFiles(structure);
     throw;
   }
-  if (timed) {
-    backend_.Wait();
-    const std::chrono::duration<double> time = Clock::now() - start;
-    observer_->OnStep(plan, step, time.count());
-  }
+  if (timed()) backend_.EndLap();
   if (check_finite_) {
     RequireFinite(backend_, step.op, args.inputs, args.outputs);
   }
@@ -143,10 +135,18 @@ void Executor::ReportLoss(Conversion& conversion) {
   }
 }
 
+void Executor::ReportLaps(const Plan& plan) {
+  const std::vector<double> seconds = backend_.Laps();
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    observer_->OnStep(plan, plan.steps[i], seconds[i]);
+  }
+}
+
 void Executor::RunPlan(Known& known, const Structure& structure) {
   const Plan& plan = known.plan;
   PlanRun run(plan, known.binding, structure, backend_, scratch_,
               residency_);
+  if (timed()) backend_.StartLaps();
   try {
     for (const Step& step : plan.steps) {
       run.Begin(step);
@@ -159,7 +159,7 @@ void Executor::RunPlan(Known& known, const Structure& structure) {
       WithNote(
           [&] {
             const bool checked = CheckIndices(step, structure);
-            RunStep(plan, step, structure,
+            RunStep(step, structure,
                     {run.inputs(), run.outputs(), step.ints, run.Numbers(step),
                      step.has_program() ? &step.program : nullptr, step.dtype,
                      conversion ? &conversion->counts : nullptr, checked,
@@ -178,6 +178,7 @@ void Executor::RunPlan(Known& known, const Structure& structure) {
     throw;
   }
   const Ticket ticket = backend_.Submit();
+  if (timed()) ReportLaps(plan);
   for (Conversion& conversion : conversions_) ReportLoss(conversion);
   conversions_.clear();
   RequireIntactFiles(structure);

@@ -83,8 +83,10 @@ class Executor {
   const void* PreparedFor(const Step& step, const Structure& structure,
                           std::span<const View> inputs);
   bool CheckIndices(const Step& step, const Structure& structure) const;
-  void RunStep(const Plan& plan, const Step& step, const Structure& structure,
+  void RunStep(const Step& step, const Structure& structure,
                const KernelArgs& args);
+  bool timed() const { return observer_ && observer_->wants_steps(); }
+  void ReportLaps(const Plan& plan);
 
   Backend& backend_;
   Observer* observer_;
