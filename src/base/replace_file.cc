@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -12,7 +13,9 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -125,11 +128,60 @@ struct stat ExistingFile(const std::string& path, const std::string& target) {
   return status;
 }
 
+// ".tl-PID-N.partial"
+bool IsTemporaryName(std::string_view name) {
+  constexpr std::string_view kFirst = ".tl-", kLast = ".partial";
+  if (name.size() <= kFirst.size() + kLast.size() || !name.starts_with(kFirst) ||
+      !name.ends_with(kLast)) {
+    return false;
+  }
+  name = name.substr(kFirst.size(), name.size() - kFirst.size() - kLast.size());
+  return name.find_first_not_of("0123456789-") == std::string_view::npos;
+}
+
+// A temporary file is locked by who writes it, as long as that lives. False where
+// a program that cleans up was quicker, and has removed it.
+bool Hold(int descriptor) {
+  if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;
+  struct stat status;
+  return fstat(descriptor, &status) == 0 && status.st_nlink > 0;
+}
+
+// What programs that were killed left behind, which nobody holds. Where a file
+// system has no locks nothing is.
+void RemoveLeftBehind(const std::string& directory) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  for (fs::directory_iterator entry(directory, ignored), end; entry != end;
+       entry.increment(ignored)) {
+    if (!IsTemporaryName(entry->path().filename().native())) continue;
+    const int found = open(entry->path().c_str(),
+                           O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (found < 0) continue;
+    struct stat status;
+    const bool is_file = fstat(found, &status) == 0 && S_ISREG(status.st_mode);
+    if (is_file && flock(found, LOCK_EX | LOCK_NB) == 0) {
+      unlink(entry->path().c_str());
+    }
+    close(found);
+  }
+}
+
 // A file without a name, of which not even kill -9 leaves anything; negative
 // where the file system has none, or nothing to name it by later.
 int OpenNameless(const std::string& directory) {
   if (access("/proc/self/fd", X_OK) != 0) return -1;
   return open(directory.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+}
+
+// Negative with EEXIST where another name has to be tried.
+int CreateTemporary(const std::string& path) {
+  const int made =
+      open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (made < 0 || Hold(made)) return made;
+  close(made);
+  errno = EEXIST;
+  return -1;
 }
 
 }  // namespace
@@ -148,17 +200,17 @@ ReplaceFile::ReplaceFile(const std::string& path, int64_t size,
       buffer_(std::make_unique_for_overwrite<std::byte[]>(kBufferBytes)) {
   const struct stat existing = ExistingFile(path_, target_);
   const std::string directory = DirectoryOf(target_);
+  RemoveLeftBehind(directory);
   RequireFreeSpace(path_, directory, size);
   InstallTerminateHandlers();
 
   slot_ = &unfinished.Acquire();
   if (temporary != Temporary::kNamed) descriptor_ = OpenNameless(directory);
   nameless_ = descriptor_ >= 0;
-  if (!nameless_) {
-    descriptor_ = WithTemporaryName([this] {
-      return open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                  0666);
-    });
+  if (nameless_) {
+    Hold(descriptor_);  // for when it has a name
+  } else {
+    descriptor_ = WithTemporaryName([this] { return CreateTemporary(temporary_); });
   }
   if (descriptor_ < 0) {
     const int error = errno;

@@ -3,7 +3,8 @@
 // the disk. A crash, kill -9 or a full disk at any moment leaves the old file or
 // the new one, and nothing else. Where the file system knows no files without a
 // name the file is called `.tl-PID-N.partial`; an error, Ctrl-C or SIGTERM still
-// removes it.
+// removes it, and what a kill leaves goes with the next file that is written to
+// that directory: who writes one holds a lock on it.
 // Saving over a file that is mapped is safe: the mapping keeps the old bytes.
 #pragma once
 

@@ -261,6 +261,29 @@ TEST_F(ReplaceFileTest, NotEvenAKillInTheMiddleLeavesAnything) {
   EXPECT_EQ(Content("out"), "old");
 }
 
+TEST_F(ReplaceFileTest, WhatAKillLeftGoesWithTheNextSave) {
+  using enum ReplaceFile::Temporary;
+  Make("out", "old");
+  Interrupt(
+      [&] {
+        ReplaceFile file(Path("out"), 3, kNamed);
+        file.Write(Bytes("new"));
+        pause();
+      },
+      SIGKILL, std::chrono::milliseconds(300));
+  ASSERT_EQ(Listing().size(), 2u);
+  Make(".tl-notes.partial", "not ours");
+  Make(".tl-1-2.part", "nor this");
+  ReplaceFile alive(Path("other"), 3, kNamed);
+  EXPECT_EQ(Listing().size(), 4u);  // without what was left, with what is written
+  Save(Path("out"), "new");
+  alive.Write(Bytes("mine"));
+  alive.Commit();
+  EXPECT_EQ(Content("other"), "mine");
+  EXPECT_EQ(Listing(),
+            (Names{".tl-1-2.part", ".tl-notes.partial", "other", "out"}));
+}
+
 TEST_F(ReplaceFileTest, KillAtAnyMomentLeavesOneWholeFile) {
   const std::string old(2'000'000, 'o'), fresh(3'000'000, 'n');
   std::mt19937 random(7);
