@@ -129,6 +129,7 @@ def release_suite():
         yield cannot_build("release")
         return
     yield from unit_tests(folder)
+    yield script("hardening_test.py", TL=folder / "tl")
     yield from program_suites(folder, "base")
 
 
