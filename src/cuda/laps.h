@@ -1,5 +1,6 @@
-// How long operations took on the card, by its own clock: those of a list of steps
-// as the list's kernel notes them, others by events before and after their kernels.
+// How long operations took on the card, by its own clock: those of a list of
+// steps as the list's kernel notes them, others by events before and after their
+// kernels.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,6 @@ class Laps {
  public:
   // Forgets what was noted. What comes from here on is noted.
   void Start();
-  bool running() const { return running_; }
   void End() { ++lap_; }
   int lap() const { return lap_; }
 

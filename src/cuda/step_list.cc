@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "cuda/dispatch.h"
 #include "cuda/packed_rows.h"
@@ -268,6 +269,7 @@ bool StepList::AddRmsNorm(const KernelArgs& args) {
   held.step.out = out.data;
   held.read = RangeOf(x);
   held.written = RangeOf(out);
+  held.lap = lap_;
   held_norm_ = held;
   return true;
 }
@@ -281,7 +283,9 @@ void StepList::EmitHeldNorm() {
   Touched touched;
   touched.reads = {held.read};
   touched.writes = {held.written};
+  const int lap = std::exchange(lap_, held.lap);  // of what comes after it
   Append(record, std::move(touched), true, {});
+  lap_ = lap;
 }
 
 // --- Rope and copies --------------------------------------------------------------

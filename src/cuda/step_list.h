@@ -95,6 +95,7 @@ class StepList {
   struct HeldNorm {
     RmsNormStep step;
     Range read, written;
+    int lap = 0;
   };
   // Steps that wait for nothing of each other but within a block; all of them
   // wait for all of the level before.

@@ -344,6 +344,8 @@ TEST(StepListTest, TimesEachOperationOfAListAndKernelsOutOfIt) {
   const TestArray h = Poisoned(DType::F16, {1, 264});
   const TestArray y = Poisoned(DType::F16, {1, 264});
   const TestArray z = Poisoned(DType::F16, {1, 264});
+  const TestArray alone = Poisoned(DType::F16, {1, 264});
+  const TestArray other = Poisoned(DType::F16, {1, 264});
   TestList list;
   list.laps().Start();
   ASSERT_TRUE(list.Add(OpId::RmsNorm, {x, weight}, h, {}, {1e-5}));
@@ -352,6 +354,11 @@ TEST(StepListTest, TimesEachOperationOfAListAndKernelsOutOfIt) {
     ASSERT_TRUE(list.Add(OpId::Matmul, {from, Permuted(w, {1, 0})}, to));
     list.laps().End();
   }
+  // A norm that nothing follows is a step, and its time its own.
+  ASSERT_TRUE(list.Add(OpId::RmsNorm, {x, weight}, alone, {}, {1e-5}));
+  list.laps().End();
+  ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(w, {1, 0})}, other));
+  list.laps().End();
   list.Run();
   const auto block = Allocate(1 << 20);
   list.laps().BeginKernels();
@@ -359,7 +366,7 @@ TEST(StepListTest, TimesEachOperationOfAListAndKernelsOutOfIt) {
   list.laps().EndKernels();
   list.laps().End();
   const std::vector<double> seconds = list.laps().Seconds();
-  ASSERT_EQ(seconds.size(), 4u);
+  ASSERT_EQ(seconds.size(), 6u);
   EXPECT_EQ(seconds[0], 0);
   for (size_t i = 1; i < seconds.size(); ++i) {
     EXPECT_GT(seconds[i], 0) << i;
