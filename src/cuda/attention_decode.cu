@@ -129,7 +129,8 @@ int DecodeSharedBytes(const DecodeAttention& decode, int threads) {
 }
 
 void RunDecodeAttention(const AttentionProblem& problem) {
-  DecodeAttention decode = DecodeAttentionOf(problem, Card().multiprocessors, kFewestKeys);
+  DecodeAttention decode =
+      DecodeAttentionOf(problem, Card().multiprocessors, kFewestKeys);
   std::shared_ptr<std::byte> parts;
   if (decode.splits > 1) {
     parts = Allocate(DecodePartBytes(decode));

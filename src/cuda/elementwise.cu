@@ -8,8 +8,8 @@
 #include "cuda/elementwise_run.cuh"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
-#include "exec/region.h"
 #include "cuda/strided_copy.h"
+#include "exec/region.h"
 
 namespace tl::cuda {
 namespace {

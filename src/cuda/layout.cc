@@ -1,8 +1,8 @@
 // Concat and Assign: results that are parts of their inputs put side by side.
 #include "base/check.h"
 #include "cuda/kernels.h"
-#include "exec/region.h"
 #include "cuda/strided_copy.h"
+#include "exec/region.h"
 
 namespace tl::cuda {
 

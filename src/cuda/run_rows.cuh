@@ -32,7 +32,7 @@ TL_DEVICE void EndRow(const RowsStep& step, int row, float product,
                       uint16_t beside) {
   const uint16_t half = ToHalf(product);
   const float rounded = FromHalf(half), other = FromHalf(beside);
-  uint32_t result;
+  uint32_t result = 0;
   switch (step.end) {
     case RowsEnd::kAdd:
       result = RunHalf<OpId::Add>(rounded, other);
@@ -48,7 +48,8 @@ TL_DEVICE void EndRow(const RowsStep& step, int row, float product,
       return RunGroupAt(step.group, row,
                         __float_as_uint(is_half ? rounded : product));
     }
-    default: {
+    case RowsEnd::kStore:
+    case RowsEnd::kTurn: {  // not here: TurnRow
       const uint32_t bits = __float_as_uint(product);
       StoreValue(step.out, step.result_dtype, row, bits);
       if (step.also) StoreValue(step.also, step.result_dtype, row, bits);

@@ -209,10 +209,9 @@ __device__ TL_NOINLINE bool NextStep(int count, unsigned* counter) {
 }
 
 TL_DEVICE void RunStep(const StepRecord& step) {
-  if (step.header.kind == StepKind::kRows) return RunRows(step.rows);
   switch (step.header.kind) {
     case StepKind::kRows:
-      return;
+      return RunRows(step.rows);
     case StepKind::kElementwise:
       return RunElementwise(step.elementwise);
     case StepKind::kRmsNorm:
