@@ -21,7 +21,8 @@ namespace {
 constexpr int64_t kPieceBytes = int64_t{1} << 20;
 constexpr int64_t kPieces = 32;
 
-// Pinning takes a call for each page: with large pages it takes 2 ms instead of 20.
+// Pinning takes work for each page, so large ones are asked for. Where memory of
+// our own cannot be pinned, CUDA's is.
 std::byte* AllocatePinned(int64_t bytes) {
   constexpr size_t kLargePage = size_t{2} << 20;
   const auto size = static_cast<size_t>(bytes);
