@@ -98,18 +98,13 @@ static mode_t ModeOf(int flags, va_list arguments) {
   return made ? va_arg(arguments, mode_t) : 0;
 }
 
-int open(const char* path, int flags, ...) {
-  va_list arguments;
-  va_start(arguments, flags);
-  const mode_t mode = ModeOf(flags, arguments);
-  va_end(arguments);
-  return Open(path, flags, mode, NEXT(open));
-}
-
-int open64(const char* path, int flags, ...) {
-  va_list arguments;
-  va_start(arguments, flags);
-  const mode_t mode = ModeOf(flags, arguments);
-  va_end(arguments);
-  return Open(path, flags, mode, NEXT(open64));
-}
+#define OPEN(name)                                \
+  int name(const char* path, int flags, ...) {    \
+    va_list arguments;                            \
+    va_start(arguments, flags);                   \
+    const mode_t mode = ModeOf(flags, arguments); \
+    va_end(arguments);                            \
+    return Open(path, flags, mode, NEXT(name));   \
+  }
+OPEN(open)
+OPEN(open64)
