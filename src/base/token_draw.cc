@@ -40,14 +40,6 @@ bool HasNaN(const float* x, size_t n) {
   return std::any_of(found, found + kLanes, [](int32_t f) { return f != 0; });
 }
 
-void Require(bool holds, std::string_view name, double value,
-             std::string_view expected) {
-  if (!holds) {
-    Fail(ErrorKind::kProgram, "sampler: '{}' is {}; expected {}", name, value,
-         expected);
-  }
-}
-
 float KthOf(std::vector<float>& keys, size_t k) {
   std::nth_element(keys.begin(), keys.begin() + (k - 1), keys.end(),
                    std::greater<>());
@@ -56,11 +48,21 @@ float KthOf(std::vector<float>& keys, size_t k) {
 
 }  // namespace
 
+void RequireOption(bool holds, std::string_view name, double value,
+                   std::string_view expected) {
+  if (!holds) {
+    Fail(ErrorKind::kProgram, "sampler: '{}' is {}; expected {}", name, value,
+         expected);
+  }
+}
+
 void CheckDrawOptions(double temperature, double top_p, double min_p) {
-  Require(temperature >= 0 && std::isfinite(temperature), "temperature",
-          temperature, "a finite number, 0 (the largest logit) or more");
-  Require(top_p >= 0 && top_p <= 1, "top_p", top_p, "a number from 0 to 1 (all)");
-  Require(min_p >= 0 && min_p <= 1, "min_p", min_p, "a number from 0 (all) to 1");
+  RequireOption(temperature >= 0 && std::isfinite(temperature), "temperature",
+                temperature, "a finite number, 0 (the largest logit) or more");
+  RequireOption(top_p >= 0 && top_p <= 1, "top_p", top_p,
+                "a number from 0 to 1 (all)");
+  RequireOption(min_p >= 0 && min_p <= 1, "min_p", min_p,
+                "a number from 0 (all) to 1");
 }
 
 void LogitsRow::Look(std::span<const float> row) {

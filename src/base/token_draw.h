@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace tl {
@@ -23,6 +24,8 @@ inline constexpr int64_t kLogitsPerMaximum = 32;
 inline constexpr int64_t kSummedWeights = 1024;
 
 // Fails on options out of their range.
+void RequireOption(bool holds, std::string_view name, double value,
+                   std::string_view expected);
 void CheckDrawOptions(double temperature, double top_p, double min_p);
 
 struct TokenCuts {

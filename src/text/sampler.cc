@@ -12,14 +12,6 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-void Require(bool holds, std::string_view name, double value,
-             std::string_view expected) {
-  if (!holds) {
-    Fail(ErrorKind::kProgram, "sampler: '{}' is {}; expected {}", name, value,
-         expected);
-  }
-}
-
 int64_t PlaceOf(std::span<const float> weights, float uniform) {
   std::vector<double> sums(weights.size() / kSummedWeights + 1);
   return PlaceOfDraw(weights.data(), std::ssize(weights), uniform, sums.data());
@@ -37,17 +29,18 @@ void RequireToken(int64_t token, size_t count, std::string_view where) {
 Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   const SamplerOptions& o = options_;
   CheckDrawOptions(o.temperature, o.top_p, o.min_p);
-  Require(o.top_k >= 0, "top_k", static_cast<double>(o.top_k),
-          "0 (all) or more");
-  Require(o.typical_p >= 0 && o.typical_p <= 1, "typical_p", o.typical_p,
-          "a number from 0 to 1 (all)");
-  Require(o.repetition_penalty > 0 && std::isfinite(o.repetition_penalty),
-          "repetition_penalty", o.repetition_penalty,
-          "a finite number above 0; 1 changes nothing");
-  Require(std::isfinite(o.presence_penalty), "presence_penalty",
-          o.presence_penalty, "a finite number");
-  Require(std::isfinite(o.frequency_penalty), "frequency_penalty",
-          o.frequency_penalty, "a finite number");
+  RequireOption(o.top_k >= 0, "top_k", static_cast<double>(o.top_k),
+                "0 (all) or more");
+  RequireOption(o.typical_p >= 0 && o.typical_p <= 1, "typical_p", o.typical_p,
+                "a number from 0 to 1 (all)");
+  RequireOption(
+      o.repetition_penalty > 0 && std::isfinite(o.repetition_penalty),
+      "repetition_penalty", o.repetition_penalty,
+      "a finite number above 0; 1 changes nothing");
+  RequireOption(std::isfinite(o.presence_penalty), "presence_penalty",
+                o.presence_penalty, "a finite number");
+  RequireOption(std::isfinite(o.frequency_penalty), "frequency_penalty",
+                o.frequency_penalty, "a finite number");
 }
 
 std::span<const float> Sampler::Penalised(std::span<const float> logits,
