@@ -152,8 +152,6 @@ def program_suites(folder, environment):
     yield script("chat_test.py", python, TL=tl)
     yield script("perplexity_test.py", python, TL=tl)
     yield script("bench_test.py", python, TL=tl)
-    yield script("gpu_memory_test.py", python, TL=tl)
-    yield script("gpu_ahead_test.py", python, TL=tl)
     yield script("coreml_weights_test.py", python, TL=tl)
     yield script("coreml_predict_test.py", python, TL=tl)
     yield script("coreml_operations_test.py", python, TL=tl)
@@ -178,8 +176,9 @@ def asan_suite():
     yield script("run_programs.py", TL=folder / "tl", TL_EMULATED_GPU=1, **strict)
     for name in ("hostile_test.py", "hostile_gguf_test.py"):
         yield script(f"interop/{name}", TL=folder / "tl", **strict)
-    yield script("lora_test.py", python_env.python_for("base"), TL=folder / "tl",
-                 **strict)
+    # The emulated GPU is in this build alone.
+    for name in ("lora_test.py", "gpu_memory_test.py", "gpu_ahead_test.py"):
+        yield script(name, python_env.python_for("base"), TL=folder / "tl", **strict)
 
 
 def tsan_suite():
