@@ -31,6 +31,12 @@ constexpr std::optional<int64_t> CheckedAdd(int64_t a, int64_t b) {
   return result;
 }
 
+// A number without its fraction, nothing when that does not fit, as a NaN.
+constexpr std::optional<int64_t> CheckedTruncate(double number) {
+  if (!(number >= -0x1p63 && number < 0x1p63)) return std::nullopt;
+  return static_cast<int64_t>(number);
+}
+
 class ByteReader {
  public:
   // `source` is the file's name for messages; `origin` is where in that file

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <limits>
 
 namespace tl {
@@ -47,6 +48,10 @@ TEST(CheckedArithmeticTest, GivesNothingWhenTheResultDoesNotFit) {
   EXPECT_EQ(CheckedMultiply(kMax, 0), 0);
   EXPECT_EQ(CheckedAdd(kMax, 0), kMax);
   EXPECT_EQ(CheckedAdd(kMax, 1), std::nullopt);
+  EXPECT_EQ(CheckedTruncate(-2.9), -2);
+  EXPECT_EQ(CheckedTruncate(-0x1p63), std::numeric_limits<int64_t>::min());
+  EXPECT_EQ(CheckedTruncate(0x1p63), std::nullopt);
+  EXPECT_EQ(CheckedTruncate(std::nan("")), std::nullopt);
 }
 
 }  // namespace

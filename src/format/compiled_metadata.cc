@@ -208,7 +208,7 @@ class Reader {
         text = value.get_string();
         return std::string(text);
       case simdjson::ondemand::json_type::number:
-        return fmt::format("{}", static_cast<int64_t>(value.get_double()));
+        return fmt::format("{}", double{value.get_double()});
       default:
         json_.Skip(value);
         return "";

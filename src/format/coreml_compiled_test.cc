@@ -30,7 +30,7 @@ TEST_F(CompiledCoreMlTest, MetadataDescribesInputsAndOutputs) {
   const spec::Model model = Described(R"([{
     "specificationVersion": 8, "author": "A", "license": "L", "version": "1.0",
     "shortDescription": "what", "modelType": {"name": "MLModelType_mlProgram"},
-    "userDefinedMetadata": {"key": "text"},
+    "userDefinedMetadata": {"key": "text", "scale": 1.5, "huge": 1e300},
     "inputSchema": [
       {"name": "x", "type": "MultiArray", "dataType": "Float16", "shape": "[1, 3]",
        "hasShapeFlexibility": "1", "shapeRange": "[[1, 64], [3, -1]]",
@@ -48,6 +48,8 @@ TEST_F(CompiledCoreMlTest, MetadataDescribesInputsAndOutputs) {
   const spec::ModelDescription& about = model.description();
   EXPECT_EQ(about.metadata().author(), "A");
   EXPECT_EQ(about.metadata().user_defined().at("key"), "text");
+  EXPECT_EQ(about.metadata().user_defined().at("scale"), "1.5");
+  EXPECT_EQ(about.metadata().user_defined().at("huge"), "1e+300");
   ASSERT_EQ(about.input_size(), 3);
   EXPECT_TRUE(about.input(0).type().is_optional());
   const spec::ArrayType& x = about.input(0).type().multi_array_type();

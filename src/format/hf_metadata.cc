@@ -204,7 +204,7 @@ class MetadataMaker {
     if (!head_dim && dim && heads && *heads > 0) head_dim = *dim / *heads;
     const auto part = config_.Real("partial_rotary_factor");
     if (!head_dim || !part || !(*part > 0 && *part <= 1)) return head_dim;
-    return static_cast<int64_t>(static_cast<double>(*head_dim) * *part);
+    return CheckedTruncate(static_cast<double>(*head_dim) * *part);
   }
 
   // GPT-2 says how wide a layer is where it is not four times the rest.

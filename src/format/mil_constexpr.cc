@@ -159,8 +159,13 @@ class Builder {
 
   int64_t Scalar(const Operation& operation, const std::string& name) {
     const std::vector<float> values = Values(operation, name);
-    if (values.size() != 1) FailMissing(name);
-    return static_cast<int64_t>(values[0]);
+    const auto number =
+        values.size() == 1 ? CheckedTruncate(values[0]) : std::nullopt;
+    if (!number) {
+      Fail(ErrorKind::kInput, "{}: its operand '{}' is not one whole number",
+           what_, name);
+    }
+    return *number;
   }
 
   [[noreturn]] void FailMissing(const std::string& name) {

@@ -106,6 +106,11 @@ TEST_F(MilConstexprTest, EntriesOfATableMayBeVectors) {
   EXPECT_EQ(Values(along_2, "w"),
             (Floats{1,  2,  3,  1,  2,  3,  11, 12, 13, 1, 2, 3,
                     11, 12, 13, 11, 12, 13, 1,  2,  3,  1, 2, 3}));
+  *(*table.mutable_inputs())["vector_axis"]
+       .mutable_arguments(0)
+       ->mutable_value() = FloatsValue({}, {1e30f});
+  EXPECT_EQ(Refusal(program.model),
+            Label("w") + "its operand 'vector_axis' is not one whole number");
 }
 
 // Offsets would make numbers where the sparse tensor has none.

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/half.h"
 #include "format/mil_lexer.h"
@@ -48,7 +49,7 @@ class Parser {
     Program& program = *messages_.model().mutable_ml_program();
     ExpectName("program");
     Expect("(");
-    program.set_version(static_cast<int64_t>(Number()));
+    program.set_version(Version());
     Expect(")");
     Attributes(*program.mutable_attributes());
     Expect("{");
@@ -104,13 +105,15 @@ class Parser {
     Advance();
   }
 
-  double Number() {
-    const auto number = MilNumber(token_.text);
-    if (token_.kind != MilTokenKind::kNumber || !number) {
-      FailExpected("a number");
+  // 1.0, or 1.3: the number before the dot.
+  int64_t Version() {
+    const auto version = MilNumber(token_.text);
+    const auto whole = version ? CheckedTruncate(*version) : std::nullopt;
+    if (token_.kind != MilTokenKind::kNumber || !whole) {
+      FailExpected("a version");
     }
     Advance();
-    return *number;
+    return *whole;
   }
 
   uint64_t WholeNumber() {

@@ -145,7 +145,10 @@ TEST(MilText, RefusesWhatIsNoProgram) {
             "m.mil:2: the text ends; 'func' was expected");
   EXPECT_EQ(RefusalOf("program(1.0) {} x"),
             "m.mil:1: 'x'; the end was expected");
-  EXPECT_EQ(RefusalOf("program(one)"), "m.mil:1: 'one'; a number was expected");
+  EXPECT_EQ(RefusalOf("program(one)"),
+            "m.mil:1: 'one'; a version was expected");
+  EXPECT_EQ(RefusalOf("program(1e300)"),
+            "m.mil:1: '1e300'; a version was expected");
   EXPECT_EQ(RefusalOf("program(1.0)\n\n\x01"),
             "m.mil:3: '\\x01' begins nothing");
   EXPECT_EQ(RefusalOf("program(1.0) [a = string(\"x"),

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "interp/format_value.h"
 #include "interp/map.h"
@@ -436,9 +437,7 @@ double RealNumber(Tensors& tensors, const Value& x, std::string_view what) {
 }
 
 int64_t TruncateToInt(double value) {
-  // 2^63 is a double; the largest int is not.
-  constexpr double kLimit = 9223372036854775808.0;
-  if (value >= -kLimit && value < kLimit) return static_cast<int64_t>(value);
+  if (const auto whole = CheckedTruncate(value)) return *whole;
   Fail(ErrorKind::kProgram, "{} does not fit an int", FloatText(value));
 }
 

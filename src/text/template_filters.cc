@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/bytes.h"
 #include "text/template_lexer.h"
 #include "text/template_strings.h"
 
@@ -135,9 +136,8 @@ Value ToInt(Renderer&, const Value& value, Arguments& arguments) {
     if (error == std::errc() && end == last) return Value::Int(number);
   }
   const std::optional<double> number = ReadFloat(value);
-  if (number && std::abs(*number) < 0x1p63) {
-    return Value::Int(static_cast<int64_t>(*number));
-  }
+  const auto whole = number ? CheckedTruncate(*number) : std::nullopt;
+  if (whole) return Value::Int(*whole);
   return bound[0].is_defined() ? bound[0] : Value::Int(0);
 }
 
