@@ -4,11 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "promises.h"
 #include "text/template.h"
 
 namespace tl {
@@ -37,14 +37,15 @@ void Try(std::string_view input) {
   const ChatTemplate parsed =
       ChatTemplate::Parse(input.substr(0, nul), kLimits);
   const std::string written = parsed.Render(request);
-  if (written.size() > kLimits.output_bytes) std::abort();
-  if (parsed.Render(request) != written) std::abort();
+  Promise(written.size() <= kLimits.output_bytes, "what is written is bounded");
+  Promise(parsed.Render(request) == written, "the same is written again");
 }
 
 }  // namespace
 }  // namespace tl
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const tl::Budget budget(size);
   try {
     tl::Try({reinterpret_cast<const char*>(data), size});
   } catch (const tl::Error&) {

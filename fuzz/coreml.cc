@@ -59,6 +59,7 @@ void TryModel(std::string_view bytes) {
 }  // namespace tl
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const tl::Budget budget(size);
   tl::TryModel({reinterpret_cast<const char*>(data), size});
   return 0;
 }

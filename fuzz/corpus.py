@@ -14,6 +14,7 @@ import struct
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+REAL_BYTES = 16 << 10  # the headers of most
 QUOTED_WORD = re.compile(r'"([^"\s({}\\]{2,24})["(]')
 INCLUDE = re.compile(r"#include.*")
 
@@ -24,6 +25,13 @@ def words_of(*patterns):
              if not path.stem.endswith("_test")]
     texts = (INCLUDE.sub("", path.read_text()) for path in files)
     return sorted({word for text in texts for word in QUOTED_WORD.findall(text)})
+
+
+def real(pattern, begin=b""):
+    """What the public model files beside the project begin with, where they are."""
+    for path in sorted((ROOT.parent / "shared/models").rglob(pattern)):
+        with path.open("rb") as file:
+            yield begin + file.read(REAL_BYTES)
 
 
 def programs():
@@ -53,6 +61,7 @@ def models():
                       (ROOT / "src/tensor/dtype.def").read_text())
     for _, elements, size, dtype in rows:
         yield tensors(("a.weight", dtype, [2, int(elements)], 2 * int(size)))
+    yield from real("*.safetensors")
     yield tensors()
     yield tensors(("scalar", "F32", [], 4), ("empty", "F16", [0, 3], 0))
     yield tensors(("new", "F3", [5], 7), ("deep", "I8", [1] * 12, 1))
@@ -68,6 +77,17 @@ def models():
     yield safetensors(b'  {"a":{"data_offsets":[0,0],"dtype":"F4","shape":[0]}} ', 0)
     yield json.dumps({"weight_map": {"a": "other.safetensors"}, "n_head": 4,
                       "hidden_size": 64, "model_type": "llama"}).encode()
+
+
+def indexes():
+    """Of the files of fuzz/index.cc, and of some that it may not name."""
+    for files in ({"a": "a.safetensors", "b": "b.safetensors"},
+                  {"secret": "../secret.safetensors"},
+                  {"secret": "sub/../../secret.safetensors"},
+                  {"c": "sub/c.safetensors", "d": "short.safetensors"},
+                  {"a": "./a.safetensors", "x": "none.safetensors"}, {}):
+        yield json.dumps({"metadata": {"total_size": 4 * len(files)},
+                          "weight_map": files}, indent=2).encode()
 
 
 def text(word):
@@ -90,6 +110,8 @@ def gguf(metadata, rows):
 
 
 def ggufs():
+    for content in real("*.gguf"):
+        yield content.removeprefix(b"GGUF")
     rows = re.findall(r'TL_DTYPE\((\w+), .*?, (\d+), (\d+), "\w*", (\d+)\)',
                       (ROOT / "src/tensor/dtype.def").read_text())
     for _, elements, size, kind in rows:
@@ -141,7 +163,9 @@ def adapters():
 
 
 def coremls():
-    """The small ones of tests/references/coreml/, and a text."""
+    """The small ones of tests/references/coreml/, what others wrote, and a text."""
+    yield from real("*.mlmodel", b"f")
+    yield from real("model.mil", b"c")
     folder = ROOT / "tests/references/coreml"
     for path in sorted(folder.glob("*.mlmodel")):
         yield b"f" + path.read_bytes()
@@ -257,6 +281,7 @@ def main():
     write(folder, "safetensors", models(), format_words)
     write(folder, "gguf", ggufs(), format_words)
     write(folder, "coreml", coremls(), format_words)
+    write(folder, "index", indexes(), words_of("format/shards.cc"))
     write(folder, "lora", adapters(), format_words)
     write(folder, "chat_template", chat_templates(), words_of("text/template*.cc"))
     write(folder, "grammar", grammars(), ["::=", "root", *words_of("text/json_schema*.cc")])

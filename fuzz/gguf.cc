@@ -10,8 +10,8 @@
 
 #include "format/config.h"
 #include "format/gguf_header.h"
-#include "format/model_layout.h"
 #include "format/metadata_text.h"
+#include "format/model_layout.h"
 #include "format/save.h"
 #include "model_promises.h"
 
@@ -68,6 +68,7 @@ void TryModel(std::string_view bytes) {
 // Without its magic a file is another format's, which fuzz/safetensors.cc is
 // for.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const tl::Budget budget(size);
   std::string file(tl::kGgufMagic);
   tl::TryModel(file.append(reinterpret_cast<const char*>(data), size));
   return 0;

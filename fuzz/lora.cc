@@ -68,6 +68,7 @@ void Try(std::string_view bytes) {
 }  // namespace tl
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const tl::Budget budget(size);
   tl::Try({reinterpret_cast<const char*>(data), size});
   return 0;
 }

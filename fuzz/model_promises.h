@@ -1,5 +1,5 @@
 // What the fuzz programs of model formats share: a folder for their files, and
-// what is promised of every model that was loaded. A broken promise aborts.
+// what is promised of every model that was loaded.
 #pragma once
 
 #include <cstdlib>
@@ -14,6 +14,7 @@
 #include "format/diff.h"
 #include "format/inspect.h"
 #include "format/load.h"
+#include "promises.h"
 
 namespace tl {
 
@@ -54,11 +55,6 @@ bool Accepts(F&& f) {
     if (error.kind() != ErrorKind::kInput) throw;
     return false;
   }
-}
-
-[[noreturn]] inline void BrokenPromise(const std::string& promise) {
-  fmt::print(stderr, "broken promise: {}\n", promise);
-  std::abort();
 }
 
 // Weights that are made on use may be refused then; those of other formats are

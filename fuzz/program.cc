@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +20,7 @@
 #include "lang/loader.h"
 #include "lang/parser.h"
 #include "lang/source.h"
+#include "promises.h"
 
 namespace tl {
 namespace {
@@ -55,13 +55,6 @@ class OneHeader : public HeaderSource {
           {"deep", "F16", {1, 2, 3, 4, 5, 6, 7, 8, 9}},
       }});
 };
-
-// Says what is wrong where libFuzzer keeps the input.
-void Require(bool holds, std::string_view what) {
-  if (holds) return;
-  fmt::print(stderr, "broken promise: {}\n", what);
-  std::abort();
-}
 
 // What formatting may not change.
 std::string TokensAndComments(const Source& source) {
@@ -100,12 +93,12 @@ void FormatText(const std::string& text) {
   Print(Parse(source, diagnostics));
   const bool parses = diagnostics.errors() == 0;
   const auto once = Format(source, diagnostics);
-  Require(once.has_value() == parses, "what parses formats, and nothing else");
+  Promise(once.has_value() == parses, "what parses formats, and nothing else");
   if (!once) return;
   const Source& formatted = sources.Add("once.tl", *once);
-  Require(Format(formatted, diagnostics) == once,
+  Promise(Format(formatted, diagnostics) == once,
           "formatting twice gives the same as once");
-  Require(TokensAndComments(formatted) == TokensAndComments(source),
+  Promise(TokensAndComments(formatted) == TokensAndComments(source),
           "formatting keeps tokens and comments");
 }
 
@@ -113,6 +106,7 @@ void FormatText(const std::string& text) {
 }  // namespace tl
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const tl::Budget budget(size);
   const std::string text(reinterpret_cast<const char*>(data), size);
   tl::CheckText(text, tl::CheckOptions::Mode::kProgram);
   tl::CheckText(text, tl::CheckOptions::Mode::kSession);

@@ -63,6 +63,7 @@ size_t HeaderEnd(const uint8_t* data, size_t size) {
 }  // namespace tl
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const tl::Budget budget(size);
   tl::TryModel({reinterpret_cast<const char*>(data), size});
   return 0;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "promises.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer_json.h"
 #include "text/utf8.h"
@@ -17,19 +18,17 @@
 namespace tl {
 namespace {
 
-void Require(bool promise) {
-  if (!promise) __builtin_trap();
-}
-
 void TryText(const Tokenizer& tokenizer, std::string_view text,
              bool parse_special) {
   const std::vector<TokenId> ids =
       tokenizer.Tokenize(text, {.parse_special = parse_special});
   for (TokenId id : ids) tokenizer.TokenText(id);
-  Require(IsUtf8(tokenizer.Detokenize(ids)));
+  Promise(IsUtf8(tokenizer.Detokenize(ids)), "a text is UTF-8");
   Detokenizer stream(tokenizer);
-  for (TokenId id : ids) Require(IsUtf8(stream.Push(id)));
-  Require(IsUtf8(stream.Finish()));
+  for (TokenId id : ids) {
+    Promise(IsUtf8(stream.Push(id)), "each piece of a text is UTF-8");
+  }
+  Promise(IsUtf8(stream.Finish()), "the last piece of a text is UTF-8");
 }
 
 void Try(std::string_view input) {
@@ -48,6 +47,7 @@ void Try(std::string_view input) {
 }  // namespace tl
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const tl::Budget budget(size);
   try {
     tl::Try({reinterpret_cast<const char*>(data), size});
   } catch (const tl::Error&) {

@@ -22,9 +22,11 @@ import xml.etree.ElementTree
 import python_env
 import report
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "fuzz"))
+import fuzz
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
-FUZZ = ROOT / "fuzz"
 FUZZ_SECONDS = 20  # for each fuzz program
 
 Result = collections.namedtuple("Result", "name passed failed skipped")
@@ -199,26 +201,22 @@ def fuzz_suite():
     if not folder:
         yield cannot_build("fuzz")
         return
-    for source in sorted(FUZZ.glob("*.cc")):
-        yield fuzz(folder, source.stem)
+    for name in fuzz.targets():
+        yield fuzz_program(folder, name)
 
 
-def fuzz(folder, name):
+def fuzz_program(folder, name):
     """Runs a fuzz program for a while, and shows the input that it failed on."""
     # In memory, since the programs write a file for each input.
     with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
         scratch = pathlib.Path(scratch)
-        seeds = scratch / "seeds"
-        run(sys.executable, "-B", FUZZ / "corpus.py", seeds)
-        status, _ = run(
-            folder / f"tl_fuzz_{name}", "-seed=1", "-verbosity=0", "-print_funcs=0",
-            f"-max_total_time={FUZZ_SECONDS}", "-timeout=100", "-max_len=4096",
-            f"-dict={seeds / name}.dict", f"-artifact_prefix={scratch}/failed-",
-            seeds / name, TMPDIR=scratch)
-        if status != 0:
-            for path in scratch.glob("failed-*"):
-                print(f"FAILED on this input: {path.read_bytes().hex()}")
-    failed = int(status != 0)
+        running = fuzz.start(folder, name, scratch, FUZZ_SECONDS, "-seed=1",
+                             "-verbosity=0")
+        for line in running.stdout:
+            sys.stdout.write(line)
+        failed = int(running.wait() != 0)
+        for path in scratch.glob("failed-*"):
+            print(f"FAILED on this input: {path.read_bytes().hex()}")
     return Result(f"fuzz {name}", 1 - failed, failed, 0)
 
 
