@@ -54,5 +54,11 @@ TEST(CheckedArithmeticTest, GivesNothingWhenTheResultDoesNotFit) {
   EXPECT_EQ(CheckedTruncate(std::nan("")), std::nullopt);
 }
 
+// What nobody thought of checking (CMakeLists.txt).
+TEST(CheckedArithmeticDeathTest, SumThatDoesNotFitEndsTheProgram) {
+  volatile int64_t size = std::numeric_limits<int64_t>::max();
+  EXPECT_DEATH(size = size + 1, "");
+}
+
 }  // namespace
 }  // namespace tl
