@@ -30,6 +30,11 @@ m["b"] = full([7], {value})
 save_model(m, "{path}")
 """
 
+CACHE = """let c = kv_cache(1, length: {length})
+c.append(0, ones({length}, 2, 500), ones({length}, 2, 500))
+c.save("cache.safetensors")
+"""
+
 # Of each writer: the words that write the new file over the old, and its name.
 WRITERS = {
     "save_model": (["run", "save.tl"], "out.safetensors"),
@@ -37,6 +42,19 @@ WRITERS = {
     "convert": (["convert", "source.safetensors", "out.gguf"], "out.gguf"),
     "convert, other types": (["convert", "--type", "f32", "source.safetensors",
                               "out.safetensors"], "out.safetensors"),
+    "save of a cache": (["run", "save_cache.tl"], "cache.safetensors"),
+}
+
+# Those of several files, which replace none, and the files of each. The first opens
+# the model.
+SHARDS = {
+    "convert to shards": (
+        ["convert", "source.safetensors", "s.safetensors", "--shard-size", "500KB"],
+        ["s.safetensors.index.json", "s-00001-of-00002.safetensors",
+         "s-00002-of-00002.safetensors"]),
+    "convert to GGUF shards": (
+        ["convert", "source.safetensors", "s.gguf", "--shard-size", "500KB"],
+        ["s-00001-of-00002.gguf", "s-00002-of-00002.gguf"]),
 }
 
 
@@ -70,9 +88,14 @@ class Crashes(unittest.TestCase):
         self.write("source.tl", PROGRAM.format(elements=ELEMENTS, value=3,
                                                path="source.safetensors"))
         self.tl("run", "source.tl")
+        self.write("save_cache.tl", CACHE.format(length=400))
         self.old = {}
-        for name in ("out.safetensors", "out.gguf"):
-            self.write("old.tl", PROGRAM.format(elements=5, value=1, path=name))
+        for name, program in (
+                ("out.safetensors", PROGRAM.format(elements=5, value=1,
+                                                   path="out.safetensors")),
+                ("out.gguf", PROGRAM.format(elements=5, value=1, path="out.gguf")),
+                ("cache.safetensors", CACHE.format(length=1))):
+            self.write("old.tl", program)
             self.tl("run", "old.tl")
             self.old[name] = (self.folder / name).read_bytes()
         self.names = {path.name for path in self.folder.iterdir()}
@@ -178,6 +201,47 @@ class Crashes(unittest.TestCase):
                 print(f"{words[0]} {name}, nameless {nameless}: {KILLS} kills, "
                       f"{replaced} of them after the file was replaced")
         self.each_writer(check)
+
+    def digests(self, names):
+        return {name: digest(self.folder / name) for name in names
+                if (self.folder / name).exists()}
+
+    def test_several_files_killed_or_failing_at_every_call(self):
+        """Each that is there is whole, and it takes all of them to be a model."""
+        for who, (words, names) in SHARDS.items():
+            for nameless in (True, False):
+                with self.subTest(writer=who, nameless=nameless):
+                    self.check_shards(words, names, nameless)
+
+    def remove(self, names):
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def check_shards(self, words, names, nameless):
+        self.remove(names)
+        count = self.scratch / "count"
+        self.faulty(words, f"count {count}", nameless)
+        new = self.digests(names)
+        self.assertEqual(list(new), names)
+        again = self.faulty(words, "none 0", nameless)
+        self.assertEqual(again.returncode, 66)
+        self.assertIn("is there already", again.stderr)
+        for call in range(1, int(count.read_text()) + 1):
+            for fault in ("kill", "ENOSPC", "EIO"):
+                self.remove(names)
+                done = self.faulty(words, f"{fault} {call}", nameless)
+                where = f"{fault} at call {call}: {done.stderr}"
+                there = self.digests(names)
+                self.assertLessEqual(there.items(), new.items(), where)
+                loads = tl_command.tl("info", names[0], cwd=self.folder)
+                self.assertEqual(loads.returncode == 0, there == new, where)
+                if fault != "kill" and done.returncode != 0:
+                    self.assertIn(there, ({}, new), where)
+        self.remove(names)
+        self.faulty(words, "none 0", nameless)
+        self.assertEqual(self.digests(names), new)
+        self.remove(names)
+        self.assertEqual(self.left_over(), set())
 
     def kill_after(self, seconds, words, nameless):
         env = {**os.environ, "LD_PRELOAD": str(self.shim)}

@@ -35,6 +35,8 @@ class ReplaceFile {
   ReplaceFile& operator=(const ReplaceFile&) = delete;
 
   int64_t written() const { return written_; }
+  // Commit() got as far as that, although it may have failed afterwards.
+  bool has_its_name() const { return descriptor_ < 0; }
 
   void Write(std::span<const std::byte> bytes);
   // Appends a part of `source` without mapping it in.

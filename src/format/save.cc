@@ -74,28 +74,20 @@ std::vector<int64_t> WritePart(const Part& part, FileFormat format,
   return {};
 }
 
-// Files that get their names together. A name that cannot be given takes back
-// those before it, unless they replaced a file.
+// Files that get their names together; only the last may replace another. What
+// fails before that has its name takes back the names that were given.
 class FileSet {
  public:
   ReplaceFile& Open(const std::string& path, int64_t bytes) {
-    std::error_code ignored;
-    files_.push_back({path, std::make_unique<ReplaceFile>(path, bytes),
-                      std::filesystem::exists(path, ignored)});
+    files_.push_back({path, std::make_unique<ReplaceFile>(path, bytes)});
     return *files_.back().file;
   }
 
   void Commit() {
-    size_t done = 0;
     try {
-      for (; done < files_.size(); ++done) files_[done].file->Commit();
+      for (const Entry& entry : files_) entry.file->Commit();
     } catch (...) {
-      std::error_code ignored;
-      for (size_t i = 0; i < done; ++i) {
-        if (!files_[i].was_there) {
-          std::filesystem::remove(files_[i].path, ignored);
-        }
-      }
+      if (!files_.back().file->has_its_name()) TakeBack();
       throw;
     }
   }
@@ -104,8 +96,16 @@ class FileSet {
   struct Entry {
     std::string path;
     std::unique_ptr<ReplaceFile> file;
-    bool was_there;
   };
+
+  void TakeBack() {
+    std::error_code ignored;
+    for (const Entry& entry : files_) {
+      if (!entry.file->has_its_name()) continue;
+      std::filesystem::remove(entry.path, ignored);
+    }
+  }
+
   std::vector<Entry> files_;
 };
 
@@ -133,6 +133,8 @@ std::string ShardPath(const std::string& path, size_t number, size_t count) {
   return fmt::format("{}-{:05}-of-{:05}{}", Stem(path), number, count,
                      path.substr(path.rfind('.')));
 }
+
+std::string IndexPath(const std::string& path) { return path + ".index.json"; }
 
 std::string IndexJson(const std::vector<Part>& parts) {
   std::map<std::string, std::string> files;
@@ -217,7 +219,7 @@ void CheckSize(const OutputModel& output, const std::string& path) {
 // Beside the index of another model's files the new ones would not be found,
 // and those of the old that are not replaced would stay for ever.
 void CheckStaleShards(const std::vector<Part>& parts, const std::string& path) {
-  const std::string index = path + ".index.json";
+  const std::string index = IndexPath(path);
   std::error_code ignored;
   if (!std::filesystem::exists(index, ignored)) return;
   std::set<std::string> stale = ShardsOfIndex(index);
@@ -229,6 +231,23 @@ void CheckStaleShards(const std::vector<Part>& parts, const std::string& path) {
        "{}: '{}' is there and names {} other file{} of a model, such as '{}'; "
        "remove them, or write into another folder",
        path, index, stale.size(), stale.size() == 1 ? "" : "s", *stale.begin());
+}
+
+// Several files cannot be replaced in one step: a program that is killed between
+// two of them would leave parts of two models.
+void CheckNothingIsReplaced(const std::vector<Part>& parts,
+                            const std::string& path) {
+  if (parts.size() == 1) return;
+  const auto check = [](const std::string& file) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(file, ignored)) return;
+    Fail(ErrorKind::kInput,
+         "{}: is there already, and the files of a model cannot be replaced in "
+         "one step; remove them, or write into another folder",
+         file);
+  };
+  check(IndexPath(path));
+  for (const Part& part : parts) check(part.path);
 }
 
 // Of all parts and what comes with them.
@@ -269,7 +288,7 @@ std::vector<int64_t> WriteParts(const Model& model,
   }
   if (parts.size() > 1 && format == FileFormat::kSafeTensors) {
     const std::string index = IndexJson(parts);
-    files.Open(path + ".index.json", static_cast<int64_t>(index.size()))
+    files.Open(IndexPath(path), static_cast<int64_t>(index.size()))
         .Write(std::as_bytes(std::span(index)));
   }
   // A source that shrank has been read as zeros: that may not become a file.
@@ -353,6 +372,7 @@ SaveNotes SaveShards(const Model& model, const std::string& path,
   const std::vector<Part> parts =
       MakeParts(std::move(output), path, format, shard_bytes);
   if (format == FileFormat::kSafeTensors) CheckStaleShards(parts, path);
+  CheckNothingIsReplaced(parts, path);
   const std::vector<int64_t> vanished =
       WriteParts(model, parts, companions, path, format);
   if (auto note = VanishedNote(parts, vanished)) {

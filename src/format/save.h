@@ -22,8 +22,10 @@ SaveNotes SaveModel(const Model& model, const std::string& path,
 
 // The same in several files of at most `shard_bytes` of tensors each, where one
 // tensor alone may be more: "out-00001-of-00003.gguf" for "out.gguf", and for
-// SafeTensors an index as well. One file when all fits into it. Either all of
-// them appear or none does.
+// SafeTensors an index as well. One file when all fits into it. Several replace
+// none: killed between two of them, a program would leave parts of two models.
+// Each that is there is whole, and the last, the index or the last part, comes
+// when all others are.
 SaveNotes SaveShards(const Model& model, const std::string& path,
                      const SaveOptions& options, int64_t shard_bytes);
 

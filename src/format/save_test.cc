@@ -220,7 +220,6 @@ TEST_F(SaveTest, FilesThatAnOldIndexWouldHideAreRefused) {
   for (const char* name : {"a", "b", "c"}) model.Set(name, Floats({1, 2}));
   const std::string path = Path("model.safetensors");
   SaveShards(model, path, {}, 8);
-  SaveShards(model, path, {}, 8);  // the same files
   const auto files = Listing();
   EXPECT_EQ(files.size(), 4u);
   const auto failure = [&](size_t stale, const char* example) {
@@ -235,6 +234,27 @@ TEST_F(SaveTest, FilesThatAnOldIndexWouldHideAreRefused) {
             failure(3, "model-00001-of-00003.safetensors"));
   EXPECT_EQ(Listing(), files);
   SaveModel(model, Path("other.safetensors"));
+}
+
+// Killed between two of them, a program would leave parts of two models.
+TEST_F(SaveTest, SeveralFilesReplaceNone) {
+  Model model;
+  for (const char* name : {"a", "b"}) model.Set(name, Floats({1, 2}));
+  const auto refusal = [&](const std::string& path) {
+    return FailureOf([&] { SaveShards(model, path, {}, 8); });
+  };
+  const auto said = [&](const std::string& file) {
+    return Path(file) +
+           ": is there already, and the files of a model cannot be replaced in "
+           "one step; remove them, or write into another folder";
+  };
+  SaveShards(model, Path("m.safetensors"), {}, 8);
+  EXPECT_EQ(refusal(Path("m.safetensors")),
+            said("m.safetensors.index.json"));
+  Make("g-00002-of-00002.gguf", "mine");
+  EXPECT_EQ(refusal(Path("g.gguf")), said("g-00002-of-00002.gguf"));
+  EXPECT_EQ(ReadTextFile(Path("g-00002-of-00002.gguf"), 100), "mine");
+  EXPECT_FALSE(std::filesystem::exists(Path("g-00001-of-00002.gguf")));
 }
 
 TEST_F(SaveTest, ValuesThatVanishAreCounted) {
