@@ -179,7 +179,8 @@ def asan_suite():
     for name in ("hostile_test.py", "hostile_gguf_test.py"):
         yield script(f"interop/{name}", TL=folder / "tl", **strict)
     # The emulated GPU is in this build alone.
-    for name in ("lora_test.py", "gpu_memory_test.py", "gpu_ahead_test.py"):
+    for name in ("interop/accept_reject_test.py", "lora_test.py", "gpu_memory_test.py",
+                 "gpu_ahead_test.py"):
         yield script(name, python_env.python_for("base"), TL=folder / "tl", **strict)
 
 
