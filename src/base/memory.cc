@@ -48,12 +48,24 @@ int64_t AvailableMemory() {
 
 void RequireMemory(int64_t bytes) {
   if (bytes < kWorthAsking) return;
-  const int64_t available = AvailableMemory();
-  if (available >= 0 && bytes > available) {
+  const int64_t known = AvailableMemory();
+  const int64_t available =
+      std::min(known < 0 ? INT64_MAX : known, most_memory_at_once.load());
+  if (bytes > available) {
     Fail(ErrorKind::kInternal,
          "out of memory: {:.1f} MB needed, {:.1f} MB available", bytes / 1e6,
          available / 1e6);
   }
+}
+
+void AppendText(std::string& text, std::string_view more) {
+  const size_t size = text.size() + more.size();
+  if (size > text.capacity()) {
+    const size_t room = std::max(size, 2 * text.capacity());
+    RequireMemory(static_cast<int64_t>(room));
+    text.reserve(room);
+  }
+  text += more;
 }
 
 std::string BinarySize(int64_t bytes) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "interp/builtins.h"
 #include "interp/format_value.h"
 #include "interp/operators.h"
@@ -164,9 +165,9 @@ Value Replace(Vm&, std::span<Value> arguments) {
   std::string_view rest = text;
   for (;;) {
     const size_t at = rest.find(from);
-    result += rest.substr(0, at);
+    AppendText(result, rest.substr(0, at));
     if (at == std::string_view::npos) return Value::String(std::move(result));
-    result += to;
+    AppendText(result, to);
     rest.remove_prefix(at + from.size());
   }
 }
@@ -198,9 +199,9 @@ Value Join(Vm& vm, std::span<Value> arguments) {
   std::string result;
   bool first = true;
   for (const Value& part : arguments[0].as_list()) {
-    if (!first) result += between;
+    if (!first) AppendText(result, between);
     first = false;
-    result += ToText(vm.tensors(), part);
+    AppendText(result, ToText(vm.tensors(), part));
   }
   return Value::String(std::move(result));
 }

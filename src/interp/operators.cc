@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "interp/format_value.h"
 #include "interp/map.h"
 #include "interp/signatures.h"
@@ -135,7 +136,9 @@ Value RepeatString(const std::string& text, int64_t times) {
          "a string of {} bytes repeated {} times is too long", text.size(),
          times);
   }
-  result.reserve(text.size() * static_cast<size_t>(times));
+  const size_t size = text.size() * static_cast<size_t>(times);
+  RequireMemory(static_cast<int64_t>(size));
+  result.reserve(size);
   for (int64_t i = 0; i < times; ++i) result += text;
   return Value::String(std::move(result));
 }
@@ -144,8 +147,12 @@ Value StringBinary(BinaryOp op, const Value& a, const Value& b) {
   if (a.is_string() && b.is_string()) {
     const int order = a.as_string().compare(b.as_string());
     switch (op) {
-      case BinaryOp::kAdd:
-        return Value::String(a.as_string() + b.as_string());
+      case BinaryOp::kAdd: {
+        std::string sum;
+        AppendText(sum, a.as_string());
+        AppendText(sum, b.as_string());
+        return Value::String(std::move(sum));
+      }
       case BinaryOp::kLess:
         return Value::Bool(order < 0);
       case BinaryOp::kLessEqual:
