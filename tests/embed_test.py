@@ -195,6 +195,20 @@ class Refused(Scratch):
             tl_command.tl("convert", "hf", "m.gguf", cwd=self.folder).stderr,
             f"error: {message}\n")
 
+    def test_a_pooling_that_lies_elsewhere(self):
+        (self.folder / "secret").mkdir()
+        (self.folder / "secret" / "config.json").write_text("{}")
+        for path, said in (
+                ("../secret", "is not the name of a file within the model"),
+                (f"{self.folder}/secret", "is not the name of a file within the model"),
+                ("pool", "leads out of the model")):
+            modules = [MODULES[0], MODULES[1] | {"path": path}, MODULES[2]]
+            load = self.model(modules=modules)
+            link = self.folder / "hf" / "pool"
+            if not link.is_symlink():
+                link.symlink_to("../secret")
+            self.assert_fails(load, f"'hf': '{path}/config.json' {said}", 66)
+
     def test_several_modes(self):
         load = self.model(**{"1_Pooling__config": mode("cls", "mean")})
         self.assert_fails(load, "'hf': its vectors are made by 'cls+mean', which GGUF "

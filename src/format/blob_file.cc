@@ -12,17 +12,14 @@
 
 #include "format/blob_file.h"
 
-#include <filesystem>
 #include <string_view>
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "format/model.h"
+#include "format/path_within.h"
 
 namespace tl {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr uint32_t kVersion = 2;
 constexpr uint32_t kSentinel = 0xDEADBEEF;
@@ -39,48 +36,7 @@ void CheckHeader(const MappedFile& file) {
   }
 }
 
-bool IsBelow(const fs::path& folder, const fs::path& file) {
-  auto part = file.begin();
-  for (const fs::path& expected : folder) {
-    if (expected.empty()) continue;  // behind a slash at the end
-    if (part == file.end() || *part++ != expected) return false;
-  }
-  return true;
-}
-
-// Hugging Face's cache has models--A--B/snapshots/COMMIT/… with links to the
-// files in models--A--B/blobs/.
-bool IsInSameCache(const fs::path& folder, const fs::path& file) {
-  for (fs::path at = folder; at.has_relative_path(); at = at.parent_path()) {
-    if (at.filename() == "snapshots") {
-      return IsBelow(at.parent_path() / "blobs", file);
-    }
-  }
-  return false;
-}
-
 }  // namespace
-
-std::string PathWithin(const std::string& folder, const std::string& name,
-                       const std::string& where) {
-  const fs::path path(name);
-  bool plain = !name.empty() && name.find('\0') == std::string::npos &&
-               path.is_relative();
-  for (const fs::path& part : path) plain = plain && part != "..";
-  if (!plain) {
-    Fail(ErrorKind::kInput, "{}: {} is not the name of a file within the model",
-         where, QuoteName(name));
-  }
-  std::error_code error;
-  const fs::path root =
-      fs::weakly_canonical(folder.empty() ? "." : folder, error);
-  const fs::path file = fs::weakly_canonical(root / path, error);
-  if (error || !(IsBelow(root, file) || IsInSameCache(root, file))) {
-    Fail(ErrorKind::kInput, "{}: {} leads out of the model", where,
-         QuoteName(name));
-  }
-  return (fs::path(folder) / path).string();
-}
 
 const std::shared_ptr<const MappedFile>& BlobFiles::Open(
     const std::string& name, const std::string& what) {

@@ -41,9 +41,4 @@ class BlobFiles {
   std::map<std::string, std::shared_ptr<const MappedFile>> files_;  // by name
 };
 
-// `name` below `folder`, following links. Fails when it is not a plain relative
-// path, or leads out of `folder`; `where` begins the message.
-std::string PathWithin(const std::string& folder, const std::string& name,
-                       const std::string& where);
-
 }  // namespace tl

@@ -13,11 +13,11 @@
 #include <map>
 
 #include "base/error.h"
-#include "format/blob_file.h"
 #include "format/coreml_compiled.h"
 #include "format/coreml_cut.h"
 #include "format/coreml_loader.h"
 #include "format/json.h"
+#include "format/path_within.h"
 
 namespace tl {
 namespace {

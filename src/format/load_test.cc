@@ -180,6 +180,23 @@ TEST_F(LoadTest, RefusesShardNamesThatLeadElsewhere) {
   }
 }
 
+TEST_F(LoadTest, RefusesShardsThatAreLinksOutOfTheFolder) {
+  fs::create_directory(Path("elsewhere"));
+  fs::create_directory(Path("model"));
+  Make("elsewhere/a.safetensors", FileOf({"a"}, "a"));
+  fs::create_symlink("../elsewhere/a.safetensors",
+                     Path("model/a.safetensors"));
+  const std::string index = Make("model/model.safetensors.index.json",
+                                 "{\"weight_map\":{\"a\":\"a.safetensors\"}}");
+  EXPECT_EQ(RefusalOf(index), index + ": 'a.safetensors' leads out of the model");
+  EXPECT_EQ(RefusalOf(Path("model")),
+            index + ": 'a.safetensors' leads out of the model");
+  fs::remove(Path("model/a.safetensors"));
+  Make("model/b", FileOf({"a"}, "b"));
+  fs::create_symlink("b", Path("model/a.safetensors"));
+  EXPECT_EQ(ByteOf(LoadModel(index), "a"), 'b');
+}
+
 TEST_F(LoadTest, RefusesAnIndexThatIsBroken) {
   Make("a.safetensors", FileOf({"a"}, "a"));
   std::string index =
@@ -201,6 +218,10 @@ TEST_F(LoadTest, FollowsLinksAsTheHubCacheHasThem) {
   fs::create_symlink("../../blobs/1234",
                      Path("snapshots/abc/model.safetensors"));
   EXPECT_EQ(ByteOf(LoadModel(Path("snapshots/abc")), "a"), 'a');
+  const std::string index =
+      Make("snapshots/abc/model.safetensors.index.json",
+           "{\"weight_map\":{\"a\":\"model.safetensors\"}}");
+  EXPECT_EQ(ByteOf(LoadModel(index), "a"), 'a');
 }
 
 TEST_F(LoadTest, AModelKnowsWhenItsFileShrinks) {

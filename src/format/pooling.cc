@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "format/json.h"
+#include "format/path_within.h"
 
 namespace tl {
 namespace {
@@ -121,7 +122,9 @@ void ReadModules(const Model& model, Json json, Words& words) {
     type.remove_prefix(type.rfind('.') + 1);
     if (type == "Pooling") {
       [[maybe_unused]] const auto error = module["path"].get(folder);
-      PoolingReader(model, fmt::format("{}/config.json", folder), words).Read();
+      const std::string file = fmt::format("{}/config.json", folder);
+      PathWithin(*model.FileBeside("."), file, model.Label());
+      PoolingReader(model, file, words).Read();
     } else if (type != "Transformer" && type != "Normalize") {
       words.emplace_back(type);
     }

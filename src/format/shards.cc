@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "format/formats.h"
 #include "format/json.h"
+#include "format/path_within.h"
 
 namespace tl {
 namespace {
@@ -151,8 +152,9 @@ Model LoadShardIndex(const std::string& path,
   std::map<std::string, Model> shards;
   for (const auto& [name, shard] : weights) {
     if (shards.contains(shard)) continue;
-    const fs::path file = fs::path(index_path).parent_path() / shard;
-    shards.emplace(shard, WithNote([&] { return OpenShard(file.string()); },
+    const std::string file = PathWithin(
+        fs::path(index_path).parent_path().string(), shard, index_path);
+    shards.emplace(shard, WithNote([&] { return OpenShard(file); },
                                    [&] {
                                      return fmt::format(
                                          "the index {} has tensor {} there",
