@@ -43,7 +43,7 @@ _tl() {
     --profile $program"
   case $command in
     "") options+=" --version --eval --profile $program" ;;
-    run) options+=" --profile $program" ;;
+    run) options+=" --profile --sandbox $program" ;;
     test | repl | plan) options+=" $program" ;;
     generate) options+=" --prompt $writing" ;;
     chat) options+=" --system $writing" ;;

@@ -32,6 +32,8 @@ complete -c tl -n $of_program -l exact -d 'Multiply packed weights in f32'
 complete -c tl -n $of_program -l check-finite -d 'Stop at the first inf or NaN'
 complete -c tl -n "$at_first; or __fish_seen_subcommand_from run generate chat perplexity" \
   -l profile -d 'Time of each step'
+complete -c tl -n '__fish_seen_subcommand_from run' -l sandbox \
+  -d 'Read only what is named, write nothing'
 
 complete -c tl -n '__fish_seen_subcommand_from generate' -s p -l prompt -x \
   -d 'The text to continue'

@@ -63,7 +63,8 @@ _tl() {
     arguments)
       case $words[1] in
         run) _arguments '(- *)'{-h,--help}'[show help]' \
-               '--profile[time of each step]' $program \
+               '--profile[time of each step]' \
+               '--sandbox[read only what is named, write nothing]' $program \
                '1:program:_files -g "*.tl"' '*:argument:_files' ;;
         plan) _arguments '(- *)'{-h,--help}'[show help]' $program \
                '1:program:_files -g "*.tl"' '*:argument:_files' ;;

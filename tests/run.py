@@ -141,6 +141,7 @@ def program_suites(folder, environment):
     yield script("run_programs.py", TL=tl)
     yield script("install_test.py", BUILD=folder)
     yield script("crash_test.py", TL=tl)
+    yield script("sandbox_test.py", TL=tl)
     python = python_env.python_for(environment)
     yield script("run_snippets.py", python, TL=tl)
     yield script("references_test.py", python, TL=tl)

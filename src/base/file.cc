@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/sandbox.h"
 #include "base/slot_list.h"
 
 namespace tl {
@@ -118,6 +119,7 @@ struct OpenedFile {
 };
 
 OpenedFile OpenRegular(const std::string& path) {
+  RequireReadable(path);
   // Without O_NONBLOCK, opening a pipe would wait for its writer.
   Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) {

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/sandbox.h"
 #include "base/slot_list.h"
 
 namespace tl {
@@ -198,6 +199,7 @@ ReplaceFile::ReplaceFile(const std::string& path, int64_t size,
     : path_(path),
       target_(FollowLinks(path)),
       buffer_(std::make_unique_for_overwrite<std::byte[]>(kBufferBytes)) {
+  RequireWritable(path_);
   const struct stat existing = ExistingFile(path_, target_);
   const std::string directory = DirectoryOf(target_);
   RemoveLeftBehind(directory);

@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/profile.h"
+#include "cli/sandbox.h"
 #include "cli/signals.h"
 #include "cli/usage.h"
 
@@ -33,9 +34,14 @@ void AddRunCommand(CLI::App& app, CommandLine& line) {
   command->footer("What follows FILE is the program's: args() gives it.");
   AddProgramOptions(*command, line.program);
   AddProfileOption(*command, line.program);
+  const auto sandbox = std::make_shared<bool>(false);
+  command->add_flag("--sandbox", *sandbox,
+                    "Let it read only FILE, what FILE imports, and the files "
+                    "and folders among its arguments, and write nothing");
   StopAtFile(*command);
-  command->callback([command, &line] {
-    line.choice.run = [&line, words = FileAndArguments(*command)] {
+  command->callback([command, sandbox, &line] {
+    line.choice.run = [&line, sandbox, words = FileAndArguments(*command)] {
+      if (*sandbox) EnterSandbox(words, line.program);
       return RunProgram(line.program, words.arguments,
                         [&](Interpreter& interpreter) {
                           return interpreter.RunFile(words.file);

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sandbox.h"
 #include "format/json.h"
 #include "format/metadata_text.h"
 
@@ -116,8 +117,9 @@ NamedTemplates TemplateFilesIn(const std::string& folder) {
   };
   const fs::path first = fs::path(folder) / "chat_template.jinja";
   if (fs::exists(first, ignored)) add(std::string(kDefault), first);
-  for (const auto& entry : fs::directory_iterator(
-           fs::path(folder) / "additional_chat_templates", ignored)) {
+  const fs::path more = fs::path(folder) / "additional_chat_templates";
+  if (fs::exists(more, ignored)) RequireReadable(more.string());
+  for (const auto& entry : fs::directory_iterator(more, ignored)) {
     if (entry.path().extension() != ".jinja") continue;
     add(entry.path().stem().string(), entry.path());
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/sandbox.h"
 #include "format/coreml_folder.h"
 #include "format/detect.h"
 #include "format/formats.h"
@@ -49,6 +50,7 @@ Model LoadFile(const std::string& path) {
 }
 
 std::vector<std::string> NamesIn(const fs::path& folder) {
+  RequireReadable(folder.string());
   std::error_code error;
   std::vector<std::string> names;
   fs::directory_iterator entries(folder, error);

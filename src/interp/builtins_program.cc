@@ -7,8 +7,8 @@
 #include <memory>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/interrupt.h"
+#include "base/read_stream.h"
 #include "base/replace_file.h"
 #include "interp/builtins.h"
 #include "interp/format_value.h"
@@ -22,8 +22,6 @@
 
 namespace tl {
 namespace {
-
-using File = std::unique_ptr<FILE, int (*)(FILE*)>;
 
 // A program that reads a larger text has the wrong file.
 constexpr size_t kMaxTextBytes = size_t{1} << 32;
@@ -112,20 +110,9 @@ Value Input(Vm& vm, std::span<Value> arguments) {
 
 Value ReadText(Vm&, std::span<Value> arguments) {
   const std::string& path = PathArgument(arguments[0], "read_text");
-  const File file(std::fopen(path.c_str(), "rb"), std::fclose);
-  if (file == nullptr) {
-    Fail(ErrorKind::kInput, "{}: {}", path, ErrnoText(errno));
-  }
-  std::string text;
-  char piece[1 << 16];
-  while (const size_t count = std::fread(piece, 1, sizeof(piece), file.get())) {
-    text.append(piece, count);
-    if (text.size() > kMaxTextBytes) {
-      Fail(ErrorKind::kInput, "{}: longer than {} bytes", path, kMaxTextBytes);
-    }
-  }
-  if (std::ferror(file.get())) {
-    Fail(ErrorKind::kInput, "{}: {}", path, ErrnoText(errno));
+  std::string text = ReadStream(path, kMaxTextBytes);
+  if (text.size() > kMaxTextBytes) {
+    Fail(ErrorKind::kInput, "{}: longer than {} bytes", path, kMaxTextBytes);
   }
   return Value::String(std::move(text));
 }

@@ -1,48 +1,19 @@
 #include "interp/disk_files.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 
-#include "base/error.h"
-#include "base/file.h"
+#include "base/read_stream.h"
 #include "lang/source.h"
 
 namespace tl {
-namespace {
 
 namespace fs = std::filesystem;
 
-struct ReadResult {
-  std::string text;
-  int error = 0;  // errno
-};
-
-ReadResult ReadFile(const std::string& path) {
-  const std::unique_ptr<FILE, int (*)(FILE*)> file(
-      std::fopen(path.c_str(), "rb"), std::fclose);
-  if (file == nullptr) return {"", errno};
-  ReadResult result;
-  char piece[1 << 14];
-  // One byte past the limit is enough for Source to refuse the text.
-  while (result.text.size() <= Source::kMaxBytes) {
-    errno = 0;
-    const size_t count = std::fread(piece, 1, sizeof(piece), file.get());
-    if (count == 0) break;
-    result.text.append(piece, count);
-  }
-  if (std::ferror(file.get())) result.error = errno;
-  return result;
-}
-
-}  // namespace
-
 std::optional<std::string> DiskFiles::Read(const std::string& path) {
-  ReadResult result = ReadFile(path);
-  if (result.error != 0) return std::nullopt;
-  return std::move(result.text);
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return std::nullopt;
+  return ReadProgram(path);
 }
 
 std::optional<std::string> DiskFiles::FindModule(std::string_view name) {
@@ -63,11 +34,8 @@ std::string DiskFiles::Canonical(const std::string& path) {
 }
 
 std::string ReadProgram(const std::string& path) {
-  ReadResult result = ReadFile(path);
-  if (result.error != 0) {
-    Fail(ErrorKind::kInput, "{}: {}", path, ErrnoText(result.error));
-  }
-  return std::move(result.text);
+  // One byte past the limit is enough for Source to refuse the text.
+  return ReadStream(path, Source::kMaxBytes);
 }
 
 std::string FindLibrary() {

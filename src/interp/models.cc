@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/sandbox.h"
 #include "format/model_layout.h"
 #include "format/load.h"
 #include "format/lora_adapter.h"
@@ -126,6 +127,7 @@ void Models::Save(const Value& value, const std::string& path,
     Fail(ErrorKind::kProgram, "save_model: {} is a part of a model; copy its "
          "tensors into model() to save them", model.ToString());
   }
+  RequireWritable(path);  // before much is computed
   model.open().Settle();
   for (const std::string& note :
        SaveModel(model.open().model(), path, {.type = type})) {

@@ -9,6 +9,7 @@
 #include "base/half.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "base/sandbox.h"
 
 namespace tl {
 namespace {
@@ -22,7 +23,8 @@ void WarnNoGpu() {
   static bool warned = false;
   if (warned) return;
   warned = true;
-  fmt::print(stderr, "warning: no GPU here; computing on the CPU\n");
+  fmt::print(stderr, "warning: no GPU {}; computing on the CPU\n",
+             InSandbox() ? "in the sandbox" : "here");
 }
 
 std::unique_ptr<Backend> OpenDevice(const std::string& device) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/error.h"
 #include "lang/parser.h"
 
 namespace tl {
@@ -103,7 +104,13 @@ std::optional<size_t> Loader::Import(const ImportStmt& import,
         fmt::format("imports are nested more than {} deep", kMaxImportDepth));
     return std::nullopt;
   }
-  std::optional<std::string> text = files_.Read(path);
+  std::optional<std::string> text;
+  try {
+    text = files_.Read(path);
+  } catch (const Error& error) {
+    diagnostics_.Error(import.path_span, error.text());
+    return std::nullopt;
+  }
   if (!text) {
     diagnostics_.Error(import.path_span,
                        fmt::format("there is no file '{}' to import", *found));

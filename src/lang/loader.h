@@ -20,7 +20,8 @@ class ModuleFiles {
  public:
   virtual ~ModuleFiles() = default;
 
-  // The text of a file, or nothing if it cannot be read.
+  // The text of a file, or nothing if there is none. An Error says why one that
+  // is there is not read.
   virtual std::optional<std::string> Read(const std::string& path) = 0;
   // Where `std.llama` lies, or nothing if there is no such module.
   virtual std::optional<std::string> FindModule(std::string_view name) = 0;

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "base/error.h"
 #include "lang/ast_print.h"
 
 namespace tl {
@@ -15,6 +16,7 @@ class FakeFiles : public ModuleFiles {
       : texts_(std::move(texts)) {}
 
   std::optional<std::string> Read(const std::string& path) override {
+    if (path == "locked.tl") Fail(ErrorKind::kInput, "{}: locked", path);
     auto found = texts_.find(path);
     if (found == texts_.end()) return std::nullopt;
     return found->second;
@@ -67,6 +69,14 @@ TEST(Loader, ShowsACycle) {
             "b.tl -> a.tl\n"
             "  import \"a.tl\"\n"
             "         ^~~~~~\n");
+}
+
+TEST(Loader, SaysWhyAFileIsNotRead) {
+  EXPECT_EQ(Loaded({{"main.tl", "import \"locked.tl\""}}),
+            "main.tl\n"
+            "main.tl:1:8: error: locked.tl: locked\n"
+            "  import \"locked.tl\"\n"
+            "         ^~~~~~~~~~~\n");
 }
 
 TEST(Loader, RefusesWhatIsNotThere) {
