@@ -275,8 +275,9 @@ def main():
     if len(sys.argv) != 2:
         sys.exit("usage: fuzz/corpus.py FOLDER")
     folder = pathlib.Path(sys.argv[1])
-    write(folder, "program", programs(),
-          words_of("lang/*.def", "lang/*.cc", "ops/*.def"))
+    program_words = words_of("lang/*.def", "lang/*.cc", "ops/*.def")
+    write(folder, "program", programs(), program_words)
+    write(folder, "interpreter", programs(), program_words)
     format_words = words_of("format/*.cc", "tensor/*.def")
     write(folder, "safetensors", models(), format_words)
     write(folder, "gguf", ggufs(), format_words)
