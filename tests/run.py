@@ -8,6 +8,7 @@ failure, whatever it counted.
 
 import argparse
 import collections
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -33,18 +34,21 @@ Result = collections.namedtuple("Result", "name passed failed skipped")
 
 
 def run(*command, **env):
-    """Runs a command with its output shown; returns (exit status, output)."""
-    words = [str(word) for word in command]
-    child = subprocess.Popen(
-        words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, errors="replace",
-        env={**os.environ, **{key: str(value) for key, value in env.items()}})
+    """Runs a command with its output shown as it comes; returns (exit status, output)."""
+    child = started(*command, **env)
     lines = []
     for line in child.stdout:
         lines.append(line)
         sys.stdout.write(line)
         sys.stdout.flush()
     return child.wait(), "".join(lines)
+
+
+def started(*command, **env):
+    return subprocess.Popen(
+        [str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        env={**os.environ, **{key: str(value) for key, value in env.items()}})
 
 
 def build(preset, *options, target="all"):
@@ -60,9 +64,14 @@ def build(preset, *options, target="all"):
     return folder
 
 
-def script(name, python=sys.executable, **env):
-    """Runs a Python test script and reads its closing line."""
-    status, output = run(python, "-B", TESTS / name, **env)
+def script(name, python=sys.executable, under=(), **env):
+    """Runs a Python test script, under another command if one is named, and reads its
+    closing line. What it says is shown in one piece, since others may run beside it."""
+    child = started(*under, python, "-B", TESTS / name, **env)
+    output = child.communicate()[0]
+    status = child.returncode
+    sys.stdout.write(output)
+    sys.stdout.flush()
     found = report.SUMMARY.findall(output)
     label = " ".join([name, *(f"{key}={value}" for key, value in env.items())])
     if not found or (status != 0) != (int(found[-1][1]) > 0):
@@ -131,39 +140,37 @@ def release_suite():
         yield cannot_build("release")
         return
     yield from unit_tests(folder)
-    yield script("hardening_test.py", TL=folder / "tl")
-    yield from program_suites(folder, "base")
-
-
-def program_suites(folder, environment):
-    """Everything that is tested through the tl command."""
     tl = folder / "tl"
+    yield script("hardening_test.py", TL=tl)
     yield script("run_programs.py", TL=tl)
     yield script("install_test.py", BUILD=folder)
     yield script("crash_test.py", TL=tl)
     yield script("sandbox_test.py", TL=tl)
-    python = python_env.python_for(environment)
-    yield script("run_snippets.py", python, TL=tl)
-    yield script("references_test.py", python, TL=tl)
-    yield script("language_models_test.py", python, TL=tl)
-    yield script("embed_test.py", python, TL=tl)
-    yield script("lora_test.py", python, TL=tl)
-    yield script("sampling_test.py", python, TL=tl)
-    yield script("grammar_test.py", python, TL=tl)
-    yield script("tokenizers_test.py", python, TL=tl)
-    yield script("generate_test.py", python, TL=tl)
-    yield script("chat_test.py", python, TL=tl)
-    yield script("perplexity_test.py", python, TL=tl)
-    yield script("bench_test.py", python, TL=tl)
-    yield script("coreml_weights_test.py", python, TL=tl)
-    yield script("coreml_predict_test.py", python, TL=tl)
-    yield script("coreml_operations_test.py", python, TL=tl)
-    yield from interop(python, tl)
+    yield from command_tests(tl)
 
 
-def interop(python, tl):
-    for path in sorted((TESTS / "interop").glob("*_test.py")):
-        yield script(path.relative_to(TESTS).as_posix(), python, TL=tl)
+# Everything that is tested through the tl command, in each build.
+COMMAND_TESTS = (
+    "run_snippets.py", "references_test.py", "language_models_test.py", "embed_test.py",
+    "lora_test.py", "sampling_test.py", "grammar_test.py", "tokenizers_test.py",
+    "generate_test.py", "chat_test.py", "perplexity_test.py", "bench_test.py",
+    "coreml_weights_test.py", "coreml_predict_test.py", "coreml_operations_test.py")
+
+
+def command_tests(tl, under=(), **env):
+    yield from scripts([*COMMAND_TESTS, *interop_tests()], python_env.python_for("base"),
+                       under, TL=tl, **env)
+
+
+def interop_tests():
+    return [path.relative_to(TESTS).as_posix()
+            for path in sorted((TESTS / "interop").glob("*_test.py"))]
+
+
+def scripts(names, python, under=(), **env):
+    """Several at once: most of the time a script starts one short program after another."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(lambda name: script(name, python, under, **env), names)
 
 
 def asan_suite():
@@ -175,14 +182,13 @@ def asan_suite():
     # A file that shrinks while it is mapped raises SIGBUS, which is ours to handle.
     strict = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:handle_sigbus=0",
               "UBSAN_OPTIONS": "print_stacktrace=1:handle_sigbus=0"}
+    tl = folder / "tl"
     yield from unit_tests(folder, **strict)
-    yield script("run_programs.py", TL=folder / "tl", TL_EMULATED_GPU=1, **strict)
-    for name in ("hostile_test.py", "hostile_gguf_test.py"):
-        yield script(f"interop/{name}", TL=folder / "tl", **strict)
     # The emulated GPU is in this build alone.
-    for name in ("interop/accept_reject_test.py", "lora_test.py", "gpu_memory_test.py",
-                 "gpu_ahead_test.py"):
-        yield script(name, python_env.python_for("base"), TL=folder / "tl", **strict)
+    yield script("run_programs.py", TL=tl, TL_EMULATED_GPU=1, **strict)
+    for name in ("gpu_memory_test.py", "gpu_ahead_test.py"):
+        yield script(name, python_env.python_for("base"), TL=tl, **strict)
+    yield from command_tests(tl, **strict)
 
 
 def tsan_suite():
@@ -194,8 +200,11 @@ def tsan_suite():
     # randomise more of it, such as Ubuntu 24.04's.
     fixed = ["setarch", "--addr-no-randomize"]
     allowed = subprocess.run([*fixed, "true"], capture_output=True).returncode == 0
-    yield from unit_tests(folder, fixed if allowed else (),
-                          TSAN_OPTIONS="handle_sigbus=0")
+    under = fixed if allowed else ()
+    strict = {"TSAN_OPTIONS": "handle_sigbus=0"}
+    yield from unit_tests(folder, under, **strict)
+    yield script("run_programs.py", sys.executable, under, TL=folder / "tl", **strict)
+    yield from command_tests(folder / "tl", under, **strict)
 
 
 def fuzz_suite():
@@ -235,7 +244,7 @@ def full_suite():
                  python_env.python_for("coreml"))
     yield script("transformers_test.py", python, TL=tl)
     yield script("llama_cpp_test.py", python, TL=tl)
-    yield from interop(python, tl)
+    yield from scripts(interop_tests(), python, TL=tl)
 
 
 SUITES = {"tree": tree_suite, "release": release_suite, "asan": asan_suite,
