@@ -153,8 +153,9 @@ def release_suite():
 COMMAND_TESTS = (
     "run_snippets.py", "references_test.py", "language_models_test.py", "embed_test.py",
     "lora_test.py", "sampling_test.py", "grammar_test.py", "tokenizers_test.py",
-    "generate_test.py", "chat_test.py", "perplexity_test.py", "bench_test.py",
-    "coreml_weights_test.py", "coreml_predict_test.py", "coreml_operations_test.py")
+    "generate_test.py", "chat_test.py", "escapes_test.py", "perplexity_test.py",
+    "bench_test.py", "coreml_weights_test.py", "coreml_predict_test.py",
+    "coreml_operations_test.py")
 
 
 def command_tests(tl, under=(), **env):

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "base/printable.h"
+
 namespace tl {
 namespace {
 
@@ -54,7 +56,7 @@ void Progress::Advance(int64_t bytes) {
 void Progress::Draw(int64_t done) {
   // The last column stays free: writing there may wrap the line.
   Print(fmt::format("\r{}\x1b[K",
-                    ProgressLine(what_, done, total_, TerminalWidth() - 1)));
+                    ProgressLine(Printable(what_), done, total_, TerminalWidth() - 1)));
 }
 
 std::string ProgressLine(const std::string& what, int64_t done, int64_t total,

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/table.h"
 #include "cli/usage.h"

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/printable.h"
 #include "base/replace_file.h"
 #include "cli/commands.h"
 #include "cli/standard_input.h"
@@ -49,7 +50,7 @@ int FormatFile(const std::string& path, const FmtOptions& options) {
   if (!formatted) return static_cast<int>(ErrorKind::kProgram);
   if (options.check) {
     if (*formatted == text) return 0;
-    fmt::print("{}\n", path);
+    fmt::print("{}\n", Printable(path));
     return kWouldChange;
   }
   if (is_stdin) {

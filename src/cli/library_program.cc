@@ -52,7 +52,9 @@ int RunLibraryProgram(const ProgramOptions& options, std::string_view name,
     words.push_back(option);
     words.push_back(value);
   }
-  return RunProgram(options, std::move(words),
+  ProgramOptions of_model = options;
+  of_model.escapes_output = true;
+  return RunProgram(of_model, std::move(words),
                     [&](Interpreter& interpreter) {
                       return interpreter.RunFile(path);
                     });

@@ -18,7 +18,8 @@
 #include <system_error>
 
 #include "base/interrupt.h"
-#include "lang/utf8.h"
+#include "base/printable.h"
+#include "base/utf8.h"
 
 namespace tl {
 namespace {
@@ -200,7 +201,9 @@ unsigned char LineEditor::Complete(editline* editor, int) {
 }
 
 void LineEditor::ShowChoices(const std::vector<std::string>& words) {
-  fmt::print("\n{}", InColumns(words, TerminalWidth()));
+  std::vector<std::string> shown;
+  for (const std::string& word : words) shown.push_back(Printable(word));
+  fmt::print("\n{}", InColumns(shown, TerminalWidth()));
   std::fflush(stdout);
 }
 

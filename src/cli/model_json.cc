@@ -4,8 +4,9 @@
 #include <iterator>
 #include <utility>
 
+#include "base/printable.h"
+#include "base/utf8.h"
 #include "cli/model_report.h"
-#include "lang/utf8.h"
 
 namespace tl {
 namespace {
@@ -157,7 +158,7 @@ std::string JsonString(std::string_view text) {
     } else if (character.code == '"' || character.code == '\\') {
       quoted += '\\';
       quoted += text[0];
-    } else if (character.code < 0x20 || character.code == 0x7F) {
+    } else if (MovesOrHides(character.code)) {
       quoted += fmt::format("\\u{:04x}", character.code);
     } else {
       quoted += text.substr(0, character.bytes);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/printable.h"
 #include "cli/model_report.h"
 #include "cli/table.h"
 #include "exec/plan_print.h"

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/signals.h"
 #include "cli/usage.h"
@@ -25,7 +26,7 @@ class PlanPrinter final : public Observer {
       return interpreter_->Where(structure.items[step.node].node->location());
     };
     fmt::print("{}plan {}: {}", plans_ == 0 ? "" : "\n", plans_ + 1,
-               PrintPlan(plan, where));
+               PrintableLines(PrintPlan(plan, where)));
     ++plans_;
   }
 

@@ -14,6 +14,8 @@ namespace tl {
 struct ProgramOptions {
   TensorOptions tensors;
   bool profile = false;  // time, GB/s and GFLOP/s of each step
+  // Strangers decide what it writes: a model, or who wrote a program for a sandbox.
+  bool escapes_output = false;
   LineReader read_line;  // where input() reads, if not standard input
 };
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/interrupt.h"
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/completion.h"
 #include "cli/line_editor.h"
@@ -119,7 +120,7 @@ class Session {
   std::optional<int> Execute(const std::string& text) {
     try {
       const Interpreter::Entry entry = interpreter_.RunEntry(text);
-      if (entry.shown) output_.Write(*entry.shown + "\n");
+      if (entry.shown) output_.Write(PrintableLines(*entry.shown) + "\n");
       output_.Flush();
       return entry.exit;
     } catch (const Interrupted&) {

@@ -21,7 +21,7 @@ int RunProgram(const ProgramOptions& options,
   RunOptions run = ToRunOptions(options, std::move(arguments));
   const auto profile = options.profile ? std::make_unique<Profile>() : nullptr;
   run.tensors.observer = profile.get();
-  Output output(STDOUT_FILENO);
+  Output output(STDOUT_FILENO, options.escapes_output);
   Interpreter interpreter(std::move(run), output);
   const int status = start(interpreter);
   if (profile) fmt::print(stderr, "{}", profile->ToString());

@@ -102,6 +102,7 @@ void EnterSandbox(const ProgramWords& words, ProgramOptions& options) {
          "devices of its own; leave out --device gpu");
   }
   options.tensors.device = "cpu";
+  options.escapes_output = true;
   const std::string library = FindLibrary();
   const Kernel kernel;
   BeginSandbox();

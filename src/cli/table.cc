@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "lang/utf8.h"
+#include "base/printable.h"
+#include "base/utf8.h"
 
 namespace tl {
 namespace {
@@ -15,13 +16,6 @@ constexpr size_t kGap = 2;
 bool IsPlain(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return c >= 0x20 && c < 0x7F; });
-}
-
-bool MovesOrHides(uint32_t code) {
-  return code < 0x20 || (code >= 0x7F && code < 0xA0) ||
-         (code >= 0x200B && code <= 0x200F) ||
-         (code >= 0x2028 && code <= 0x202E) ||
-         (code >= 0x2060 && code <= 0x206F) || code == 0xFEFF;
 }
 
 size_t WidthOf(std::string_view cell) {
@@ -69,27 +63,6 @@ std::string Table::ToString() const {
     begin = ends_[i];
   }
   return text;
-}
-
-std::string Printable(std::string_view text) {
-  if (IsPlain(text)) return std::string(text);
-  std::string shown;
-  while (!text.empty()) {
-    const Utf8Character character = FirstCharacter(text);
-    if (!character.valid ||
-        (MovesOrHides(character.code) && character.code < 0x100)) {
-      shown += character.code == '\n' ? "\\n"
-               : character.code == '\t'
-                   ? "\\t"
-                   : fmt::format("\\x{:02x}", character.code);
-    } else if (MovesOrHides(character.code)) {
-      shown += fmt::format("\\u{{{:x}}}", character.code);
-    } else {
-      shown += text.substr(0, character.bytes);
-    }
-    text.remove_prefix(character.bytes);
-  }
-  return shown;
 }
 
 std::string PrintableCut(std::string_view text, size_t limit) {

@@ -36,12 +36,8 @@ class Table {
   std::vector<size_t> ends_;
 };
 
-// Text from a file as a terminal may show it: what would move the cursor,
-// change colours or turn the direction of writing is escaped, as is what is
-// not UTF-8.
-std::string Printable(std::string_view text);
-
-// The same, with all beyond `limit` characters replaced by how many there are.
+// Printable (base/printable.h), with all beyond `limit` characters replaced by how
+// many there are.
 std::string PrintableCut(std::string_view text, size_t limit);
 
 // "1,234,567"

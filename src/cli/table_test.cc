@@ -32,13 +32,6 @@ TEST(Table, AVeryLongCellDoesNotWidenItsColumn) {
   EXPECT_EQ(table.ToString(), "n   x\n" + name + "  1\nab  2\n");
 }
 
-TEST(Printable, EscapesWhatATerminalWouldAct) {
-  EXPECT_EQ(Printable("a\x1b[31mred\n\t\x7f"), "a\\x1b[31mred\\n\\t\\x7f");
-  EXPECT_EQ(Printable("\u202eright"), "\\u{202e}right");
-  EXPECT_EQ(Printable("\xff"), "\\xff");
-  EXPECT_EQ(Printable("na\u00efve \u6570"), "na\u00efve \u6570");
-}
-
 TEST(PrintableCut, SaysHowMuchThereIs) {
   EXPECT_EQ(PrintableCut("abcdef", 6), "abcdef");
   EXPECT_EQ(PrintableCut("\u00e9\u00e9\u00e9\u00e9", 2),

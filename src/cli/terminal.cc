@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/printable.h"
+
 namespace tl {
 namespace {
 
@@ -84,9 +86,8 @@ std::string WithColour(std::string_view rendered) {
 }
 
 void PrintDiagnostics(std::string_view rendered) {
-  fmt::print(
-      stderr, "{}",
-      StandardErrorHasColour() ? WithColour(rendered) : std::string(rendered));
+  const std::string shown = PrintableLines(rendered);
+  fmt::print(stderr, "{}", StandardErrorHasColour() ? WithColour(shown) : shown);
 }
 
 void PrintError(const Error& error) {

@@ -16,7 +16,8 @@ bool StandardErrorHasColour();
 // the carets and the hint.
 std::string WithColour(std::string_view rendered);
 
-// On standard error, in colour where that is wanted.
+// On standard error, in colour where that is wanted. Names in them may hold any
+// byte: what a terminal would act on is escaped.
 void PrintDiagnostics(std::string_view rendered);
 void PrintError(const Error& error);
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/printable.h"
 #include "cli/commands.h"
 #include "cli/signals.h"
 #include "cli/usage.h"
@@ -19,13 +20,14 @@ struct TestCounts {
 };
 
 std::string Describe(const TestResult& result) {
-  if (!result.failure) return fmt::format("ok      {}\n", result.name);
+  const std::string name = Printable(result.name);
+  if (!result.failure) return fmt::format("ok      {}\n", name);
   std::string text =
-      fmt::format("FAILED  {}: {}\n", result.name, result.failure->text());
+      fmt::format("FAILED  {}: {}\n", name, result.failure->text());
   for (const std::string& note : result.failure->notes()) {
     text += fmt::format("        {}\n", note);
   }
-  return text;
+  return PrintableLines(text);
 }
 
 int TestFile(const std::string& file, const ProgramOptions& options,

@@ -10,6 +10,7 @@
 #include "base/interrupt.h"
 #include "base/read_stream.h"
 #include "base/replace_file.h"
+#include "base/utf8.h"
 #include "interp/builtins.h"
 #include "interp/format_value.h"
 #include "interp/map.h"
@@ -18,7 +19,6 @@
 #include "interp/subscripts.h"
 #include "interp/vm.h"
 #include "lang/ast.h"
-#include "lang/utf8.h"
 
 namespace tl {
 namespace {
@@ -74,7 +74,8 @@ Value Write(Vm& vm, std::span<Value> arguments) {
 }
 
 Value Eprint(Vm& vm, std::span<Value> arguments) {
-  const std::string line = Joined(vm, arguments[0]) + '\n';
+  const std::string line =
+      vm.output().Message(Joined(vm, arguments[0]) + '\n');
   vm.output().Flush();
   std::fwrite(line.data(), 1, line.size(), stderr);
   return Value();

@@ -4,10 +4,10 @@
 
 #include <cmath>
 
+#include "base/utf8.h"
 #include "interp/bytecode.h"
 #include "interp/map.h"
 #include "interp/signatures.h"
-#include "lang/utf8.h"
 
 namespace tl {
 namespace {
@@ -144,30 +144,25 @@ std::string ToText(Tensors& tensors, const Value& value, int column) {
 
 std::string Quoted(std::string_view text) {
   std::string quoted = "\"";
-  for (char c : text) {
-    switch (c) {
-      case '"':
-        quoted += "\\\"";
-        break;
-      case '\\':
-        quoted += "\\\\";
-        break;
-      case '\n':
-        quoted += "\\n";
-        break;
-      case '\t':
-        quoted += "\\t";
-        break;
-      case '\r':
-        quoted += "\\r";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-          quoted += fmt::format("\\u{{{:x}}}", static_cast<unsigned char>(c));
-        } else {
-          quoted += c;
-        }
+  while (!text.empty()) {
+    const Utf8Character character = FirstCharacter(text);
+    const uint32_t code = character.code;
+    const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
+    if (code == '"' || code == '\\') {
+      quoted += '\\';
+      quoted += static_cast<char>(code);
+    } else if (code == '\n') {
+      quoted += "\\n";
+    } else if (code == '\t') {
+      quoted += "\\t";
+    } else if (code == '\r') {
+      quoted += "\\r";
+    } else if (control && character.valid) {
+      quoted += fmt::format("\\u{{{:x}}}", code);
+    } else {
+      quoted += text.substr(0, character.bytes);
     }
+    text.remove_prefix(character.bytes);
   }
   return quoted + '"';
 }

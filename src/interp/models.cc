@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "base/sandbox.h"
 #include "format/model_layout.h"
 #include "format/load.h"
@@ -40,6 +41,12 @@ ModelLayout LoadInLayout(const std::string& path, const std::string& layout) {
        "load_model: 'layout' is '{}'; expected 'hf' or 'gguf', or nothing for "
        "the names and rows of the file",
        layout);
+}
+
+template <class... Args>
+void PrintNote(fmt::format_string<Args...> text, Args&&... args) {
+  const std::string note = fmt::format(text, std::forward<Args>(args)...);
+  fmt::print(stderr, "note: {}\n", PrintableLines(note));
 }
 
 // What became of the values, and what to do where that helps.
@@ -86,7 +93,7 @@ Value Models::Load(const std::string& path, const Value& dtype, bool strict,
                    const std::string& layout) {
   ModelLayout loaded = LoadInLayout(path, layout);
   for (const std::string& note : loaded.model.notes()) {
-    fmt::print(stderr, "note: {}: {}\n", path, note);
+    PrintNote("{}: {}", path, note);
   }
   const auto open = std::make_shared<OpenModel>(
       std::move(loaded), ComputeType(dtype), runtime_,
@@ -131,7 +138,7 @@ void Models::Save(const Value& value, const std::string& path,
   model.open().Settle();
   for (const std::string& note :
        SaveModel(model.open().model(), path, {.type = type})) {
-    fmt::print(stderr, "note: {}: {}\n", path, note);
+    PrintNote("{}: {}", path, note);
   }
 }
 
@@ -186,8 +193,7 @@ void Models::OnDecode(const Node& conversion, const DecodeCounts& counts) {
   const std::string what = Describe(counts, conversion);
   if (strict_) Fail(ErrorKind::kInput, "{}: {}", found->second, what);
   if (lossy_tensors_++ == 0) {
-    fmt::print(stderr, "note: {}: {}; all counts: tl info --stats\n",
-               found->second, what);
+    PrintNote("{}: {}; all counts: tl info --stats", found->second, what);
   }
 }
 
@@ -201,11 +207,10 @@ void Models::OnPlace(const Node& leaf) {
 
 void Models::ReportLosses() {
   if (lossy_tensors_ > 1) {
-    fmt::print(stderr,
-               "note: {} more tensor{} inf or NaN; all counts: tl info --stats\n",
-               lossy_tensors_ - 1,
-               lossy_tensors_ == 2 ? " lost values or holds"
-                                   : "s lost values or hold");
+    PrintNote("{} more tensor{} inf or NaN; all counts: tl info --stats",
+              lossy_tensors_ - 1,
+              lossy_tensors_ == 2 ? " lost values or holds"
+                                  : "s lost values or hold");
   }
   lossy_tensors_ = 0;
 }

@@ -9,12 +9,12 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "interp/format_value.h"
 #include "interp/map.h"
 #include "interp/signatures.h"
 #include "lang/binary_op.h"
 #include "lang/type_names.h"
-#include "lang/utf8.h"
 
 namespace tl {
 namespace {

@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <utility>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/printable.h"
 
 namespace tl {
 namespace {
@@ -18,7 +20,7 @@ void WriteAll(int descriptor, std::string_view text) {
     const ssize_t written = write(descriptor, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
-      Fail(ErrorKind::kInternal, "standard output: {}", std::strerror(errno));
+      Fail(ErrorKind::kInternal, "standard output: {}", ErrnoText(errno));
     }
     text.remove_prefix(static_cast<size_t>(written));
   }
@@ -26,11 +28,12 @@ void WriteAll(int descriptor, std::string_view text) {
 
 }  // namespace
 
-Output::Output(int descriptor)
+Output::Output(int descriptor, bool escapes)
     : sink_(
           [descriptor](std::string_view text) { WriteAll(descriptor, text); }),
       at_once_(false),
-      by_line_(isatty(descriptor) == 1) {}
+      at_terminal_(isatty(descriptor) == 1),
+      escapes_(escapes) {}
 
 Output::Output(Sink sink) : sink_(std::move(sink)), at_once_(true) {}
 
@@ -43,9 +46,17 @@ Output::~Output() {
 }
 
 void Output::Write(std::string_view text) {
-  buffer_ += text;
-  const bool line = by_line_ && text.find('\n') != std::string_view::npos;
+  if (at_terminal_ && escapes_) {
+    buffer_ += PrintableText(text);
+  } else {
+    buffer_ += text;
+  }
+  const bool line = at_terminal_ && text.find('\n') != std::string_view::npos;
   if (at_once_ || line || buffer_.size() >= kBufferBytes) Flush();
+}
+
+std::string Output::Message(std::string text) const {
+  return escapes_ ? PrintableText(text) : std::move(text);
 }
 
 void Output::Flush() {

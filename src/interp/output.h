@@ -12,8 +12,10 @@ class Output {
  public:
   using Sink = std::function<void(std::string_view)>;
 
-  // To a file descriptor. Fails (kInternal) if it cannot be written.
-  explicit Output(int descriptor);
+  // To a file descriptor. Fails (kInternal) if it cannot be written. With
+  // `escapes`, where strangers decide what is written, control characters do not
+  // reach a terminal: they are shown (base/printable.h). Elsewhere all bytes do.
+  explicit Output(int descriptor, bool escapes = false);
   // To a function, at once: for tests and for who shows output elsewhere.
   explicit Output(Sink sink);
   ~Output();
@@ -23,11 +25,15 @@ class Output {
   void Write(std::string_view text);
   void Flush();
 
+  // A message for standard error, which is never data.
+  std::string Message(std::string text) const;
+
  private:
   Sink sink_;
   std::string buffer_;
   bool at_once_;
-  bool by_line_ = false;
+  bool at_terminal_ = false;
+  bool escapes_ = false;
 };
 
 }  // namespace tl

@@ -5,11 +5,11 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "interp/format_value.h"
 #include "interp/map.h"
 #include "interp/operators.h"
 #include "lang/diagnostics.h"
-#include "lang/utf8.h"
 
 namespace tl {
 namespace {

@@ -1,8 +1,8 @@
 #include "interp/value.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "interp/map.h"
-#include "lang/utf8.h"
 
 namespace tl {
 namespace {

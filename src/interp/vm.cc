@@ -6,10 +6,10 @@
 #include <new>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "interp/map.h"
 #include "interp/operators.h"
 #include "interp/ranges.h"
-#include "lang/utf8.h"
 
 namespace tl {
 namespace {

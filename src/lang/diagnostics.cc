@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "lang/utf8.h"
+#include "base/utf8.h"
 
 namespace tl {
 namespace {

@@ -4,9 +4,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/utf8.h"
 #include "lang/lexer.h"
 #include "lang/parser.h"
-#include "lang/utf8.h"
 
 namespace tl {
 namespace {

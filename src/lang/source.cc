@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "lang/utf8.h"
+#include "base/utf8.h"
 
 namespace tl {
 

@@ -1,4 +1,4 @@
-#include "lang/utf8.h"
+#include "base/utf8.h"
 
 namespace tl {
 namespace {
