@@ -1,10 +1,12 @@
 #include "base/replace_file.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -68,6 +70,20 @@ void InstallTerminateHandlers() {
   }
 }
 
+std::string DirectoryOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Such as /dev/stdout, which leads to /proc/self/fd/1: no place for a file, and one
+// that took the place of what it leads to would not be what is open.
+bool IsOpenFile(const std::string& link) {
+  struct statfs system;
+  return statfs(DirectoryOf(link).c_str(), &system) == 0 &&
+         system.f_type == PROC_SUPER_MAGIC;
+}
+
 // A path whose last component is no link. It need not exist.
 std::string FollowLinks(const std::string& path) {
   std::string target = path;
@@ -75,6 +91,10 @@ std::string FollowLinks(const std::string& path) {
     std::array<char, PATH_MAX> link;
     const ssize_t length = readlink(target.c_str(), link.data(), link.size());
     if (length < 0) return target;
+    if (IsOpenFile(target)) {
+      Fail(ErrorKind::kInput, "{}: is open already, no place for a new file",
+           path);
+    }
     const std::string_view text(link.data(), length);
     const size_t slash = target.rfind('/');
     if (text.starts_with('/') || slash == std::string::npos) {
@@ -86,10 +106,9 @@ std::string FollowLinks(const std::string& path) {
   Fail(ErrorKind::kInput, "{}: {}", path, ErrnoText(ELOOP));
 }
 
-std::string DirectoryOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
+std::string TargetOf(const std::string& path) {
+  RequireWritable(path);
+  return FollowLinks(path);
 }
 
 void RequireFreeSpace(const std::string& path, const std::string& directory,
@@ -197,9 +216,8 @@ void RemoveUnfinishedFiles() {
 ReplaceFile::ReplaceFile(const std::string& path, int64_t size,
                          Temporary temporary)
     : path_(path),
-      target_(FollowLinks(path)),
+      target_(TargetOf(path)),
       buffer_(std::make_unique_for_overwrite<std::byte[]>(kBufferBytes)) {
-  RequireWritable(path_);
   const struct stat existing = ExistingFile(path_, target_);
   const std::string directory = DirectoryOf(target_);
   RemoveLeftBehind(directory);

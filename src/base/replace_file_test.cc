@@ -115,6 +115,21 @@ TEST_F(ReplaceFileTest, DoesWithoutWhatNotEveryFileSystemHas) {
   EXPECT_EQ(Listing(), Names{"out"});
 }
 
+TEST_F(ReplaceFileTest, ALinkWhereItsTemporaryFileWouldBeIsNotFollowed) {
+  Make("victim", "mine");
+  constexpr int kGuesses = 500;
+  for (int i = 0; i < kGuesses; ++i) {
+    fs::create_symlink("victim",
+                       Path(fmt::format(".tl-{}-{}.partial", getpid(), i)));
+  }
+  ReplaceFile file(Path("out"), 3, ReplaceFile::Temporary::kNamed);
+  file.Write(Bytes("new"));
+  file.Commit();
+  EXPECT_EQ(Content("victim"), "mine");
+  EXPECT_EQ(Content("out"), "new");
+  EXPECT_FALSE(fs::is_symlink(Path("out")));
+}
+
 TEST_F(ReplaceFileTest, FollowsALinkSoThatTheLinkStays) {
   fs::create_directory(Path("blobs"));
   Make("blobs/a", "old");
@@ -137,6 +152,77 @@ TEST_F(ReplaceFileTest, RefusesPlacesWhereNoFileCanBe) {
   fs::create_symlink("loop", Path("loop"));
   EXPECT_EQ(FailureOf([&] { Save(Path("loop"), "x"); }),
             Path("loop") + ": too many levels of symbolic links");
+}
+
+TEST_F(ReplaceFileTest, RefusesWhatIsOpenAlreadyAsStandardOutputMayBe) {
+  Make("out", "old");
+  const int open_file = open(Path("out").c_str(), O_RDWR);
+  int pipe_ends[2];
+  ASSERT_EQ(pipe(pipe_ends), 0);
+  fs::create_symlink(fmt::format("/proc/self/fd/{}", open_file), Path("link"));
+  const auto refused = [](const std::string& path) {
+    EXPECT_EQ(FailureOf([&] { Save(path, "new"); }),
+              path + ": is open already, no place for a new file");
+  };
+  refused(fmt::format("/dev/fd/{}", open_file));
+  refused(fmt::format("/proc/self/fd/{}", pipe_ends[1]));
+  refused(Path("link"));
+  EXPECT_EQ(Content("out"), "old");
+  EXPECT_EQ(write(open_file, "mine", 4), 4);
+  EXPECT_EQ(Content("out"), "mine");
+  EXPECT_EQ(Listing(), (Names{"link", "out"}));
+  for (int fd : {open_file, pipe_ends[0], pipe_ends[1]}) close(fd);
+}
+
+TEST_F(ReplaceFileTest, RefusesPipesAndDevicesAndLeavesThem) {
+  ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
+  for (const std::string& path :
+       {Path("pipe"), std::string("/dev/full"), std::string("/dev/null")}) {
+    EXPECT_EQ(FailureOf([&] { Save(path, "x"); }),
+              path + ": is not a regular file");
+  }
+  EXPECT_EQ(Listing(), Names{"pipe"});
+}
+
+TEST_F(ReplaceFileTest, FollowsALinkToAnotherFileSystem) {
+  std::string pattern = "/dev/shm/tl_replace_XXXXXX";
+  struct stat here, there;
+  if (mkdtemp(pattern.data()) == nullptr ||
+      stat(folder_.c_str(), &here) != 0 || stat(pattern.c_str(), &there) != 0 ||
+      here.st_dev == there.st_dev) {
+    GTEST_SKIP() << "no other file system";
+  }
+  fs::create_symlink(pattern + "/out", Path("link"));
+  for (const char* text : {"first", "second"}) {
+    Save(Path("link"), text);
+    EXPECT_TRUE(fs::is_symlink(Path("link")));
+    EXPECT_EQ(ReadTextFile(pattern + "/out", 100), text);
+    EXPECT_EQ(Listing(), Names{"link"});
+  }
+  fs::remove_all(pattern);
+}
+
+TEST_F(ReplaceFileTest, AFolderThatMayNotBeWrittenKeepsWhatItHas) {
+  Make("out", "old");
+  chmod(Path("out").c_str(), 0666);
+  chmod(folder_.c_str(), 0555);
+  const pid_t child = fork();
+  if (child == 0) {
+    // The superuser may write everywhere.
+    if (geteuid() == 0 && seteuid(65534) != 0) _exit(3);
+    const bool refused =
+        FailureOf([&] { Save(Path("out"), "new"); }) ==
+            Path("out") + ": permission denied" &&
+        FailureOf([&] { Save(Path("other"), "new"); }) ==
+            Path("other") + ": permission denied";
+    _exit(refused ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  chmod(folder_.c_str(), 0755);
+  EXPECT_EQ(Content("out"), "old");
+  EXPECT_EQ(Listing(), Names{"out"});
 }
 
 TEST_F(ReplaceFileTest, AsksForTheSpaceFirst) {
