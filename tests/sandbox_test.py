@@ -218,6 +218,13 @@ class Sandbox(unittest.TestCase):
         self.refuses('read_text("verses/private.txt")',
                      may_not_read("verses/private.txt"), "verses/model.safetensors")
 
+    def test_a_language_model_writes_in_it(self):
+        program = ('import std.generate\n'
+                   'let m = load_model(args()[0], layout: "gguf")\n'
+                   'print(len(generate(m, "I", max_tokens: 8, temperature: 0)) > 8)')
+        for path in ("verses", "verses/model.safetensors"):
+            self.gives(program, "true\n", ROOT / "models" / path)
+
     def test_a_named_index_brings_its_shards(self):
         self.write("s/a.safetensors", ONE)
         self.write("s/x.safetensors", ONE)

@@ -3,13 +3,16 @@
 message that names the file; nothing else ever happens."""
 
 import concurrent.futures
+import io
 import json
 import os
 import pathlib
+import pickle
 import struct
 import sys
 import tempfile
 import unittest
+import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
@@ -199,6 +202,37 @@ class Hostile(unittest.TestCase):
                 done = self.outcome(content)
                 self.assert_refused(done)
                 self.assertIn(word.lower(), done.stderr.lower().replace(",", ""))
+
+    def test_a_pickle_is_refused_by_its_first_bytes_and_runs_nothing(self):
+        class Hostile:
+            def __reduce__(self):
+                return os.mkdir, (str(sign),)
+        sign = self.folder / "it ran"
+        code = pickle.dumps(Hostile(), protocol=2)
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as pt:
+            pt.writestr("archive/data.pkl", code)
+        said = {"pytorch_model.bin": "is a Python pickle, which can run code when it is "
+                "read; save the model with safetensors.torch.save_file",
+                "model.pt": "is a zip archive, as PyTorch's .pt and NumPy's .npz are; "
+                "save the model with safetensors.torch.save_file"}
+        for name, content in (("pytorch_model.bin", code),
+                              ("model.pt", archive.getvalue())):
+            with open(self.folder / name, "wb") as file:
+                file.write(content)
+                file.truncate(1 << 36)  # whoever read it all would not be back soon
+            for words in (["info", name], ["convert", name, "out.gguf"],
+                          ["-e", f'load_model("./" + "{name}")']):
+                done = tl_command.tl(*words, cwd=self.folder)
+                self.assertEqual(done.returncode, 66)
+                self.assertEqual(done.stderr.splitlines()[0].removeprefix(
+                    "error: ").removeprefix("./"), f"{name}: {said[name]}")
+        done = tl_command.tl("info", ".", cwd=self.folder)
+        self.assertEqual(done.stderr,
+                         "error: .: holds no .safetensors or .gguf file\n")
+        self.assertFalse(sign.exists())
+        pickle.loads(code)
+        self.assertTrue(sign.exists())  # so it would have
 
     def test_an_index_given_as_a_tensor_file(self):
         done = self.outcome(text({"weight_map": {"a": "b.safetensors"}}).encode())
