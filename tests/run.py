@@ -146,6 +146,7 @@ def release_suite():
     yield script("install_test.py", BUILD=folder)
     yield script("crash_test.py", TL=tl)
     yield script("sandbox_test.py", TL=tl)
+    yield script("long_run_test.py", TL=tl)
     yield from command_tests(tl)
 
 

@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import termios
 import time
 
 import tl_command
@@ -15,11 +16,13 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]")
 class Terminal:
     """Runs tl; `seen` is all that it showed so far."""
 
-    def __init__(self, *arguments, env=None):
+    def __init__(self, *arguments, env=None, folder=None):
         self.seen = ""
         self.at = 0  # how much of it was waited for
         self.pid, self.screen = pty.fork()
         if self.pid == 0:
+            if folder:
+                os.chdir(folder)
             os.environ.update({"TERM": "xterm", "NO_COLOR": "1", **(env or {})})
             os.execv(tl_command.TL, [tl_command.TL, *map(str, arguments)])
 
@@ -31,13 +34,14 @@ class Terminal:
         stood between."""
         end = time.monotonic() + tl_command.TIME_LIMIT
         while text not in self.seen[self.at:]:
-            if not self._read(end - time.monotonic()):
+            if not self.read_for(end - time.monotonic()):
                 raise AssertionError(f"no {text!r} in {self.seen[self.at:]!r}")
         begin, found = self.at, self.seen.index(text, self.at)
         self.at = found + len(text)
         return self.seen[begin:found]
 
-    def _read(self, seconds):
+    def read_for(self, seconds):
+        """Reads what comes next; false where nothing comes in time, or ever."""
         if seconds <= 0 or not select.select([self.screen], [], [], seconds)[0]:
             return False
         try:
@@ -47,9 +51,23 @@ class Terminal:
         self.seen = ESCAPE.sub("", self.seen + more.decode(errors="replace"))
         return bool(more)
 
+    def forget(self):
+        """What was waited for, so that a long session does not fill memory."""
+        self.seen, self.at = self.seen[self.at:], 0
+
+    def modes(self):
+        """Echo, lines and all else that a program may change about its terminal."""
+        return termios.tcgetattr(self.screen)
+
+    def end(self):
+        """Reads to the end; the exit status and what was used."""
+        while self.read_for(tl_command.TIME_LIMIT):
+            pass
+        _, status, usage = os.wait4(self.pid, 0)
+        return os.waitstatus_to_exitcode(status), usage
+
     def close(self):
         """Reads to the end; the exit status."""
-        while self._read(tl_command.TIME_LIMIT):
-            pass
+        status, _ = self.end()
         os.close(self.screen)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return status

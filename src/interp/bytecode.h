@@ -133,6 +133,7 @@ struct FunctionCode {
   std::vector<BuiltinCall> builtin_calls;
   std::vector<SubscriptForms> subscripts;
   std::vector<Place> places;
+  Ref<CodeUnit> unit;  // null where the code stays
   int registers = 0;
   bool is_top_level = false;  // of a module, or a test
 
@@ -155,12 +156,25 @@ struct ModuleCode {
   std::vector<TestCode> tests;
 };
 
-// Everything compiled so far in one session; only ever grows, so pointers to
-// functions stay good.
+// Everything compiled so far in one session. Functions never move, and go only
+// with their unit; their numbers and those of modules are then given again.
 struct ProgramCode {
   std::vector<std::unique_ptr<FunctionCode>> functions;
   std::vector<ModuleCode> modules;
   std::vector<std::string> global_names;  // by slot
+  std::vector<Ref<CodeUnit>> units;       // of entries, in order
+
+  // Their numbers. New ones belong to `unit`, which may be null.
+  size_t AddFunction(const Ref<CodeUnit>& unit);
+  size_t AddModule(ModuleCode module, const Ref<CodeUnit>& unit);
+  // Forgets the code that no value of the program can call.
+  void DropUnused();
+
+ private:
+  void Drop(CodeUnit& unit);
+
+  std::vector<size_t> free_functions_;
+  std::vector<size_t> free_modules_;
 };
 
 // One line per instruction, for tests and for the curious.

@@ -11,8 +11,8 @@ namespace tl {
 Value FunctionCompiler::FunctionValue(const std::string& name) const {
   const auto function = module_.names.functions.find(name);
   if (function != module_.names.functions.end()) {
-    return Value::Adopt(
-        new FunctionObject(module_.program.functions[function->second].get()));
+    const FunctionCode* code = module_.program.functions[function->second].get();
+    return Value::Adopt(new FunctionObject(code, code->unit));
   }
   const std::optional<uint16_t> builtin = FindBuiltin(name);
   return builtin ? Value::Builtin(*builtin) : Value::Unset();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "interp/function_compiler.h"
 
 namespace tl {
@@ -126,12 +127,14 @@ void FunctionCompiler::Declare(const std::string& name, uint16_t in_register,
 
 // --- Functions ---------------------------------------------------------------
 
+uint16_t FunctionCompiler::NewFunction(Span span) {
+  return Numbered(module_.program.AddFunction(module_.unit), "functions", span);
+}
+
 void FunctionCompiler::FunctionInto(const FunctionDecl& function,
                                     uint16_t target, Span span) {
-  const uint16_t index =
-      Numbered(module_.program.functions.size(), "functions", span);
-  module_.program.functions.push_back(std::make_unique<FunctionCode>());
-  FunctionCode& code = *module_.program.functions.back();
+  const uint16_t index = NewFunction(span);
+  FunctionCode& code = *module_.program.functions[index];
   code.signature = SignatureOf(function);
   code.span = function.name_span;
   FunctionCompiler(module_, this, code).CompileFunction(function);
@@ -251,11 +254,10 @@ void FunctionCompiler::DeclareFunction(const FunctionDecl& function) {
   if (module_.kind == TopLevel::kSession) {
     return DeclareGlobal(function.name, function.name_span);
   }
-  module_.names.functions[function.name] = Numbered(
-      module_.program.functions.size(), "functions", function.name_span);
+  const uint16_t index = NewFunction(function.name_span);
+  module_.names.functions[function.name] = index;
   module_.names.own.insert(function.name);
-  module_.program.functions.push_back(std::make_unique<FunctionCode>());
-  FunctionCode& code = *module_.program.functions.back();
+  FunctionCode& code = *module_.program.functions[index];
   code.signature = SignatureOf(function);
   code.span = function.name_span;
 }
@@ -327,11 +329,17 @@ void FunctionCompiler::Import(const ImportStmt& import) {
 uint16_t CompileModule(const SyntaxTree& tree, TopLevel kind,
                        const ImportedModules& imports, const Sources& sources,
                        TopLevelNames& names, ProgramCode& program) {
-  ModuleScope scope{kind, sources, imports, names, program};
-  const auto new_function = [&program](Span span) -> FunctionCode& {
-    program.functions.push_back(std::make_unique<FunctionCode>());
-    program.functions.back()->span = span;
-    return *program.functions.back();
+  Ref<CodeUnit> unit;
+  if (kind == TopLevel::kSession) {
+    unit = MakeRef<CodeUnit>();
+    unit->source = tree.source;
+    program.units.push_back(unit);
+  }
+  ModuleScope scope{kind, sources, imports, names, program, unit};
+  const auto new_function = [&](Span span) -> FunctionCode& {
+    FunctionCode& code = *program.functions[program.AddFunction(unit)];
+    code.span = span;
+    return code;
   };
   ModuleCode module;
   FunctionCode& top_level = new_function({tree.source, 0, 0});
@@ -346,8 +354,12 @@ uint16_t CompileModule(const SyntaxTree& tree, TopLevel kind,
     FunctionCompiler(scope, nullptr, code).CompileTest(test->body);
     module.tests.push_back({test->name, test->span, &code});
   }
-  program.modules.push_back(std::move(module));
-  return static_cast<uint16_t>(program.modules.size() - 1);
+  const size_t number = program.AddModule(std::move(module), unit);
+  if (number > kMaxNumbered) {
+    Fail(ErrorKind::kProgram, "{}: more than {} modules",
+         sources.Get(tree.source).name(), kMaxNumbered);
+  }
+  return static_cast<uint16_t>(number);
 }
 
 }  // namespace tl

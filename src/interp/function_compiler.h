@@ -32,6 +32,7 @@ struct ModuleScope {
   const ImportedModules& imports;
   TopLevelNames& names;
   ProgramCode& program;
+  const Ref<CodeUnit> unit;  // of an entry of a session
 };
 
 class FunctionCompiler {
@@ -118,6 +119,7 @@ class FunctionCompiler {
   void ElementsInto(const std::vector<const Expr*>& elements, uint16_t target,
                     Span span);
   void MapInto(const MapExpr& map, uint16_t target);
+  uint16_t NewFunction(Span span);
   void FunctionInto(const FunctionDecl& function, uint16_t target, Span span);
   void RangeInto(const RangeExpr& range, uint16_t target);
   void CastInto(const CastExpr& cast, uint16_t target);

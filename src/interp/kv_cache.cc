@@ -60,8 +60,8 @@ void KvCache::DropWhatFails(Layer& layer) {
 
 void KvCache::Settle() {
   if (entry_ == runtime_.entry()) return;
-  const bool own_failed = runtime_.HasFailed(entry_);
-  const bool any_failed = runtime_.last_failed() >= entry_;
+  const bool own_failed = entry_->failed;
+  const bool any_failed = runtime_.last_failed() >= entry_->number;
   for (Layer& layer : layers_) {
     if (own_failed) TakeBack(layer);
     if (any_failed) DropWhatFails(layer);

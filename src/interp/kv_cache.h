@@ -78,7 +78,7 @@ class KvCache {
   int64_t capacity_;
   TensorRuntime& runtime_;
   Models& models_;
-  int64_t entry_;  // of a session, when the cache was last used
+  TensorRuntime::EntryPtr entry_;  // of a session, when the cache was last used
 };
 
 // A cache, or one layer of it (`cache[l]`).

@@ -90,6 +90,7 @@ uint16_t Interpreter::Compile(const LoadedProgram& program, TopLevel kind) {
       module.number =
           CompileModule(loaded.tree, TopLevel::kModule, imports_of(loaded),
                         sources_, module.names, program_);
+      passing_sources_.erase(loaded.tree.source);
     }
     compiled.push_back(&module);
   }
@@ -167,16 +168,37 @@ int Interpreter::RunTests(
   return status;
 }
 
+// What nothing can lead to any more: code that no value of the program can call,
+// texts in which neither code nor a pending computation stands.
+void Interpreter::ForgetEntries() {
+  program_.DropUnused();
+  std::unordered_set<uint32_t> spoken_of;
+  for (const Ref<CodeUnit>& unit : program_.units) {
+    spoken_of.insert(unit->source);
+  }
+  runtime_->AddPendingSources(spoken_of);
+  std::erase_if(passing_sources_, [&](uint32_t id) {
+    const bool goes = !spoken_of.contains(id);
+    if (goes) sources_.Drop(id);
+    return goes;
+  });
+}
+
 Interpreter::Entry Interpreter::RunEntry(std::string text) {
+  ForgetEntries();
   Entry entry;
+  const uint32_t first_source = sources_.next_id();
   const std::optional<LoadedProgram> program =
       Load("input", std::move(text), "", TopLevel::kSession);
+  for (uint32_t id = first_source; id < sources_.next_id(); ++id) {
+    passing_sources_.insert(id);
+  }
   if (!program) return entry;
   entry.accepted = true;
   const uint16_t module = Compile(*program, TopLevel::kSession);
   EntryScope scope(*runtime_);
   try {
-    const Value value = vm_->RunModule(module);
+    const Value value = vm_->Run(*program_.modules[module].top_level);
     if (!value.is_none()) {
       entry.shown = value.is_string() ? Quoted(value.as_string())
                                       : ToText(*tensors_, value);

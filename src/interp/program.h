@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/error.h"
@@ -86,6 +87,7 @@ class Interpreter {
   const Value* FindValue(const std::string& variable) const;
   void Report(const Diagnostics& diagnostics);
   void Finish();
+  void ForgetEntries();
 
   struct Module {
     uint16_t number = 0;
@@ -100,6 +102,7 @@ class Interpreter {
   std::unique_ptr<Tensors> tensors_;
   std::unique_ptr<Models> models_;
   ProgramCode program_;
+  std::unordered_set<uint32_t> passing_sources_;  // of entries, until forgotten
   std::unique_ptr<Vm> vm_;
   std::unordered_map<std::string, Module> modules_;  // by canonical path
   TopLevelNames names_;                              // of the program itself

@@ -226,6 +226,36 @@ TEST_F(Session, AFunctionDefinedAgainReplacesTheOldOne) {
   EXPECT_EQ(Enter("g()"), "2");
 }
 
+TEST_F(Session, HasNoLastEntry) {
+  // More functions, and more entries, than can be numbered at once.
+  Enter("let sum = 0");
+  for (int i = 0; i < 66000; ++i) {
+    ASSERT_EQ(Enter("fn f(x) { fn(y) { x + y } }\nsum = f(sum)(1)"), "") << i;
+  }
+  EXPECT_EQ(Enter("sum"), "66000");
+}
+
+TEST_F(Session, KeepsTheCodeThatAValueCanCall) {
+  Enter("fn adder(n) { fn(x) { x + n } }\nlet by = {\"two\": adder(2)}");
+  Enter("fn adder(n) { none }\nlet other = fn(x) { x[9] }");
+  for (int i = 0; i < 10; ++i) Enter("fn(x) { x * 1000 }(1)");
+  EXPECT_EQ(Enter("by[\"two\"](40)"), "42");
+  EXPECT_EQ(Enter("other([1])"), "index 9 is out of range for a list of 1");
+}
+
+TEST_F(Session, KnowsWhereWhatIsPendingStands) {
+  Enter("let x = ones(2)");
+  Enter("\n let z = x[[0, 9]]");
+  for (int i = 0; i < 10; ++i) Enter("1 + 1");
+  try {
+    interpreter_.RunEntry("z");
+    FAIL();
+  } catch (const Error& error) {
+    ASSERT_FALSE(error.notes().empty());
+    EXPECT_EQ(error.notes()[0], "computed at input:2:10");
+  }
+}
+
 TEST_F(Session, ACacheForgetsWhatAFailingEntryWrote) {
   Enter("let c = kv_cache(2, length: 8)\nlet x = ones(2, 1, 4)");
   Enter("attention(x, x, x, cache: c[0])\nattention(x, x, x, cache: c[1])");

@@ -86,6 +86,13 @@ Builder& TensorRuntime::At(Span where) {
   return builder_;
 }
 
+void TensorRuntime::AddPendingSources(
+    std::unordered_set<uint32_t>& sources) const {
+  for (const Node* node : builder_.PendingNodes()) {
+    sources.insert(static_cast<uint32_t>(node->location() >> 32));
+  }
+}
+
 Node& TensorRuntime::Compute(const TensorRef& ref) {
   Node* node = static_cast<Node*>(ref.get());
   if (!node->has_value() && node->op() == OpId::kNumber) {
@@ -167,13 +174,10 @@ void TensorRuntime::SweepPending() {
   max_pending_nodes_ = builder_.pending() + kMaxPendingNodes;
 }
 
-bool TensorRuntime::HasFailed(int64_t entry) const {
-  return std::binary_search(failed_.begin(), failed_.end(), entry);
-}
-
 void TensorRuntime::EndEntry(bool failed) {
-  if (failed) failed_.push_back(entry_);
-  ++entry_;
+  if (failed) last_failed_ = entry_->number;
+  entry_->failed = failed;
+  entry_ = std::make_shared<Entry>(Entry{entry_->number + 1, false});
 }
 
 // Kept alive while they are computed in turn.

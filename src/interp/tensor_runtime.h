@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 
 #include "exec/executor.h"
 #include "graph/builder.h"
@@ -57,12 +58,18 @@ class TensorRuntime final : private Observer {
   }
 
   std::string Describe(Location location) override;  // "mlp.tl:7:12"
+  // Those in which computations stand that are still pending.
+  void AddPendingSources(std::unordered_set<uint32_t>& sources) const;
 
   // What a session is given at once, or a test. One that fails takes back what
   // it wrote behind the positions of caches (interp/kv_cache.h).
-  int64_t entry() const { return entry_; }
-  bool HasFailed(int64_t entry) const;
-  int64_t last_failed() const { return failed_.empty() ? -1 : failed_.back(); }
+  struct Entry {
+    int64_t number = 0;
+    bool failed = false;
+  };
+  using EntryPtr = std::shared_ptr<const Entry>;
+  EntryPtr entry() const { return entry_; }
+  int64_t last_failed() const { return last_failed_; }
   void EndEntry(bool failed);
 
  private:
@@ -88,8 +95,8 @@ class TensorRuntime final : private Observer {
   Builder builder_;
   std::optional<Executor> executor_;
   TensorOptions options_;
-  int64_t entry_ = 0;
-  std::vector<int64_t> failed_;      // in order
+  std::shared_ptr<Entry> entry_ = std::make_shared<Entry>();
+  int64_t last_failed_ = -1;
   int64_t pending_bytes_limit_ = 0;  // 0: not asked for yet
   // A run of this many nodes plans in about a millisecond; waiting longer
   // would only make the graph large. More where nodes that fail stay pending.

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "interp/code_unit.h"
+
 namespace tl {
 
 enum class Tag : uint8_t {
@@ -226,10 +228,11 @@ struct FunctionCode;
 
 // A function of the program, with the cells of the variables it shares.
 struct FunctionObject : Object {
-  explicit FunctionObject(const FunctionCode* code)
-      : Object(Tag::kFunction), code(code) {}
+  FunctionObject(const FunctionCode* code, Ref<CodeUnit> unit)
+      : Object(Tag::kFunction), code(code), unit(std::move(unit)) {}
 
   const FunctionCode* code;
+  const Ref<CodeUnit> unit;  // so that the code stays; null where all does
   std::vector<Value> cells;  // Tag::kCell
 };
 

@@ -135,7 +135,7 @@ Value Vm::NewCell(Value value) {
 }
 
 Value Vm::MakeFunction(const FunctionCode& code) {
-  auto* function = new FunctionObject(&code);
+  auto* function = new FunctionObject(&code, code.unit);
   Value value = Value::Adopt(function);
   for (const Capture& capture : code.captures) {
     function->cells.push_back(capture.from_register

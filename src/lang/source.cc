@@ -50,8 +50,9 @@ std::string_view Source::Line(uint32_t line) const {
 }
 
 const Source& Sources::Add(std::string name, std::string text) {
-  uint32_t id = static_cast<uint32_t>(sources_.size());
-  return sources_.emplace_back(id, std::move(name), std::move(text));
+  auto source =
+      std::make_unique<Source>(next_id_, std::move(name), std::move(text));
+  return *(sources_[next_id_++] = std::move(source));
 }
 
 std::string Sources::Where(Span span) const {

@@ -5,9 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace tl {
@@ -60,18 +61,22 @@ class Source {
   std::vector<uint32_t> line_begins_;
 };
 
-// All sources of one run. Addresses stay valid while it lives.
+// All sources of one run. Addresses stay valid until they are dropped.
 class Sources {
  public:
   const Source& Add(std::string name, std::string text);
-  const Source& Get(uint32_t id) const { return sources_[id]; }
-  const Source& Get(Span span) const { return sources_[span.source]; }
-  size_t size() const { return sources_.size(); }
+  const Source& Get(uint32_t id) const { return *sources_.at(id); }
+  const Source& Get(Span span) const { return Get(span.source); }
+  // Of the next source. Numbers are not given again.
+  uint32_t next_id() const { return next_id_; }
+  // When nothing speaks of any place in it any more.
+  void Drop(uint32_t id) { sources_.erase(id); }
   // "file:line:col" of the beginning of the span.
   std::string Where(Span span) const;
 
  private:
-  std::deque<Source> sources_;
+  std::unordered_map<uint32_t, std::unique_ptr<Source>> sources_;
+  uint32_t next_id_ = 0;
 };
 
 }  // namespace tl
