@@ -147,6 +147,7 @@ def release_suite():
     yield script("crash_test.py", TL=tl)
     yield script("sandbox_test.py", TL=tl)
     yield script("long_run_test.py", TL=tl)
+    yield script("interrupt_test.py", TL=tl)
     yield from command_tests(tl)
 
 

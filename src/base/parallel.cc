@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 
 namespace tl {
 namespace {
@@ -131,6 +132,7 @@ class Pool {
     const int64_t begin = chunk * grain_;
     if (!failed_.load(std::memory_order_relaxed)) {
       try {
+        PollInterrupt();
         function_(context_, begin, std::min(n_, begin + grain_));
       } catch (...) {
         const std::lock_guard lock(error_mutex_);
@@ -242,6 +244,7 @@ void RunChunks(int64_t n, int64_t grain, ChunkFunction function,
   std::unique_lock lock(shared.mutex, std::defer_lock);
   if (n <= grain || inside_region || Threads() == 1 || !lock.try_lock()) {
     for (int64_t begin = 0; begin < n; begin += grain) {
+      PollInterrupt();
       function(context, begin, std::min(n, begin + grain));
     }
     return;

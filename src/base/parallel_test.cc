@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 
 namespace tl {
 namespace {
@@ -121,6 +122,17 @@ TEST(Threads, TakeWhatASlowOneHasNotBegun) {
   });
   SetThreads(DefaultThreads());
   EXPECT_FALSE(alone) << others << " of " << kChunks - 1;
+}
+
+TEST_P(ParallelTest, StopsBetweenChunksOnCtrlC) {
+  std::atomic<int> chunks = 0;
+  EXPECT_THROW(ParallelFor(1000, 1,
+                           [&](int64_t, int64_t) {
+                             if (chunks++ == 3) interrupt_requested.store(true);
+                           }),
+               Interrupted);
+  EXPECT_FALSE(interrupt_requested.load());
+  EXPECT_LT(chunks.load(), 1000);
 }
 
 TEST(Threads, AreAtLeastOneAndAsSet) {

@@ -20,6 +20,7 @@
 #include "base/interrupt.h"
 #include "base/printable.h"
 #include "base/utf8.h"
+#include "cli/terminal_modes.h"
 
 namespace tl {
 namespace {
@@ -70,7 +71,7 @@ int ReadByte(EditLine* editor, char* byte) {
     if (interrupt_requested.load()) return -1;
     RestoreTerminal(editor);
     pollfd input = {STDIN_FILENO, POLLIN, 0};
-    if (poll(&input, 1, kLookEveryMilliseconds) == 0) continue;
+    if (poll(&input, 1, kLookEveryMilliseconds) <= 0) continue;
     if (interrupt_requested.load()) return -1;
     const ssize_t got = read(STDIN_FILENO, byte, 1);
     if (got >= 0) return static_cast<int>(got);
@@ -113,6 +114,7 @@ LineEditor::LineEditor(std::string history_file, Completer completer)
       history_(history_init()) {
   SetUtf8Locale();
   NoteTerminalSignals();
+  RememberTerminalModes();
   editor_ = el_init("tl", stdin, stdout, stderr);
   Bind();
   HistEvent event;

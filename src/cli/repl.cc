@@ -149,6 +149,8 @@ int RunRepl(const ProgramOptions& options) {
   const InterruptRequests interrupts;
   const bool at_terminal =
       isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
+  std::optional<InterruptCatcher> catcher;
+  if (at_terminal) catcher.emplace();
   return Session(options, at_terminal).Run();
 }
 

@@ -1,10 +1,12 @@
 #include "cli/signals.h"
 
 #include <signal.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/interrupt.h"
 #include "base/replace_file.h"
+#include "cli/terminal_modes.h"
 
 namespace tl {
 namespace {
@@ -12,20 +14,32 @@ namespace {
 // 128 + SIGINT, as shells report it.
 constexpr int kInterruptedStatus = 130;
 
+// How long work may take to look at the request: half of what a person feels.
+constexpr int kPatienceMicroseconds = 100'000;
+
 void EndProcess(int) {
   RemoveUnfinishedFiles();
+  RestoreTerminalModes();
   _exit(kInterruptedStatus);
+}
+
+void EndIfUnheard(int) {
+  if (interrupt_requested.load() && interrupt_catchers.load() == 0) {
+    EndProcess(SIGALRM);
+  }
 }
 
 void RequestInterrupt(int) {
   if (interrupt_requested.exchange(true)) EndProcess(SIGINT);
+  const itimerval once = {{0, 0}, {0, kPatienceMicroseconds}};
+  setitimer(ITIMER_REAL, &once, nullptr);
 }
 
 // Without SA_RESTART: a read that waits for a person must return.
-void OnInterrupt(void (*handler)(int)) {
+void Handle(int signal_number, void (*handler)(int)) {
   struct sigaction action = {};
   action.sa_handler = handler;
-  sigaction(SIGINT, &action, nullptr);
+  sigaction(signal_number, &action, nullptr);
 }
 
 }  // namespace
@@ -35,16 +49,17 @@ void HandleSignals() {
   // Who starts `tl` in the background of a script may have Ctrl-C ignored.
   struct sigaction current;
   sigaction(SIGINT, nullptr, &current);
-  if (current.sa_handler == SIG_DFL) OnInterrupt(EndProcess);
+  if (current.sa_handler == SIG_DFL) Handle(SIGINT, EndProcess);
 }
 
 InterruptRequests::InterruptRequests() {
   interrupt_requested.store(false);
-  OnInterrupt(RequestInterrupt);
+  Handle(SIGALRM, EndIfUnheard);
+  Handle(SIGINT, RequestInterrupt);
 }
 
 InterruptRequests::~InterruptRequests() {
-  OnInterrupt(EndProcess);
+  Handle(SIGINT, EndProcess);
   interrupt_requested.store(false);
 }
 

@@ -7,8 +7,9 @@ namespace tl {
 // reader of standard output that goes away ends it quietly. For all commands.
 void HandleSignals();
 
-// While it lives, Ctrl-C asks the running program to stop (base/interrupt.h)
-// and only a second one ends the process.
+// While it lives, Ctrl-C asks the running program to stop (base/interrupt.h). A
+// second one ends the process, and so does the first where nobody has looked at
+// it for a tenth of a second and nobody catches it.
 class InterruptRequests {
  public:
   InterruptRequests();

@@ -149,6 +149,7 @@ Value Time(Vm&, std::span<Value>) {
 
 Value Interruptible(Vm& vm, std::span<Value> arguments) {
   try {
+    const InterruptCatcher catcher;
     vm.Call(arguments[0], {});
     PollInterrupt();  // or what comes next would be stopped
     return Value::Bool(true);

@@ -168,7 +168,7 @@ int Interpreter::RunTests(
   return status;
 }
 
-// What nothing can lead to any more: code that no value of the program can call,
+// What nothing leads to any more: code that no value of the program can call,
 // texts in which neither code nor a pending computation stands.
 void Interpreter::ForgetEntries() {
   program_.DropUnused();

@@ -195,6 +195,15 @@ TEST(Program, CtrlCStopsALoop) {
   EXPECT_FALSE(interrupt_requested.load());
 }
 
+TEST(Program, CtrlCStopsRecursion) {
+  Output output([](std::string_view) {});
+  Interpreter interpreter({}, output);
+  interrupt_requested.store(true);
+  EXPECT_THROW(interpreter.RunText("p.tl", "fn f(n) { n }\nf(0)\n"),
+               Interrupted);
+  EXPECT_FALSE(interrupt_requested.load());
+}
+
 class Session : public testing::Test {
  protected:
   // What the entry shows, or how it failed.

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/utf8.h"
 #include "interp/map.h"
 #include "interp/operators.h"
@@ -75,6 +76,7 @@ void Vm::FailUnset(uint16_t slot) const {
 
 void Vm::Push(const FunctionCode& code, Value* base, Value* first,
               const FunctionObject* function, uint16_t result) {
+  PollInterrupt();
   if (frame_ == frames_.get() + kMaxCallDepth ||
       base + code.registers > registers_.get() + kMaxRegisters) {
     FailDepth(code);
