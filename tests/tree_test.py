@@ -4,7 +4,9 @@ work, leftovers, generated files and paths of one person's machine."""
 
 import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 import unittest
 
 import report
@@ -73,6 +75,26 @@ class Tree(unittest.TestCase):
                   if name.startswith("src/") and name.endswith((".h", ".cuh"))
                   and not text.startswith("//")]
         self.assertEqual(faults, [])
+
+    def test_the_figures_of_reliability_are_those_of_the_records(self):
+        def check(root):
+            done = subprocess.run([ROOT / "tools" / "reliability_report", "--check",
+                                   "--root", root], capture_output=True, text=True)
+            return done.returncode, done.stdout + done.stderr
+
+        self.assertEqual(check(ROOT), (0, ""))
+        with tempfile.TemporaryDirectory() as scratch:
+            scratch = pathlib.Path(scratch)
+            for name in ("fuzz/LEDGER.md", "tests/reliability", "docs"):
+                source, copy = ROOT / name, scratch / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                (shutil.copytree if source.is_dir() else shutil.copy)(source, copy)
+            ledger = scratch / "fuzz" / "LEDGER.md"
+            ledger.write_text(ledger.read_text() + "| more | 1 | 1.00 | 0 | today |\n")
+            self.assertEqual(check(scratch), (1, "".join(
+                f"docs/{language}/reliability.md: its figures are not those of the "
+                "records; tools/reliability_report writes them\n"
+                for language in ("en", "es"))))
 
     def test_scripts_can_be_run(self):
         faults = [name for name, text in text_files()
