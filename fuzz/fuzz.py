@@ -128,6 +128,8 @@ def main():
         status = running.wait()
         found = keep_failures(folder, options.target, scratch)
     enter(options.target, executions, time.monotonic() - began, found)
+    # The documents say how many they are.
+    subprocess.run([ROOT / "tools" / "reliability_report"], check=True)
     sys.exit(status)
 
 
