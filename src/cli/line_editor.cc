@@ -22,8 +22,26 @@
 #include "base/utf8.h"
 #include "cli/terminal_modes.h"
 
+// Of LeakSanitizer, where it is built in.
+extern "C" [[gnu::weak]] void __lsan_disable();
+extern "C" [[gnu::weak]] void __lsan_enable();
+
 namespace tl {
 namespace {
+
+// While it lives nothing that is allocated counts as lost: libedit never frees its
+// copies of the names of functions.
+class NoLeakHere {
+ public:
+  NoLeakHere() {
+    if (__lsan_disable != nullptr) __lsan_disable();
+  }
+  ~NoLeakHere() {
+    if (__lsan_enable != nullptr) __lsan_enable();
+  }
+  NoLeakHere(const NoLeakHere&) = delete;
+  NoLeakHere& operator=(const NoLeakHere&) = delete;
+};
 
 constexpr int kHistorySize = 2000;
 constexpr int kUsualWidth = 80;
@@ -136,8 +154,11 @@ void LineEditor::Bind() {
   el_set(editor_, EL_EDITOR, "emacs");
   el_set(editor_, EL_HIST, ::history, history_);
   el_set(editor_, EL_GETCFN, &ReadCharacter);
-  el_set(editor_, EL_ADDFN, "tl-complete", "complete a name",
-         &LineEditor::Complete);
+  {
+    const NoLeakHere kept_for_ever;
+    el_set(editor_, EL_ADDFN, "tl-complete", "complete a name",
+           &LineEditor::Complete);
+  }
   el_set(editor_, EL_BIND, "^I", "tl-complete", nullptr);
   el_set(editor_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   // Up and down search among the lines that begin as this one does.
