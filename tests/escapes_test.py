@@ -154,6 +154,7 @@ class Terminals(Scratch):
         screen.wait_for("> ")
         screen.type("hi\r")
         screen.wait_for(TITLE_SHOWN)
+        screen.wait_for("> ")
         screen.type("\x04")
         self.assertEqual(screen.close(), 0, screen.seen)
         self.assertNotIn("\x1b]", screen.seen)
@@ -187,8 +188,10 @@ class Terminals(Scratch):
         screen.wait_for("> ")
         screen.type('read_text("s\t\t')
         screen.wait_for(r"s\x1b]0;a")
-        screen.type("\x03\x04")
-        screen.close()
+        screen.type("\x03")
+        screen.wait_for("\r\n> ")
+        screen.type("\x04")
+        self.assertEqual(screen.close(), 0, screen.seen)
         self.assertNotIn("\x1b]0;a", screen.seen)
 
 

@@ -4,7 +4,9 @@ import os
 import pty
 import re
 import select
+import signal
 import termios
+import threading
 import time
 
 import tl_command
@@ -60,10 +62,14 @@ class Terminal:
         return termios.tcgetattr(self.screen)
 
     def end(self):
-        """Reads to the end; the exit status and what was used."""
+        """Reads to the end; the exit status and what was used. What does not end is
+        killed."""
         while self.read_for(tl_command.TIME_LIMIT):
             pass
+        limit = threading.Timer(tl_command.TIME_LIMIT, os.kill, (self.pid, signal.SIGKILL))
+        limit.start()
         _, status, usage = os.wait4(self.pid, 0)
+        limit.cancel()
         return os.waitstatus_to_exitcode(status), usage
 
     def close(self):
