@@ -13,24 +13,15 @@
 namespace tl {
 namespace {
 
-// A SafeTensors file of one tensor.
-std::string FileOf(std::string_view tensor) {
-  const std::string header = fmt::format(
-      R"({{"{}":{{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}}})", tensor);
-  const uint64_t size = header.size();
-  std::string file(reinterpret_cast<const char*>(&size), sizeof(size));
-  return file + header + std::string(4, '\x3c');
-}
-
 class InputFolder : public FuzzFolder {
  public:
   InputFolder() {
     std::filesystem::create_directories(Path("m/sub"));
-    Write("secret.safetensors", FileOf("secret"));
-    Write("m/a.safetensors", FileOf("a"));
-    Write("m/b.safetensors", FileOf("b"));
-    Write("m/sub/c.safetensors", FileOf("c"));
-    Write("m/short.safetensors", FileOf("d").substr(0, 40));
+    Write("secret.safetensors", SmallSafeTensors("secret"));
+    Write("m/a.safetensors", SmallSafeTensors("a"));
+    Write("m/b.safetensors", SmallSafeTensors("b"));
+    Write("m/sub/c.safetensors", SmallSafeTensors("c"));
+    Write("m/short.safetensors", SmallSafeTensors("d").substr(0, 40));
   }
 };
 

@@ -2,6 +2,7 @@
 // what is promised of every model that was loaded.
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -44,6 +45,15 @@ class FuzzFolder {
  private:
   std::string path_ = std::filesystem::temp_directory_path() / "tl_fuzz_XXXXXX";
 };
+
+// A SafeTensors file of one tensor of two numbers.
+inline std::string SmallSafeTensors(std::string_view tensor) {
+  const std::string header = fmt::format(
+      R"({{"{}":{{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}}})", tensor);
+  const uint64_t size = header.size();
+  std::string file(reinterpret_cast<const char*>(&size), sizeof(size));
+  return file + header + std::string(4, '\x3c');
+}
 
 // False if f() refused the input.
 template <class F>

@@ -18,20 +18,12 @@
 namespace tl {
 namespace {
 
-std::string OtherShard() {
-  const std::string header =
-      R"({"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}})";
-  const uint64_t size = header.size();
-  std::string file(reinterpret_cast<const char*>(&size), sizeof(size));
-  return file + header + std::string(4, '\x3c');
-}
-
 // With the input under the names that loading looks for.
 class InputFolder : public FuzzFolder {
  public:
   InputFolder() {
     // What an input that is the index of several files may name.
-    Write("other.safetensors", OtherShard());
+    Write("other.safetensors", SmallSafeTensors("a"));
     // An index is JSON: it is also tried as the configuration beside it.
     Write("input.safetensors", "");
     std::filesystem::create_hard_link(Path("input.safetensors"),

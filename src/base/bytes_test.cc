@@ -6,22 +6,14 @@
 #include <cmath>
 #include <limits>
 
+#include "base/failure_of.h"
+
 namespace tl {
 namespace {
 
 constexpr auto kBytes = std::to_array<std::byte>(
     {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}, std::byte{'o'},
      std::byte{'k'}, std::byte{7}});
-
-template <class F>
-std::string FailureOf(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.text();
-  }
-  return "no failure";
-}
 
 TEST(ByteReaderTest, ReadsLittleEndianInOrder) {
   ByteReader reader(kBytes, "m.bin", 100);

@@ -11,7 +11,7 @@
 #include <fstream>
 #include <numeric>
 
-#include "base/error.h"
+#include "base/failure_of.h"
 
 namespace tl {
 namespace {
@@ -40,16 +40,6 @@ class FileTest : public testing::Test {
 
   std::string folder_;
 };
-
-template <class F>
-std::string FailureOf(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.text();
-  }
-  return "no failure";
-}
 
 int64_t Sum(const MappedFile& file) {
   int64_t sum = 0;

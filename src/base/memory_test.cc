@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "base/failure_of.h"
 
 namespace tl {
 namespace {
@@ -12,16 +12,6 @@ class MemoryTest : public testing::Test {
   MemoryTest() { most_memory_at_once = 100'000'000; }
   ~MemoryTest() override { most_memory_at_once = INT64_MAX; }
 };
-
-template <class F>
-std::string FailureOf(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.text();
-  }
-  return "no failure";
-}
 
 TEST_F(MemoryTest, ARequestThatCannotBeMetIsRefusedWithBothNumbers) {
   RequireMemory(99'000'000);

@@ -29,9 +29,9 @@ void RunChunks(int64_t n, int64_t grain, ChunkFunction function, void* context);
 // order and on any thread, and returns when all are done. `begin` is always a
 // multiple of `grain`, so begin / grain numbers the chunk. The first exception
 // is rethrown here; chunks that have not started by then are left out. Ctrl-C
-// is one (base/interrupt.h). A call from inside a chunk runs on the thread that made it. A region costs about
-// 2 us when the pool is awake (bench/parallel.cc), so a chunk should be worth
-// 10 us or more.
+// is one (base/interrupt.h). A call from inside a chunk runs on the thread that
+// made it. A region costs about 2 us when the pool is awake (bench/parallel.cc),
+// so a chunk should be worth 10 us or more.
 template <class F>
 void ParallelFor(int64_t n, int64_t grain, F&& f) {
   using Function = std::remove_reference_t<F>;

@@ -55,8 +55,9 @@ void Progress::Advance(int64_t bytes) {
 
 void Progress::Draw(int64_t done) {
   // The last column stays free: writing there may wrap the line.
-  Print(fmt::format("\r{}\x1b[K",
-                    ProgressLine(Printable(what_), done, total_, TerminalWidth() - 1)));
+  const std::string line =
+      ProgressLine(Printable(what_), done, total_, TerminalWidth() - 1);
+  Print(fmt::format("\r{}\x1b[K", line));
 }
 
 std::string ProgressLine(const std::string& what, int64_t done, int64_t total,

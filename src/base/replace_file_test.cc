@@ -13,7 +13,7 @@
 #include <random>
 #include <thread>
 
-#include "base/error.h"
+#include "base/failure_of.h"
 
 namespace tl {
 namespace {
@@ -57,16 +57,6 @@ void Save(const std::string& path, std::string_view text) {
   ReplaceFile file(path, static_cast<int64_t>(text.size()));
   file.Write(Bytes(text));
   file.Commit();
-}
-
-template <class F>
-std::string FailureOf(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.text();
-  }
-  return "no failure";
 }
 
 int ModeOf(const std::string& path) {

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/failure_of.h"
 #include "base/file.h"
 
 namespace tl {
@@ -51,19 +52,6 @@ inline float FirstFloat(const std::byte* bytes) {
   float value;
   std::memcpy(&value, bytes, sizeof(value));
   return value;
-}
-
-// Everything an Error says, the notes in lines of their own.
-template <class F>
-std::string FailureOf(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    std::string text = error.text();
-    for (const std::string& note : error.notes()) text += "\nnote: " + note;
-    return text;
-  }
-  return "no failure";
 }
 
 // The real models of other people, where this machine has them: the folder
