@@ -73,6 +73,7 @@ class CudaBackend : public Backend {
     cuda::ReadCounts();
     return cuda::MarkWork();
   }
+  bool Busy() override { return !cuda::IsDone(); }
   void Wait() override {
     Flush();
     cuda::RaiseFaults();

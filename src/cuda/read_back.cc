@@ -29,6 +29,13 @@ class Marks {
     Check(cudaEventRecord(events_[last_ % kCount], work), "cudaEventRecord");
     return last_;
   }
+  bool IsDone() const {
+    if (last_ == 0) return true;
+    const cudaError_t state = cudaEventQuery(events_[last_ % kCount]);
+    if (state == cudaErrorNotReady) return false;
+    Check(state, "computing");
+    return true;
+  }
   // Of marks whose event has become another's, the first that there is.
   cudaEvent_t At(uint64_t mark) const {
     TL_CHECK(mark > 0 && mark <= last_);
@@ -75,6 +82,8 @@ uint64_t MarkWork() {
   const cudaStream_t work = WorkStream();  // opens the card
   return TheMarks().Next(work);
 }
+
+bool IsDone() { return TheMarks().IsDone(); }
 
 void CopyWhenDone(std::byte* to, const std::byte* from, int64_t bytes,
                   uint64_t mark) {

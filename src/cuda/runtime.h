@@ -40,6 +40,8 @@ void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes);
 void CopyFromDevice(std::byte* to, const std::byte* from, int64_t bytes);
 // The number of all that was asked for so far, from 1 on.
 uint64_t MarkWork();
+// Whether all up to the last mark is.
+bool IsDone();
 // Waits for what that number stands for and no more; 0 is done.
 void CopyWhenDone(std::byte* to, const std::byte* from, int64_t bytes,
                   uint64_t mark);

@@ -136,6 +136,9 @@ class Backend {
     return 0;
   }
 
+  // Whether some of what was submitted is not done yet.
+  virtual bool Busy() { return false; }
+
   // Returns when everything handed over so far is done.
   virtual void Wait() = 0;
 

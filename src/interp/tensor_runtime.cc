@@ -124,7 +124,8 @@ void TensorRuntime::RequireIntact(const Tensor& tensor) {
 
 // A device that works by itself gets its work while the program makes more of
 // it: little at first, so that it begins early, then twice as much each time, so
-// that it is asked few times.
+// that it is asked few times. While it is busy it gets none: what it is given at once
+// it does without a pause.
 int64_t TensorRuntime::PendingNodesLimit() {
   // What one run makes has to be there at once: little, where it is limited.
   const bool limited =
@@ -137,7 +138,12 @@ int64_t TensorRuntime::PendingNodesLimit() {
 }
 
 void TensorRuntime::RunIfMuchIsPending() {
-  if (builder_.pending() < PendingNodesLimit()) {
+  if (builder_.pending() >= PendingNodesLimit()) {
+    if (builder_.pending() < max_pending_nodes_ && executor_ && backend_->Busy()) {
+      ahead_nodes_ += kFirstNodesAhead;
+      return;
+    }
+  } else {
     // Asking the system costs more than a small program runs.
     constexpr int64_t kSmall = int64_t{64} << 20;
     if (builder_.pending_bytes() < kSmall) return;
