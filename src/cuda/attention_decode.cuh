@@ -6,12 +6,17 @@
 
 namespace tl::cuda {
 
+// The first kDecodeItemBytes of `memory` are for items that nobody has prepared.
 template <class Shape>
 TL_DEVICE void DecodeItemOfBlock(const DecodeAttention& decode, int index,
-                                 std::byte* memory) {
-  const DecodeShared<Shape> shared(memory);
-  if (threadIdx.x == 0) *shared.item = DecodeItemOf(decode, index);
-  Shape::Sync();
+                                 std::byte* memory, const DecodeItem* prepared) {
+  const DecodeShared<Shape> shared(memory, prepared);
+  if (prepared == reinterpret_cast<DecodeItem*>(memory)) {
+    if (threadIdx.x == 0) {
+      *reinterpret_cast<DecodeItem*>(memory) = DecodeItemOf(decode, index);
+    }
+    Shape::Sync();
+  }
   const DecodeItem& item = *shared.item;
   LoadDecodeQueries<Shape>(decode.problem, item.tile, shared);
   Shape::Sync();
@@ -23,7 +28,7 @@ TL_DEVICE void DecodeItemOfBlock(const DecodeAttention& decode, int index,
   }
   const int steps = (item.end - item.begin + kDecodeKeys - 1) / kDecodeKeys;
   const int warps = steps < Shape::kWarps ? max(steps, 1) : Shape::kWarps;
-  JoinDecodeSums(shared, warps, rows);
+  JoinDecodeSums(shared, rows);
   JoinDecodeValues(decode, item, shared, warps, rows);
   const int row = static_cast<int>(threadIdx.x);
   if (decode.splits > 1 && row < item.tile.rows) {
@@ -53,19 +58,22 @@ TL_DEVICE void CombineIfLast(const DecodeAttention& decode,
 
 // Block `part` of `parts`, by its first Shape::kThreads threads, with
 // DecodeSharedBytes bytes of shared memory, 16-byte aligned. They wait for each
-// other at barrier 1.
+// other at barrier 1. `prepared`: item `part`, if it has been found already, in
+// shared memory that it keeps.
 template <class Shape>
 TL_DEVICE void DecodeAttentionPart(const DecodeAttention& decode, int part,
-                                   int parts, std::byte* shared) {
-  const AttentionProblem& problem = decode.problem;
-  const int items = static_cast<int>(problem.batch * problem.kv_heads) *
-                    decode.row_tiles * decode.splits;
+                                   int parts, std::byte* shared,
+                                   const DecodeItem* prepared = nullptr) {
+  const int items = DecodeItems(decode);
   for (int i = part; i < items; i += parts) {
     Shape::Sync();  // some may still use the shared memory
-    DecodeItemOfBlock<Shape>(decode, i, shared);
+    const DecodeItem* item = i == part && prepared
+                                 ? prepared
+                                 : reinterpret_cast<const DecodeItem*>(shared);
+    DecodeItemOfBlock<Shape>(decode, i, shared, item);
     if (decode.splits > 1 && decode.finished != nullptr) {
-      auto& item = *reinterpret_cast<DecodeItem*>(shared);
-      CombineIfLast<Shape>(decode, item.tile, &item.begin);
+      CombineIfLast<Shape>(decode, item->tile, reinterpret_cast<int*>(
+          shared + kDecodeItemBytes));
     }
   }
 }

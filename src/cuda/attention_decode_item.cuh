@@ -20,12 +20,12 @@ struct DecodeShape {
   static constexpr int kWarps = kThreads / kWarpSize;
   // Buffers that warps put their values in, to be joined.
   static constexpr int kBuffers = DecodeBuffers(kRows, kWarps);
-  // Many threads have few registers each, and need not ask for much ahead: the
+  // Many threads have few registers each, and cannot ask for much ahead: the
   // elements of k that are asked for at once, and whether v is before its
   // weights are known.
   static constexpr bool kLean = kThreads > 256;
   static constexpr int kDimsAtOnce = kLean || kDims < 128 ? 64 : 128;
-  static constexpr bool kAhead = !kLean && kDims <= 128;
+  static constexpr bool kAhead = kLean ? kDims * kRows <= 64 * 8 : kDims <= 128;
 
   TL_DEVICE static void Sync() { SyncThreads(1, kThreads); }
 };
@@ -52,8 +52,8 @@ struct DecodeShared {
   // Rows 64 bytes apart in banks: a quarter of a warp reads two of them.
   static constexpr int kPitch = Shape::kDims + 32;
 
-  TL_DEVICE explicit DecodeShared(std::byte* memory)
-      : item(reinterpret_cast<DecodeItem*>(memory)),
+  TL_DEVICE DecodeShared(std::byte* memory, const DecodeItem* prepared)
+      : item(prepared),
         queries(reinterpret_cast<uint16_t*>(memory + kDecodeItemBytes)),
         seen(reinterpret_cast<Seen*>(queries + Shape::kRows * kPitch)),
         max(reinterpret_cast<float*>(seen + Shape::kRows)),
@@ -61,7 +61,7 @@ struct DecodeShared {
         block(reinterpret_cast<DecodeState*>(sum + Shape::kWarps * Shape::kRows)),
         values(reinterpret_cast<float*>(block + Shape::kRows)) {}
 
-  DecodeItem* item;   // here, since registers are scarce
+  const DecodeItem* item;  // here, since registers are scarce
   uint16_t* queries;  // [kRows, kPitch]
   Seen* seen;         // of each row
   float* max;         // [warps, kRows]
@@ -69,6 +69,11 @@ struct DecodeShared {
   DecodeState* block;  // [kRows], of all warps
   float* values;      // [buffers, kRows, kDecodeStretch]
 };
+
+TL_DEVICE int DecodeItems(const DecodeAttention& decode) {
+  return static_cast<int>(decode.problem.batch * decode.problem.kv_heads) *
+         decode.row_tiles * decode.splits;
+}
 
 TL_DEVICE DecodeTile DecodeTileOf(const DecodeAttention& decode, int index) {
   const AttentionProblem& problem = decode.problem;
@@ -93,9 +98,11 @@ TL_DEVICE DecodeItem DecodeItemOf(const DecodeAttention& decode, int index) {
   item.tile = DecodeTileOf(decode, tile);
   const int split = index - tile * decode.splits;
   const int first_row = item.tile.first_row;
-  const KeyRange first = Visible(problem, item.tile.head.QueryOf(first_row));
+  const int first_query = item.tile.head.QueryOf(first_row);
+  const int last_query = item.tile.head.QueryOf(first_row + item.tile.rows - 1);
+  const KeyRange first = Visible(problem, first_query);
   const KeyRange last =
-      Visible(problem, item.tile.head.QueryOf(first_row + item.tile.rows - 1));
+      last_query == first_query ? first : Visible(problem, last_query);
   const int seen = static_cast<int>(last.end - first.begin);
   const int steps = (seen + kDecodeKeys - 1) / kDecodeKeys;
   // Some have a step more than others.

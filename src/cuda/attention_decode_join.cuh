@@ -6,22 +6,22 @@
 
 namespace tl::cuda {
 
-// Of what the warps left in shared.max.
+// Of what the warps left in shared.max. Those without keys have left Hidden(): all are
+// read, for none to wait for the one before.
 template <class Shape>
-TL_DEVICE float MaxOfWarps(const DecodeShared<Shape>& shared, int warps,
-                           int row) {
+TL_DEVICE float MaxOfWarps(const DecodeShared<Shape>& shared, int row) {
   float max = Hidden();
-  for (int w = 0; w < warps; ++w) {
+#pragma unroll
+  for (int w = 0; w < Shape::kWarps; ++w) {
     max = fmaxf(max, shared.max[w * Shape::kRows + row]);
   }
   return max;
 }
 
 // Leaves the maxima and sums of the block in shared.block, for those who wait
-// once more, and makes values fractions of the block's. The first `warps` had
-// keys.
+// once more, and makes values fractions of the block's.
 template <class Shape>
-TL_DEVICE void JoinDecodeSums(const DecodeShared<Shape>& shared, int warps,
+TL_DEVICE void JoinDecodeSums(const DecodeShared<Shape>& shared,
                               DecodeRows<Shape>& rows) {
   using Rows = DecodeRows<Shape>;
   const int g = Lane() / 4, t = Lane() % 4;
@@ -42,7 +42,7 @@ TL_DEVICE void JoinDecodeSums(const DecodeShared<Shape>& shared, int warps,
   float factor[Rows::kTiles][2];
 #pragma unroll
   for (int i = 0; i < Rows::kTiles * 2; ++i) {
-    const float max = MaxOfWarps(shared, warps, i / 2 * 8 + t * 2 + i % 2);
+    const float max = MaxOfWarps(shared, i / 2 * 8 + t * 2 + i % 2);
     factor[i / 2][i % 2] = Exp2(rows.max[i / 2][i % 2] - ShiftFor(max));
   }
 #pragma unroll
@@ -57,9 +57,10 @@ TL_DEVICE void JoinDecodeSums(const DecodeShared<Shape>& shared, int warps,
   }
   const int row = static_cast<int>(threadIdx.x);
   if (row >= Shape::kRows) return;
-  const float max = MaxOfWarps(shared, warps, row);
+  const float max = MaxOfWarps(shared, row);
   float sum = 0;
-  for (int w = 0; w < warps; ++w) {
+#pragma unroll
+  for (int w = 0; w < Shape::kWarps; ++w) {
     sum += Exp2(shared.max[w * Shape::kRows + row] - ShiftFor(max)) *
            shared.sum[w * Shape::kRows + row];
   }
@@ -169,6 +170,7 @@ TL_DEVICE void JoinDecodeValues(const DecodeAttention& decode,
       const int row = i / kFours, at = c * kDecodeStretch + i % kFours * 4;
       if (at >= value_dim) continue;
       float4 sum = make_float4(0, 0, 0, 0);
+#pragma unroll 8
       for (int w = 0; w < filled; ++w) {
         sum = Added(
             sum,
