@@ -10,10 +10,25 @@
 
 namespace tl::cuda {
 
-// x as int8: q[i] * groups[i / 32].x is about x[i]; .y is .x times the sum of q.
+// x as int8 in groups of 32: q[i] * scale is about x[i]. Two groups lie together,
+// 64 of q and then scale and scale times the sum of q of the one and of the other: the
+// 80 bytes of a pair begin at another bank of shared memory than those of the next 7.
 struct Int8Row {
-  const uint4* q;
-  const float2* groups;
+  static constexpr int kPair = 64;  // elements
+  static constexpr int kPairBytes = kPair + 4 * int{sizeof(float)};
+
+  std::byte* pairs;
+
+  TL_DEVICE uint4* Pair(int pair) const {
+    return reinterpret_cast<uint4*>(pairs + pair * kPairBytes);
+  }
+  // Elements 8 * eight and the seven behind it.
+  TL_DEVICE uint2* Eight(int eight) const {
+    return reinterpret_cast<uint2*>(Pair(eight / 8)) + eight % 8;
+  }
+  TL_DEVICE float2* Group(int group) const {
+    return reinterpret_cast<float2*>(Pair(group / 2) + 4) + group % 2;
+  }
 };
 
 TL_DEVICE uint16_t ReadHalfWord(const std::byte* at) {
@@ -61,45 +76,85 @@ TL_DEVICE int Dot32(const uint32_t (&a)[8], const uint4& low, const uint4& high)
   return Dot16(first, low, 0) + Dot16(second, high, 0);
 }
 
+// A pair of an Int8Row.
+struct Int8Pair {
+  uint4 q[4];
+  float4 groups;
+
+  TL_DEVICE Int8Pair(const Int8Row& x, int pair) {
+    const uint4* from = x.Pair(pair);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) q[i] = from[i];
+    groups = reinterpret_cast<const float4*>(from)[4];
+  }
+};
+
+// Words i and i + 1 from the middle of the first on.
+template <int kWords, int kAll>
+TL_DEVICE void HalfWordsOn(const uint32_t (&words)[kAll], int first,
+                           uint32_t (&shifted)[kWords]) {
+#pragma unroll
+  for (int i = 0; i < kWords; ++i) {
+    shifted[i] = __funnelshift_r(words[first + i], words[first + i + 1], 16);
+  }
+}
+
 // A type's Unit is what a lane multiplies at a time: kElements neighbours of x,
-// brought once by the constructor, with as many of each row.
+// brought once by the constructor, with as many of each row. Two blocks of Q8_0 or
+// Q4_0 are an odd number of words: lanes that have a pair each read from 32 banks.
 template <DType dtype>
 struct Unit;
 
 template <>
 struct Unit<DType::Q8_0> {
-  static constexpr int kElements = 32;
-  uint4 low, high;
-  float scale;
+  static constexpr int kElements = 64;
+  Int8Pair x;
 
-  TL_DEVICE Unit(const Int8Row& x, int unit)
-      : low(x.q[2 * unit]), high(x.q[2 * unit + 1]), scale(x.groups[unit].x) {}
+  TL_DEVICE Unit(const Int8Row& row, int unit) : x(row, unit) {}
   TL_DEVICE float Times(const std::byte* row, int unit) const {
-    const std::byte* block = row + unit * 34;
-    uint32_t words[8];
-    ReadWords(block + 2, words);
-    return FromHalf(ReadHalfWord(block)) * scale *
-           static_cast<float>(Dot32(words, low, high));
+    const auto* from = reinterpret_cast<const uint32_t*>(row) + unit * 17;
+    uint32_t words[17], first[8], second[8];
+#pragma unroll
+    for (int i = 0; i < 17; ++i) words[i] = from[i];
+    HalfWordsOn(words, 0, first);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) second[i] = words[9 + i];
+    const int a = Dot32(first, x.q[0], x.q[1]);
+    const int b = Dot32(second, x.q[2], x.q[3]);
+    const float scale_a = FromHalf(static_cast<uint16_t>(words[0]));
+    const float scale_b = FromHalf(static_cast<uint16_t>(words[8] >> 16));
+    return scale_a * x.groups.x * static_cast<float>(a) +
+           scale_b * x.groups.z * static_cast<float>(b);
   }
 };
 
 template <>
 struct Unit<DType::Q4_0> {
-  static constexpr int kElements = 32;
-  uint4 low, high;
-  float2 group;
+  static constexpr int kElements = 64;
+  Int8Pair x;
 
-  TL_DEVICE Unit(const Int8Row& x, int unit)
-      : low(x.q[2 * unit]), high(x.q[2 * unit + 1]), group(x.groups[unit]) {}
-  TL_DEVICE float Times(const std::byte* row, int unit) const {
-    const std::byte* block = row + unit * 18;
-    uint32_t words[4], first[4], second[4];
-    ReadWords(block + 2, words);
+  TL_DEVICE Unit(const Int8Row& row, int unit) : x(row, unit) {}
+  // 16 bytes, whose low nibbles come before all the high ones.
+  TL_DEVICE static int DotNibbles(const uint32_t (&words)[4], const uint4& low,
+                                  const uint4& high) {
+    uint32_t first[4], second[4];
     Nibbles(words, 0, first);
     Nibbles(words, 4, second);
-    const int sum = Dot16(first, low, 0) + Dot16(second, high, 0);
-    return FromHalf(ReadHalfWord(block)) *
-           (group.x * static_cast<float>(sum) - 8.0f * group.y);
+    return Dot16(first, low, 0) + Dot16(second, high, 0);
+  }
+  TL_DEVICE float Times(const std::byte* row, int unit) const {
+    const auto* from = reinterpret_cast<const uint32_t*>(row) + unit * 9;
+    uint32_t words[9], first[4];
+#pragma unroll
+    for (int i = 0; i < 9; ++i) words[i] = from[i];
+    HalfWordsOn(words, 0, first);
+    const uint32_t second[4] = {words[5], words[6], words[7], words[8]};
+    const auto a = static_cast<float>(DotNibbles(first, x.q[0], x.q[1]));
+    const auto b = static_cast<float>(DotNibbles(second, x.q[2], x.q[3]));
+    const float scale_a = FromHalf(static_cast<uint16_t>(words[0]));
+    const float scale_b = FromHalf(static_cast<uint16_t>(words[4] >> 16));
+    return scale_a * (x.groups.x * a - 8.0f * x.groups.y) +
+           scale_b * (x.groups.z * b - 8.0f * x.groups.w);
   }
 };
 
@@ -122,15 +177,9 @@ TL_DEVICE void ScalesAndMinima(const uint32_t* packed, int pair,
 template <>
 struct Unit<DType::Q4_K> {
   static constexpr int kElements = 64;
-  uint4 q[4];
-  float2 groups[2];
+  Int8Pair x;
 
-  TL_DEVICE Unit(const Int8Row& x, int unit) {
-#pragma unroll
-    for (int i = 0; i < 4; ++i) q[i] = x.q[4 * unit + i];
-    groups[0] = x.groups[2 * unit];
-    groups[1] = x.groups[2 * unit + 1];
-  }
+  TL_DEVICE Unit(const Int8Row& row, int unit) : x(row, unit) {}
   TL_DEVICE float Times(const std::byte* row, int unit) const {
     const std::byte* block = row + unit / 4 * 144;
     const int pair = unit % 4;
@@ -142,12 +191,12 @@ struct Unit<DType::Q4_K> {
     ScalesAndMinima(head + 1, pair, scales, minima);
     Nibbles(words, 0, low);
     Nibbles(words, 4, high);
-    const int first = Dot32(low, q[0], q[1]) * static_cast<int>(scales & 0xff);
-    const int second = Dot32(high, q[2], q[3]) * static_cast<int>(scales >> 8);
-    const float scaled = groups[0].x * static_cast<float>(first) +
-                         groups[1].x * static_cast<float>(second);
-    const float lifted = groups[0].y * static_cast<float>(minima & 0xff) +
-                         groups[1].y * static_cast<float>(minima >> 8);
+    const int first = Dot32(low, x.q[0], x.q[1]) * static_cast<int>(scales & 0xff);
+    const int second = Dot32(high, x.q[2], x.q[3]) * static_cast<int>(scales >> 8);
+    const float scaled = x.groups.x * static_cast<float>(first) +
+                         x.groups.z * static_cast<float>(second);
+    const float lifted = x.groups.y * static_cast<float>(minima & 0xff) +
+                         x.groups.w * static_cast<float>(minima >> 8);
     const float2 factors = UnpackHalves(head[0]);
     return factors.x * scaled - factors.y * lifted;
   }
@@ -166,8 +215,8 @@ struct Unit<DType::Q6_K> {
     const int group = unit / 4 * 4;
 #pragma unroll
     for (int part = 0; part < 4; ++part) {
-      q[part] = reinterpret_cast<const uint2*>(x.q)[eighth + 4 * part];
-      scale[part] = x.groups[group + part].x;
+      q[part] = *x.Eight(eighth + 4 * part);
+      scale[part] = x.Group(group + part)->x;
     }
   }
   TL_DEVICE float Times(const std::byte* row, int unit) const {
@@ -199,7 +248,8 @@ struct Unit<DType::Q6_K> {
   }
 };
 
-// kRows rows, one every row_bytes.
+// kRows rows, one every row_bytes. Blocks of 32 come in pairs: k is a multiple of 64,
+// and rows begin at a word.
 template <DType dtype, int kRows>
 TL_DEVICE void PackedDots(const std::byte* rows, int row_bytes,
                           const Int8Row& x, int k, float (&sums)[kRows]) {

@@ -10,4 +10,9 @@ constexpr bool HasRowProduct(DType dtype) {
          dtype == DType::Q4_K || dtype == DType::Q6_K;
 }
 
+// The number of columns that such weights have is a multiple of this.
+constexpr int64_t RowProductColumns(DType dtype) {
+  return dtype == DType::F16 ? 8 : 64;
+}
+
 }  // namespace tl::cuda

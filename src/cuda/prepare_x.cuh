@@ -9,7 +9,7 @@ namespace tl::cuda {
 
 // A thread's part of x is every kConsumers-th 8 elements: up to so many.
 inline constexpr int kMostEights =
-    (kMostColumns / 8 + kConsumers - 1) / kConsumers;
+    (RowsStep::kMostColumns / 8 + kConsumers - 1) / kConsumers;
 
 TL_DEVICE void Spread(const uint4& bits, float (&values)[8]) {
   const uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
@@ -88,11 +88,7 @@ TL_DEVICE void Norm(const RowsStep& step, uint4 (&part)[kEights]) {
   }
 }
 
-TL_DEVICE Int8Row PlaceOfInt8(int k) {
-  const std::byte* at = Shared().scratch;
-  return {reinterpret_cast<const uint4*>(at),
-          reinterpret_cast<const float2*>(at + k)};
-}
+TL_DEVICE Int8Row PlaceOfInt8() { return {Shared().scratch}; }
 
 // The larger of each of two halves, as bits without signs: they are in the order
 // of the values, and NaN is the largest.
@@ -140,19 +136,18 @@ TL_DEVICE void RoundToInt8(const uint4& bits, int at, const Int8Row& place) {
     sum += __shfl_xor_sync(kFullWarp, sum, mask);
   }
   if (at < 0) return;
-  auto* q = reinterpret_cast<uint2*>(const_cast<uint4*>(place.q));
-  q[at] = make_uint2(low, high);
+  *place.Eight(at) = make_uint2(low, high);
   if (at % 4 == 0) {
     const float scale = top >= kInfinity ? __uint_as_float(0x7fc00000u)
                                          : largest * (1.0f / 127.0f);
-    const_cast<float2*>(place.groups)[at / 4] =
-        make_float2(scale, scale * static_cast<float>(sum));
+    *place.Group(at / 4) = make_float2(scale, scale * static_cast<float>(sum));
   }
 }
 
 // Brings x to shared memory as the rows want it.
 template <int kEights>
-__device__ TL_NOINLINE void PrepareX(const RowsStep& step) {
+__device__ TL_NOINLINE void PrepareX(unsigned place) {
+  const RowsStep& step = RecordAt(place).rows;
   uint4 part[kEights];
   const int eights = step.k / 8;
 #pragma unroll
@@ -164,14 +159,14 @@ __device__ TL_NOINLINE void PrepareX(const RowsStep& step) {
   if (step.norm_weight) Norm(step, part);
   // Nobody reads the x of before: a wait before the step or in the norm says so.
   if (step.header.wait == StepWait::kNone && !step.norm_weight) SyncConsumers();
-  const Int8Row place = PlaceOfInt8(step.k);
+  const Int8Row int8 = PlaceOfInt8();
   const bool packed = step.w_dtype != DType::F16;
 #pragma unroll
   for (int i = 0; i < kEights; ++i) {
     const int at = i * kConsumers + static_cast<int>(threadIdx.x);
     const bool has = at < eights;
     if (packed) {
-      RoundToInt8(has ? part[i] : make_uint4(0, 0, 0, 0), has ? at : -1, place);
+      RoundToInt8(has ? part[i] : make_uint4(0, 0, 0, 0), has ? at : -1, int8);
     } else if (has) {
       reinterpret_cast<uint4*>(Shared().scratch)[at] = part[i];
     }
@@ -180,10 +175,11 @@ __device__ TL_NOINLINE void PrepareX(const RowsStep& step) {
 }
 
 // As few turns as x needs.
-TL_DEVICE void PrepareXOf(const RowsStep& step) {
-  if (step.k <= kConsumers * 8) return PrepareX<1>(step);
-  if (step.k <= kConsumers * 16) return PrepareX<2>(step);
-  PrepareX<kMostEights>(step);
+TL_DEVICE void PrepareXOf(unsigned place) {
+  const int k = RecordAt(place).rows.k;
+  if (k <= kConsumers * 8) return PrepareX<1>(place);
+  if (k <= kConsumers * 16) return PrepareX<2>(place);
+  PrepareX<kMostEights>(place);
 }
 
 }  // namespace tl::cuda

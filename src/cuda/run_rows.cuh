@@ -14,24 +14,22 @@ TL_DEVICE void StoreHalf(std::byte* out, int at, uint16_t half) {
   reinterpret_cast<uint16_t*>(out)[at] = half;
 }
 
-// What RunRope does, of element `row` and its neighbour.
-TL_DEVICE void TurnRow(const RowsStep& step, int row, uint16_t half,
+// What RunRope does, of element `row` of a part and its neighbour.
+TL_DEVICE void TurnRow(const RowsPart& part, int row, uint16_t half,
                        uint16_t neighbour, float cos, float sin) {
   const float own = __fmul_rn(FromHalf(half), cos);
   const float other = __fmul_rn(FromHalf(neighbour), sin);
   const uint16_t turned =
       ToHalf(row % 2 == 0 ? __fsub_rn(own, other) : __fadd_rn(own, other));
-  StoreHalf(step.out, row, half);
-  StoreHalf(step.turned, row, turned);
-  if (step.turned_also) StoreHalf(step.turned_also, row, turned);
+  StoreHalf(part.turned, row, turned);
+  if (part.turned_also) StoreHalf(part.turned_also, row, turned);
 }
 
 // What becomes of the product that is result `row`; `beside` is the operand, where
 // there is one.
 TL_DEVICE void EndRow(const RowsStep& step, int row, float product,
                       uint16_t beside) {
-  const uint16_t half = ToHalf(product);
-  const float rounded = FromHalf(half), other = FromHalf(beside);
+  const float rounded = FromHalf(ToHalf(product)), other = FromHalf(beside);
   uint32_t result = 0;
   switch (step.end) {
     case RowsEnd::kAdd:
@@ -48,15 +46,19 @@ TL_DEVICE void EndRow(const RowsStep& step, int row, float product,
       return RunGroupAt(step.group, row,
                         __float_as_uint(is_half ? rounded : product));
     }
-    case RowsEnd::kStore:
-    case RowsEnd::kTurn: {  // not here: TurnRow
+    case RowsEnd::kStore: {
+      const PartOfRow at = PartOf(step, row);
+      const RowsPart& part = step.part[at.part];
       const uint32_t bits = __float_as_uint(product);
-      StoreValue(step.out, step.result_dtype, row, bits);
-      if (step.also) StoreValue(step.also, step.result_dtype, row, bits);
+      StoreValue(part.out, step.result_dtype, at.row, bits);
+      if (part.also) StoreValue(part.also, step.result_dtype, at.row, bits);
       return;
     }
+    case RowsEnd::kTurn:
+    case RowsEnd::kGated:
+      return;  // with their neighbours: Turn and Gate
   }
-  StoreValue(step.out, DType::F16, row, result);
+  StoreHalf(step.part[0].out, row, ToHalf(__uint_as_float(result)));
 }
 
 // A warp's products, one in each lane until all lanes have one: what follows the
@@ -88,7 +90,8 @@ class WarpRows {
 
   TL_DEVICE void Flush() {
     if (step_.end == RowsEnd::kTurn) return Turn();
-    if (Lane() < held_ && row_ < end_) EndRow(step_, row_, product_, operand_);
+    if (step_.end == RowsEnd::kGated) return Gate();
+    if (HasRow()) EndRow(step_, row_, product_, operand_);
   }
 
  private:
@@ -99,13 +102,31 @@ class WarpRows {
     const int place = WarpOf() - step.first_warp;
     return place < 0 ? place + kConsumerWarps : place;
   }
+  TL_DEVICE bool HasRow() const { return Lane() < held_ && row_ < end_; }
+  TL_DEVICE static uint16_t OfNeighbour(uint16_t half) {
+    return static_cast<uint16_t>(__shfl_xor_sync(kFullWarp, uint32_t{half}, 1));
+  }
+
   TL_DEVICE void Turn() {
-    const uint16_t half = ToHalf(product_);
-    const auto neighbour =
-        static_cast<uint16_t>(__shfl_xor_sync(kFullWarp, uint32_t{half}, 1));
-    if (Lane() < held_ && row_ < end_) {
-      TurnRow(step_, row_, half, neighbour, cos_, sin_);
-    }
+    const uint16_t half = ToHalf(product_), neighbour = OfNeighbour(half);
+    if (!HasRow()) return;
+    const PartOfRow at = PartOf(step_, row_);
+    const RowsPart& part = step_.part[at.part];
+    StoreHalf(part.out, at.row, half);
+    if (part.also) StoreHalf(part.also, at.row, half);
+    if (part.turned) TurnRow(part, at.row, half, neighbour, cos_, sin_);
+  }
+  TL_DEVICE void Gate() {
+    const float own = FromHalf(ToHalf(product_));
+    const uint16_t gate =
+        ToHalf(__uint_as_float(RunHalf<OpId::Silu>(own, 0)));
+    const float other = FromHalf(OfNeighbour(gate));
+    if (!HasRow()) return;
+    const PartOfRow at = PartOf(step_, row_);
+    StoreHalf(step_.part[at.part].out, at.row,
+              at.part == 0
+                  ? gate
+                  : ToHalf(__uint_as_float(RunHalf<OpId::Mul>(own, other))));
   }
   TL_DEVICE void Begin() {
     const auto lane = static_cast<unsigned>(Lane());
@@ -116,7 +137,7 @@ class WarpRows {
       operand_ = reinterpret_cast<const uint16_t*>(step_.operand)[row_];
     }
     if (step_.end == RowsEnd::kTurn && row_ < end_) {
-      const int angle = (row_ & (step_.head_elements - 1)) / 2;
+      const int angle = (PartOf(step_, row_).row & (step_.head_elements - 1)) / 2;
       cos_ = reinterpret_cast<const float*>(step_.cos)[angle];
       sin_ = reinterpret_cast<const float*>(step_.sin)[angle];
     }
@@ -149,16 +170,17 @@ TL_DEVICE void RunGroup(const RowsStep& step, const std::byte* at,
 
 // Each warp needs no other.
 template <int kRows>
-__device__ TL_NOINLINE void RunGroups(const RowsStep& step) {
+__device__ TL_NOINLINE void RunGroups(unsigned place) {
+  const RowsStep& step = RecordAt(place).rows;
   BlockMemory& shared = Shared();
   unsigned tile = shared.next_tile[WarpOf()];
   const RowRange rows = RowsOf(step);
   const RowOperand x = {reinterpret_cast<const uint4*>(shared.scratch),
-                        PlaceOfInt8(step.k)};
+                        PlaceOfInt8()};
   const int row_bytes = step.row_bytes, rows_per_tile = step.rows_per_tile;
   WarpRows<kRows> mine(step, rows);
   // Where in a line of 16 bytes a tile begins.
-  auto start = static_cast<unsigned>(reinterpret_cast<uintptr_t>(step.w)) +
+  auto start = static_cast<unsigned>(reinterpret_cast<uintptr_t>(step.part[0].w)) +
                static_cast<unsigned>(rows.begin) *
                    static_cast<unsigned>(row_bytes);
   for (int row = rows.begin; row < rows.end; row += rows_per_tile, ++tile) {
@@ -173,21 +195,23 @@ __device__ TL_NOINLINE void RunGroups(const RowsStep& step) {
     __syncwarp();
     if (Lane() == 0) Arrive(&shared.tile_empty[slot]);
   }
+  __syncwarp();  // all lanes have read where they began
   if (Lane() == 0) shared.next_tile[WarpOf()] = tile;
   mine.Flush();
 }
 
-TL_DEVICE void RunRows(const RowsStep& step) {
-  if (step.fresh_x) PrepareXOf(step);
+__device__ TL_NOINLINE void RunRows(unsigned place) {
+  const RowsStep& step = RecordAt(place).rows;
+  if (step.fresh_x) PrepareXOf(place);
   switch (step.rows_per_group) {
     case 1:
-      return RunGroups<1>(step);
+      return RunGroups<1>(place);
     case 2:
-      return RunGroups<2>(step);
+      return RunGroups<2>(place);
     case 3:
-      return RunGroups<3>(step);
+      return RunGroups<3>(place);
     default:
-      return RunGroups<kMostRowsPerGroup>(step);
+      return RunGroups<kMostRowsPerGroup>(place);
   }
 }
 

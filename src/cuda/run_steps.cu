@@ -21,16 +21,42 @@ TL_DEVICE int64_t NormBytes(const RowsStep& step) {
 
 // --- Fetching ----------------------------------------------------------------
 
-// `bytes` from `from`, whatever its place in a line of 16.
-TL_DEVICE void FetchTile(const std::byte* from, int64_t bytes, unsigned tile) {
+// Room for a tile of so many bytes, once it is free.
+TL_DEVICE std::byte* BeginTile(unsigned tile, uint32_t bytes) {
   BlockMemory& shared = Shared();
   const unsigned slot = tile % kTiles;
+  WaitPhase(&shared.tile_empty[slot], (tile / kTiles + 1) & 1);
+  ArriveExpecting(&shared.tile_full[slot], bytes);
+  return shared.tiles[slot];
+}
+
+TL_DEVICE void CopyToTile(unsigned tile, std::byte* to, const std::byte* from,
+                          uint32_t bytes) {
+  BulkCopyOnce(to, from, bytes, &Shared().tile_full[tile % kTiles]);
+}
+
+// `bytes` from `from`, whatever its place in a line of 16.
+TL_DEVICE void FetchTile(const std::byte* from, int64_t bytes, unsigned tile) {
   const auto offset =
       static_cast<int64_t>(reinterpret_cast<uintptr_t>(from) & 15);
   const auto lines = static_cast<uint32_t>((offset + bytes + 15) & ~int64_t{15});
-  WaitPhase(&shared.tile_empty[slot], (tile / kTiles + 1) & 1);
-  ArriveExpecting(&shared.tile_full[slot], lines);
-  BulkCopyOnce(shared.tiles[slot], from - offset, lines, &shared.tile_full[slot]);
+  CopyToTile(tile, BeginTile(tile, lines), from - offset, lines);
+}
+
+// Rows of more than one part, which are whole lines of 16.
+TL_DEVICE void FetchParts(const RowsStep& step, int row, int end, unsigned tile) {
+  const int row_bytes = step.row_bytes;
+  std::byte* to = BeginTile(tile, static_cast<uint32_t>((end - row) * row_bytes));
+  while (row < end) {
+    const PartOfRow at = PartOf(step, row);
+    const RowsPart& part = step.part[at.part];
+    const int rows =
+        step.end == RowsEnd::kGated ? 1 : min(part.end, end) - row;
+    const auto bytes = static_cast<uint32_t>(rows * row_bytes);
+    CopyToTile(tile, to, part.w + int64_t{at.row} * row_bytes, bytes);
+    to += bytes;
+    row += rows;
+  }
 }
 
 TL_DEVICE void FetchTiles(const RowsStep& step, unsigned& tile) {
@@ -39,7 +65,11 @@ TL_DEVICE void FetchTiles(const RowsStep& step, unsigned& tile) {
   if (step.norm_weight) FetchTile(step.norm_weight, NormBytes(step), tile++);
   for (int row = rows.begin; row < rows.end; row += step.rows_per_tile, ++tile) {
     const int end = min(row + step.rows_per_tile, rows.end);
-    FetchTile(step.w + row * row_bytes, (end - row) * row_bytes, tile);
+    if (step.parts > 1) {
+      FetchParts(step, row, end, tile);
+    } else {
+      FetchTile(step.part[0].w + row * row_bytes, (end - row) * row_bytes, tile);
+    }
   }
 }
 
@@ -72,7 +102,8 @@ TL_DEVICE void Fetch(const StepRecord* steps, int count) {
 // from all, and what is put aside in local memory comes from far away, since each
 // wait for the grid empties the first-level cache.
 
-__device__ TL_NOINLINE void RunElementwise(const ElementwiseStep& step) {
+__device__ TL_NOINLINE void RunElementwise(unsigned place) {
+  const ElementwiseStep& step = RecordAt(place).elementwise;
   const bool alone = step.header.block != kAllBlocks;
   const int threads = alone ? kConsumers : kConsumers * static_cast<int>(gridDim.x);
   const int first = alone ? 0 : kConsumers * static_cast<int>(blockIdx.x);
@@ -82,7 +113,8 @@ __device__ TL_NOINLINE void RunElementwise(const ElementwiseStep& step) {
   }
 }
 
-__device__ TL_NOINLINE void RunRmsNorm(const RmsNormStep& step) {
+__device__ TL_NOINLINE void RunRmsNorm(unsigned place) {
+  const RmsNormStep& step = RecordAt(place).rms_norm;
   const auto* x = reinterpret_cast<const uint16_t*>(step.x);
   float squares = 0;
   for (int i = threadIdx.x; i < step.k; i += kConsumers) {
@@ -105,7 +137,8 @@ TL_DEVICE void StoreTurned(const RopeStep& step, int at, float value) {
   if (step.also) StoreValue(step.also, step.dtype, at, bits);
 }
 
-__device__ TL_NOINLINE void RunRope(const RopeStep& step) {
+__device__ TL_NOINLINE void RunRope(unsigned place) {
+  const RopeStep& step = RecordAt(place).rope;
   const int half = step.dim / 2;
   const int pairs = step.seq * step.heads * half;
   const int threads = kConsumers * static_cast<int>(gridDim.x);
@@ -128,7 +161,8 @@ __device__ TL_NOINLINE void RunRope(const RopeStep& step) {
   }
 }
 
-__device__ TL_NOINLINE void RunCopy(const CopyStep& step) {
+__device__ TL_NOINLINE void RunCopy(unsigned place) {
+  const CopyStep& step = RecordAt(place).copy;
   for (int i = threadIdx.x; i < step.size; i += kConsumers) {
     int64_t from = 0, to = 0;
     int rest = i;
@@ -149,18 +183,21 @@ __device__ TL_NOINLINE void RunCopy(const CopyStep& step) {
 }
 
 template <int kDims, int kTileRows>
-__device__ TL_NOINLINE void AttendTo(const DecodeAttention& decode) {
+__device__ TL_NOINLINE void AttendTo(unsigned place) {
+  const AttentionStep& step = RecordAt(place).attention;
   DecodeAttentionPart<DecodeShape<kDims, kTileRows, kConsumers>>(
-      decode, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x),
-      Shared().scratch);
+      step.decode, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x),
+      Shared().scratch,
+      step.header.wait == StepWait::kGrid ? &Shared().item : nullptr);
 }
 
-TL_DEVICE void RunAttention(const DecodeAttention& decode) {
+__device__ TL_NOINLINE void RunAttention(unsigned place) {
+  const DecodeAttention& decode = RecordAt(place).attention.decode;
   const bool few = decode.tile_rows == 8;
   if (decode.dims == 64) {
-    few ? AttendTo<64, 8>(decode) : AttendTo<64, 16>(decode);
+    few ? AttendTo<64, 8>(place) : AttendTo<64, 16>(place);
   } else {
-    few ? AttendTo<128, 8>(decode) : AttendTo<128, 16>(decode);
+    few ? AttendTo<128, 8>(place) : AttendTo<128, 16>(place);
   }
 }
 
@@ -168,9 +205,19 @@ TL_DEVICE bool IsMine(const StepHeader& step) {
   return step.block == kAllBlocks || step.block == static_cast<int>(blockIdx.x);
 }
 
+// Which keys and heads a block has is found while it waits for what they are.
+TL_DEVICE void PrepareAttention(const StepRecord& step) {
+  const auto block = static_cast<int>(blockIdx.x);
+  if (step.header.kind == StepKind::kAttention &&
+      block < DecodeItems(step.attention.decode)) {
+    Shared().item = DecodeItemOf(step.attention.decode, block);
+  }
+}
+
 // All blocks have come as far as this one.
-TL_DEVICE void WaitForGrid(unsigned* counter) {
+TL_DEVICE void WaitForGrid(unsigned* counter, const StepRecord& next) {
   SyncConsumers();
+  if (ThreadAgain() == kWarpSize) PrepareAttention(next);
   if (ThreadAgain() == 0) {
     const unsigned target = Shared().reached + gridDim.x;
     Shared().reached = target;
@@ -181,63 +228,74 @@ TL_DEVICE void WaitForGrid(unsigned* counter) {
   SyncConsumers();
 }
 
-// The record that a warp is at.
-TL_DEVICE const StepRecord& CurrentStep() {
-  return Shared().records[Shared().step[ThreadAgain() / kWarpSize] % kRecords];
-}
-
-// Lets go of the step that a warp is at and waits for what the next one follows.
-// False if there is none.
-__device__ TL_NOINLINE bool NextStep(int count, unsigned* counter) {
-  BlockMemory& shared = Shared();
-  const unsigned at = shared.step[WarpOf()] + 1;
-  __syncwarp();
-  if (Lane() == 0) {
-    shared.step[WarpOf()] = at;
-    if (at > 0) Arrive(&shared.record_empty[(at - 1) % kRecords]);
-  }
-  __syncwarp();
-  if (at == static_cast<unsigned>(count)) return false;
-  WaitPhase(&shared.record_full[at % kRecords], at / kRecords & 1);
-  const StepHeader& step = shared.records[at % kRecords].header;
-  if (step.wait == StepWait::kGrid) {
-    WaitForGrid(counter);
-  } else if (step.wait == StepWait::kBlock && IsMine(step)) {
-    SyncConsumers();
-  }
-  return true;
-}
-
-TL_DEVICE void RunStep(const StepRecord& step) {
-  switch (step.header.kind) {
-    case StepKind::kRows:
-      return RunRows(step.rows);
-    case StepKind::kElementwise:
-      return RunElementwise(step.elementwise);
-    case StepKind::kRmsNorm:
-      return RunRmsNorm(step.rms_norm);
-    case StepKind::kRope:
-      return RunRope(step.rope);
-    case StepKind::kCopy:
-      return RunCopy(step.copy);
-    case StepKind::kAttention:
-      return RunAttention(step.attention.decode);
-  }
-}
-
 // By the first block, of the step that it is at.
-TL_DEVICE void NoteTime(uint64_t* times) {
-  if (times == nullptr || blockIdx.x != 0 || ThreadAgain() != 0) return;
-  times[Shared().step[0]] = GlobalTime();
+TL_DEVICE void NoteTime(uint64_t* times, unsigned step) {
+  if (times && blockIdx.x == 0 && ThreadAgain() == 0) times[step] = GlobalTime();
+}
+
+// A step as its warps go on to it: its kind, and the place of its record.
+TL_DEVICE unsigned NextOf(StepKind kind, unsigned place) {
+  return static_cast<unsigned>(kind) << 8 | place;
+}
+inline constexpr unsigned kNoStep = ~0u;
+
+// Lets go of the step that a warp is at and goes to the next one of this block, once
+// what it follows is done. That is all that the loop which calls it needs to know:
+// what it kept in registers would go to local memory in each step.
+__device__ TL_NOINLINE unsigned NextStep(int count, unsigned* counter,
+                                         uint64_t* times) {
+  BlockMemory& shared = Shared();
+  unsigned at = shared.step[WarpOf()];
+  while (true) {
+    ++at;
+    __syncwarp();
+    if (Lane() == 0 && at > 0) Arrive(&shared.record_empty[(at - 1) % kRecords]);
+    if (at == static_cast<unsigned>(count)) {
+      NoteTime(times, at);
+      return kNoStep;
+    }
+    const unsigned place = at % kRecords;
+    WaitPhase(&shared.record_full[place], at / kRecords & 1);
+    const StepHeader& step = shared.records[place].header;
+    const bool mine = IsMine(step);
+    if (step.wait == StepWait::kGrid) {
+      WaitForGrid(counter, shared.records[place]);
+    } else if (step.wait == StepWait::kBlock && mine) {
+      SyncConsumers();
+    }
+    NoteTime(times, at);
+    if (!mine) continue;
+    if (Lane() == 0) shared.step[WarpOf()] = at;
+    __syncwarp();
+    return NextOf(step.kind, place);
+  }
 }
 
 TL_DEVICE void Compute(int count, unsigned* counter, uint64_t* times) {
-  while (NextStep(count, counter)) {
-    NoteTime(times);
-    const StepRecord& step = CurrentStep();
-    if (IsMine(step.header)) RunStep(step);
+  unsigned next;
+  while ((next = NextStep(count, counter, times)) != kNoStep) {
+    const unsigned place = next & 0xff;
+    switch (static_cast<StepKind>(next >> 8)) {
+      case StepKind::kRows:
+        RunRows(place);
+        break;
+      case StepKind::kElementwise:
+        RunElementwise(place);
+        break;
+      case StepKind::kRmsNorm:
+        RunRmsNorm(place);
+        break;
+      case StepKind::kRope:
+        RunRope(place);
+        break;
+      case StepKind::kCopy:
+        RunCopy(place);
+        break;
+      case StepKind::kAttention:
+        RunAttention(place);
+        break;
+    }
   }
-  NoteTime(times);
 }
 
 // `reached` counts the blocks that came to a wait before this launch.
@@ -301,7 +359,7 @@ int StepSharedBytes() { return static_cast<int>(sizeof(BlockMemory)); }
 
 bool CutRows(int64_t n, int64_t k, int64_t row_bytes, int blocks,
              RowsStep& step) {
-  if (row_bytes > kTileBytes || k > kMostColumns) return false;
+  if (row_bytes > kTileBytes || k > RowsStep::kMostColumns) return false;
   step.n = static_cast<int32_t>(n);
   step.k = static_cast<int32_t>(k);
   step.row_bytes = static_cast<int32_t>(row_bytes);

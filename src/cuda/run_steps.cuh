@@ -4,6 +4,7 @@
 // wait for. Threads below it compute, those behind it go at once.
 #pragma once
 
+#include "cuda/attention_decode_item.cuh"
 #include "cuda/pipeline.cuh"
 #include "cuda/steps.h"
 
@@ -35,18 +36,17 @@ inline constexpr int kRecords = 16;
 inline constexpr int kRecordsAhead = 3;
 // The most rows that a warp multiplies together.
 inline constexpr int kMostRowsPerGroup = 4;
-// The longest x, of f16 or of int8 with their groups.
-inline constexpr int kMostColumns = 14 * 1024;
-// For x, or for an attention's own use.
+// For x, of f16 or of int8 with their groups, or for an attention's own use.
 inline constexpr int kScratchBytes = 40 * 1024;
 
-static_assert(kScratchBytes >= kMostColumns * 2);
+static_assert(kScratchBytes >= RowsStep::kMostColumns * 2);
 
 struct BlockMemory {
   StepRecord records[kRecords];
   alignas(128) std::byte tiles[kTiles][kTileSpace];
   alignas(16) std::byte scratch[kScratchBytes];
   float partial[kConsumerWarps];
+  DecodeItem item;  // of an attention that the block is coming to
   // Kept here and not in registers, which each step wants for itself: the step
   // that each warp is at and its next tile, and what the grid's counter was at
   // the last wait.
@@ -58,6 +58,12 @@ struct BlockMemory {
 
 TL_DEVICE BlockMemory& Shared() {
   return *reinterpret_cast<BlockMemory*>(DynamicShared());
+}
+
+// What steps run is not inlined, and is told the place of its record: of a pointer
+// handed over the compiler would not know that it is to shared memory.
+TL_DEVICE const StepRecord& RecordAt(unsigned place) {
+  return Shared().records[place];
 }
 
 // The rows of a matrix that a block multiplies.
@@ -72,6 +78,18 @@ TL_DEVICE RowRange RowsOf(const RowsStep& step) {
   const int begin = block * step.rows_per_block + before * more;
   return {begin,
           begin + step.rows_per_block + (block < step.more_rows ? more : 0)};
+}
+
+// A row of a step: which of its parts it is of, and which row of that.
+struct PartOfRow {
+  int part, row;
+};
+
+TL_DEVICE PartOfRow PartOf(const RowsStep& step, int row) {
+  if (step.end == RowsEnd::kGated) return {row % 2, row / 2};
+  int part = 0;
+  while (part + 1 < step.parts && row >= step.part[part].end) ++part;
+  return {part, part == 0 ? row : row - step.part[part - 1].end};
 }
 
 // Waits until all consumers of this block are here.

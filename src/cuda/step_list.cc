@@ -39,12 +39,12 @@ bool IsRowProduct(const KernelArgs& args) {
   const int64_t k = DimOf(x, 0), n = DimOf(w, 0);
   const bool exact = args.ints.size() > 1 && args.ints[1] == 1;
   if (x.dtype != DType::F16 || x.size() != k || StrideOf(x, 0) != 1 ||
-      w.size() != k * n || k % 8 != 0 || n == 0 || k == 0 || !FitsInt32(n)) {
+      w.size() != k * n || n == 0 || k == 0 || !FitsInt32(n)) {
     return false;
   }
-  return HasRowProduct(w.dtype) && (!IsPacked(w.dtype) || !exact) &&
+  return HasRowProduct(w.dtype) && k % RowProductColumns(w.dtype) == 0 && (!IsPacked(w.dtype) || !exact) &&
          StrideOf(w, 1) == 1 && (n == 1 || StrideOf(w, 0) == k) &&
-         IsAligned(x.data) && (IsPacked(w.dtype) || IsAligned(w.data)) &&
+         IsAligned(x.data) && IsAligned(w.data, IsPacked(w.dtype) ? 4 : 16) &&
          (args.dtype == DType::F16 || args.dtype == DType::F32);
 }
 
@@ -200,7 +200,9 @@ bool StepList::AddRows(const KernelArgs& args) {
                Card().multiprocessors, step)) {
     return false;
   }
-  step.w = w.data;
+  step.parts = 1;
+  step.part[0].w = w.data;
+  step.part[0].end = step.n;
   step.x = x.data;
   touched.rows = step.n;
   touched.rows_per_group = step.rows_per_group;
@@ -212,7 +214,7 @@ bool StepList::AddRows(const KernelArgs& args) {
     }
     RecognizeEnd(step);
   } else {
-    step.out = args.outputs[0].data;
+    step.part[0].out = args.outputs[0].data;
     Range range = RangeOf(args.outputs[0]);
     range.by_row = true;
     touched.writes.push_back(range);
@@ -240,6 +242,12 @@ void StepList::PlaceRows(StepRecord& record, Touched touched, const View& x) {
     }
   }
   const Position position = PositionOf(touched, false, shared);
+  if (!step.fresh_x && JoinRows(step, touched, levels_[position.level])) {
+    Level& level = levels_[position.level];
+    const RowsStep& all = level.records.back().rows;
+    level.next_warp = WarpAfter(all.first_warp, GroupsPerBlock(all));
+    return;
+  }
   const int8_t first =
       position.level < levels_.size() ? levels_[position.level].next_warp : int8_t{0};
   // What nothing of the same thread follows may go to warps that have less to do.
@@ -401,6 +409,12 @@ bool StepList::Add(OpId op, const KernelArgs& args, int lap) {
     default:
       return false;
   }
+}
+
+size_t StepList::steps() const {
+  size_t steps = 0;
+  for (const Level& level : levels_) steps += level.records.size();
+  return steps;
 }
 
 void StepList::Flush(Laps* laps) {

@@ -24,8 +24,10 @@ class StepList {
 
   void Flush(Laps* laps = nullptr);
 
-  // How often the blocks will wait for each other, and once more.
+  // How often the blocks will wait for each other, and once more; and how many steps
+  // there are.
   size_t levels() const { return levels_.size(); }
+  size_t steps() const;
 
  private:
   // Bytes that a step reads or writes. `by_row`: element n is read or written
@@ -48,6 +50,12 @@ class StepList {
     int8_t rows_per_group = 0, first_warp = 0;
     int16_t block = kAllBlocks;
     int lap = 0;
+
+    // Which thread has which row is not what `by_row` counts on.
+    void KeepToNoThread() {
+      for (Range& range : reads) range.by_row = false;
+      for (Range& range : writes) range.by_row = false;
+    }
   };
 
   // Which x the blocks have in shared memory.
@@ -81,8 +89,11 @@ class StepList {
   bool MeetsHeldNorm(const Touched& touched) const;
   bool FoldAssign(const View& from, const View& to);
   bool FoldRope(const RopeStep& rope, const Touched& touched);
-  bool TurnIn(Level& level, size_t maker, const RopeStep& rope,
-              const Touched& touched);
+  static bool TurnIn(Level& level, size_t maker, const RopeStep& rope,
+                     const Touched& touched);
+  static bool Recut(Level& level, size_t at, const StepRecord& record,
+                    const Touched& more);
+  static bool JoinRows(const RowsStep& step, const Touched& touched, Level& level);
   void FoldNorm(const View& x, RowsStep& step, Touched& touched);
   void PlaceRows(StepRecord& record, Touched touched, const View& x);
   void EmitHeldNorm();

@@ -23,6 +23,20 @@ bool IsDense(const View& view) {
   return true;
 }
 
+int32_t RowsOfPart(const RowsStep& step, int part) {
+  if (step.end == RowsEnd::kGated) return step.n / 2;
+  return step.part[part].end - (part == 0 ? 0 : step.part[part - 1].end);
+}
+
+// The part of a step that stores its `size` products at `out`, or null.
+RowsPart* PartThatStores(RowsStep& step, const std::byte* out, int64_t size) {
+  if (step.end != RowsEnd::kStore && step.end != RowsEnd::kTurn) return nullptr;
+  for (int i = 0; i < step.parts; ++i) {
+    if (step.part[i].out == out && RowsOfPart(step, i) == size) return &step.part[i];
+  }
+  return nullptr;
+}
+
 // The second place of a step's result, if `view` is all of its result.
 std::byte** AlsoOf(StepRecord& record, const View& view) {
   if (record.header.kind == StepKind::kRope) {
@@ -32,20 +46,31 @@ std::byte** AlsoOf(StepRecord& record, const View& view) {
   }
   if (record.header.kind == StepKind::kRows) {
     RowsStep& step = record.rows;
-    if (view.size() != step.n || view.dtype != step.result_dtype) return nullptr;
-    if (step.end == RowsEnd::kStore && step.out == view.data) return &step.also;
-    const bool turned = step.end == RowsEnd::kTurn && step.turned == view.data;
-    return turned ? &step.turned_also : nullptr;
+    if (view.dtype != step.result_dtype) return nullptr;
+    RowsPart* part = PartThatStores(step, view.data, view.size());
+    if (part) return &part->also;
+    for (int i = 0; i < step.parts; ++i) {
+      RowsPart& turned = step.part[i];
+      if (turned.turned == view.data && RowsOfPart(step, i) == view.size()) {
+        return &turned.turned_also;
+      }
+    }
   }
   return nullptr;
 }
 
-// What a rope turns is all of what the step makes.
-bool MakesTurned(const StepRecord& record, const RopeStep& rope) {
-  const RowsStep& step = record.rows;
-  return record.header.kind == StepKind::kRows && step.end == RowsEnd::kStore &&
-         step.out == rope.x && step.also == nullptr &&
-         step.n == rope.heads * rope.dim && step.result_dtype == DType::F16;
+// The part of a step all of whose products a rope turns, or null.
+RowsPart* PartToTurn(StepRecord& record, const RopeStep& rope) {
+  if (record.header.kind != StepKind::kRows) return nullptr;
+  RowsStep& step = record.rows;
+  const bool other_angles =
+      step.end == RowsEnd::kTurn && (step.cos != rope.cos || step.sin != rope.sin ||
+                                     step.head_elements != rope.dim);
+  RowsPart* part = PartThatStores(step, rope.x, rope.heads * rope.dim);
+  return part && !part->turned && !part->also && !other_angles &&
+                 step.result_dtype == DType::F16
+             ? part
+             : nullptr;
 }
 
 }  // namespace
@@ -72,7 +97,7 @@ void StepList::RecognizeEnd(RowsStep& step) {
     if (only.op == OpId::Mul) step.end = RowsEnd::kMul;
   }
   if (step.end == RowsEnd::kGroup) return;
-  step.out = group.output[0].data;
+  step.part[0].out = group.output[0].data;
   if (group.inputs == 2) step.operand = group.input[1].data;
 }
 
@@ -153,7 +178,7 @@ bool StepList::FoldRope(const RopeStep& rope, const Touched& touched) {
     Level& level = levels_[l];
     size_t maker = level.records.size();
     for (size_t i = 0; i < level.records.size(); ++i) {
-      if (MakesTurned(level.records[i], rope)) {
+      if (PartToTurn(level.records[i], rope)) {
         maker = i;
       } else if (MustFollow(touched, level.touched[i])) {
         return false;
@@ -164,31 +189,63 @@ bool StepList::FoldRope(const RopeStep& rope, const Touched& touched) {
   return false;
 }
 
-// Other rows are then a thread's: nothing of the level may have counted on them.
 bool StepList::TurnIn(Level& level, size_t maker, const RopeStep& rope,
                       const Touched& touched) {
-  RowsStep step = level.records[maker].rows;
+  StepRecord record = level.records[maker];
+  RowsStep& step = record.rows;
+  RowsPart& part = *PartToTurn(record, rope);
   if (!GroupInPairs(step)) return false;
-  Touched turning = level.touched[maker];
-  turning.rows_per_group = step.rows_per_group;
-  for (size_t i = 0; i < level.touched.size(); ++i) {
-    if (i != maker && (MustFollow(level.touched[i], turning) ||
-                       MustFollow(turning, level.touched[i]))) {
-      return false;
-    }
-  }
+  part.turned = rope.out;
   step.end = RowsEnd::kTurn;
   step.cos = rope.cos;
   step.sin = rope.sin;
-  step.turned = rope.out;
   step.head_elements = rope.dim;
-  turning.writes.insert(turning.writes.end(), touched.writes.begin(),
-                        touched.writes.end());
-  turning.reads.insert(turning.reads.end(), touched.reads.begin(),
-                       touched.reads.end());
-  level.records[maker].rows = step;
-  level.touched[maker] = std::move(turning);
+  return Recut(level, maker, record, touched);
+}
+
+// A record that has other rows in its threads than before, and touches `more`:
+// nothing of the level may have counted on them.
+bool StepList::Recut(Level& level, size_t at, const StepRecord& record,
+                     const Touched& more) {
+  Touched touched = level.touched[at];
+  touched.rows_per_group = record.rows.rows_per_group;
+  if (record.rows.parts > 1) touched.KeepToNoThread();
+  for (size_t i = 0; i < level.touched.size(); ++i) {
+    if (i != at && (MustFollow(level.touched[i], touched) ||
+                    MustFollow(touched, level.touched[i]))) {
+      return false;
+    }
+  }
+  touched.writes.insert(touched.writes.end(), more.writes.begin(), more.writes.end());
+  touched.reads.insert(touched.reads.end(), more.reads.begin(), more.reads.end());
+  if (record.rows.parts > 1) touched.KeepToNoThread();
+  level.records[at] = record;
+  level.touched[at] = std::move(touched);
   return true;
+}
+
+// A product with the x of the level's last step, of which it becomes a part where
+// the two are stored, or where it is multiplied by the silu of the other.
+bool StepList::JoinRows(const RowsStep& step, const Touched& touched, Level& level) {
+  StepRecord record = level.records.back();
+  if (record.header.kind != StepKind::kRows) return false;
+  RowsStep& all = record.rows;
+  const bool gates = all.end == RowsEnd::kSilu && step.end == RowsEnd::kMul &&
+                     all.n == step.n && step.operand == all.part[0].out;
+  const bool stores = PartThatStores(all, all.part[0].out, all.part[0].end) &&
+                      step.end == RowsEnd::kStore && all.n % 2 == 0 &&
+                      step.n % 2 == 0 && all.parts < RowsStep::kMaxParts;
+  if ((!gates && !stores) || all.k != step.k || all.w_dtype != step.w_dtype ||
+      all.result_dtype != step.result_dtype || step.row_bytes % 16 != 0 ||
+      !IsAligned(all.part[0].w) || !IsAligned(step.part[0].w)) {
+    return false;
+  }
+  if (gates) all.end = RowsEnd::kGated;
+  RowsPart& part = all.part[all.parts++] = step.part[0];
+  part.end = all.n + step.n;
+  CutRows(part.end, all.k, all.row_bytes, Card().multiprocessors, all);
+  if (all.end != RowsEnd::kStore && !GroupInPairs(all)) return false;
+  return Recut(level, level.records.size() - 1, record, touched);
 }
 
 }  // namespace tl::cuda

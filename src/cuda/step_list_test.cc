@@ -33,6 +33,7 @@ class TestList {
     return list_.Add(op, args, laps_.lap());
   }
   size_t levels() const { return list_.levels(); }
+  size_t steps() const { return list_.steps(); }
   Laps& laps() { return laps_; }
   void Run() {
     list_.Flush(&laps_);
@@ -193,6 +194,65 @@ TEST(StepListTest, RunsALayerAsItsOperationsOneByOne) {
   }
 }
 
+ElementwiseProgram SiluOfResult() {
+  ElementwiseProgram program;
+  program.inputs = 1;
+  program.input_dtypes = {DType::F16};
+  program.instructions = {{OpId::Silu, DType::F16, false, {0, 0, 0}}};
+  program.outputs = {1};
+  return program;
+}
+
+// Two products of the norm of x are one step.
+TEST(StepListTest, RunsTheGatedLayerOfALlamaInTwoSteps) {
+  for (const auto& [k, n] : {std::pair{64, 32}, {264, 152}, {2048, 704}}) {
+    SCOPED_TRACE(testing::Message() << k << " by " << n);
+    TestList list;
+    TestArray x = RandomArray(DType::F16, {1, k}, 1);
+    std::vector<double> want = x.Values();
+    for (uint32_t layer = 0; layer < 3; ++layer) {
+      const double most = 2 / std::sqrt(k);
+      const TestArray weight = RandomArray(DType::F32, {k}, 2 + layer);
+      const TestArray gate =
+          RandomArray(DType::F16, {n, k}, 12 + layer, -most, most);
+      const TestArray up =
+          RandomArray(DType::F16, {n, k}, 22 + layer, -most, most);
+      const TestArray down =
+          RandomArray(DType::F16, {k, n}, 32 + layer, -most, most);
+      const TestArray h = Poisoned(DType::F16, {1, k});
+      const TestArray g = Poisoned(DType::F16, {1, n});
+      const TestArray u = Poisoned(DType::F16, {1, n});
+      const TestArray next = Poisoned(DType::F16, {1, k});
+      const ElementwiseProgram silu = SiluOfResult();
+      const ElementwiseProgram times = EpilogueOf({OpId::Mul});
+      const ElementwiseProgram plus = EpilogueOf({OpId::Add});
+      ASSERT_TRUE(list.Add(OpId::RmsNorm, {x, weight}, h, {}, {1e-5}));
+      ASSERT_TRUE(
+          list.Add(OpId::Matmul, {h, Permuted(gate, {1, 0})}, g, {}, {}, &silu));
+      ASSERT_TRUE(list.Add(OpId::Matmul, {h, Permuted(up, {1, 0}), g}, u, {}, {},
+                           &times));
+      ASSERT_TRUE(list.Add(OpId::Matmul, {u, Permuted(down, {1, 0}), x}, next,
+                           {}, {}, &plus));
+      const std::vector<double> hs = RmsNormOf(want, weight.Values(), 1e-5);
+      std::vector<double> gs = Product(hs, gate.Values());
+      const std::vector<double> us = Product(hs, up.Values());
+      for (int i = 0; i < n; ++i) {
+        gs[i] = RoundedTo(DType::F16, gs[i] / (1 + std::exp(-gs[i])) * us[i]);
+      }
+      const std::vector<double> rest = Product(gs, down.Values());
+      for (int i = 0; i < k; ++i) {
+        want[i] = RoundedTo(DType::F16, want[i] + rest[i]);
+      }
+      x = next;
+    }
+    EXPECT_EQ(list.steps(), 6u);
+    list.Run();
+    for (int i = 0; i < k; ++i) {
+      ASSERT_NEAR(x.Get(i), want[i], 0.01 * (1 + std::abs(want[i]))) << i;
+    }
+  }
+}
+
 TEST(StepListTest, TurnsAndWritesWhereAnotherStepReads) {
   const int heads = 3, dim = 8;
   const TestArray x = RandomArray(DType::F16, {1, heads, dim}, 1);
@@ -278,6 +338,76 @@ TEST(StepListTest, TurnsWhatAProductHasMadeAndWritesItToACache) {
         ASSERT_EQ(cache.Get(n + i), turned.Get(i)) << i;
         if (read_before) {
           ASSERT_NEAR(twice.Get(i), 2 * made[i], 0.02) << i;
+        }
+      }
+    }
+  }
+}
+
+// A matrix of small weights, and what it stands for.
+struct Weights {
+  TestArray array;
+  std::vector<double> values;
+
+  Weights(DType dtype, int n, int k, uint32_t seed)
+      : array(RandomArray(DType::F16, {n, k}, seed, -0.1, 0.1)),
+        values(array.Values()) {
+    if (dtype == DType::F16) return;
+    const auto stored = RandomBlocks(dtype, int64_t{n} * k, seed);
+    Decode(dtype, stored, values);
+    array = PackedArray(dtype, {n, k}, stored);
+  }
+};
+
+// Before an attention: three products with one x, two of them turned, two written to
+// caches.
+TEST(StepListTest, MakesQueriesKeysAndValuesInOneStep) {
+  const int dim = 16, k = 256;
+  for (const DType dtype : {DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_K}) {
+    for (const auto& [heads, kv_heads] : {std::pair{2, 1}, {40, 3}}) {
+      SCOPED_TRACE(testing::Message()
+                   << Info(dtype).name << ", " << heads << " heads");
+      const int rows[] = {heads * dim, kv_heads * dim, kv_heads * dim};
+      const TestArray x = RandomArray(DType::F16, {1, k}, 1);
+      const TestArray cos = RandomArray(DType::F32, {1, dim / 2}, 3);
+      const TestArray sin = RandomArray(DType::F32, {1, dim / 2}, 4);
+      TestList list;
+      std::vector<Weights> weights;
+      std::vector<TestArray> made, turned, caches;
+      for (uint32_t i = 0; i < 3; ++i) {
+        const int64_t count = rows[i] / dim;
+        weights.emplace_back(dtype, rows[i], k, 5 + i);
+        made.push_back(Poisoned(DType::F16, {1, count, dim}));
+        turned.push_back(Poisoned(DType::F16, {1, count, dim}));
+        caches.push_back(Poisoned(DType::F16, {3, count, dim}));
+        ASSERT_TRUE(list.Add(OpId::Matmul,
+                             {x, Permuted(weights[i].array, {1, 0})}, made[i]));
+      }
+      for (int i = 0; i < 2; ++i) {
+        ASSERT_TRUE(list.Add(OpId::Rope, {made[i], cos, sin}, turned[i], {0}));
+      }
+      for (int i = 1; i < 3; ++i) {
+        ASSERT_TRUE(list.Add(OpId::Assign, {caches[i], i == 1 ? turned[1] : made[2]},
+                             caches[i], {1, 1, kv_heads, 1, dim, 1}, {1, 0, 0}));
+      }
+      EXPECT_EQ(list.steps(), 1u);
+      list.Run();
+      const std::vector<double> xs =
+          IsPacked(dtype) ? RoundedInGroups(x.Values()) : x.Values();
+      for (int i = 0; i < 3; ++i) {
+        const std::vector<double> want = Product(xs, weights[i].values);
+        const std::vector<double> turns = Turned(made[i].Values(), cos, sin, dim);
+        const TestArray& cached = i == 1 ? turned[1] : made[2];
+        for (int row = 0; row < rows[i]; ++row) {
+          ASSERT_NEAR(made[i].Get(row), want[row], 0.01 * (1 + std::abs(want[row])))
+              << i << " " << row;
+          if (i < 2) {
+            ASSERT_NEAR(turned[i].Get(row), turns[row],
+                        2e-3 * (1 + std::abs(turns[row])));
+          }
+          if (i > 0) {
+            ASSERT_EQ(caches[i].Get(rows[i] + row), cached.Get(row));
+          }
         }
       }
     }

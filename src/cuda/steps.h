@@ -60,25 +60,42 @@ struct SmallGroup {
   Output output[kMaxOutputs];
 };
 
-// What becomes of a product. The last four are of F16 all along: common enough
-// to be known to the kernel, where reading a program takes longer than a row.
+// What becomes of a product. From kAdd on all is of F16: common enough to be known
+// to the kernel, where reading a program takes longer than a row.
 enum class RowsEnd : uint8_t {
-  kStore,  // to `out` and `also`
-  kTurn,   // to `out`, and what OpId::Rope makes of pairs of neighbours to `turned`
+  kStore,  // to `out` and `also` of its part
+  kTurn,   // the same; of parts that are turned, OpId::Rope of pairs of neighbours too
   kGroup,  // `group` goes on with it
   kAdd,    // `operand`
   kMul,    // by `operand`
   kSilu,
+  kGated,  // silu of the first part's, and the second part's multiplied by that
 };
 
-// w is [n, k], a row of w after the other, F16 or packed; x has k elements of
-// F16. With a norm weight it is the norm of x that is multiplied.
+// A matrix of a RowsStep, [rows, k], a row after the other.
+struct RowsPart {
+  const std::byte* w;
+  std::byte* out;          // [rows]
+  std::byte* also;         // where kStore goes as well, or null
+  std::byte* turned;       // where the turned row goes; null: it is not turned
+  std::byte* turned_also;  // where that goes as well, or null
+  int32_t end;             // of its rows among those of the step
+};
+
+// Matrices, F16 or packed, are multiplied by an x of k elements of F16. With a norm
+// weight it is the norm of x that is multiplied. Products with the same x are parts of
+// one step: their n rows are one part's after the other's, or, of kGated, row 2i is
+// row i of the first part and row 2i + 1 that of the second.
 struct RowsStep {
+  static constexpr int kMaxParts = 3;
+  static constexpr int kMostColumns = 14 * 1024;  // the longest x
+
   StepHeader header;
   DType w_dtype;
   DType result_dtype;
   bool fresh_x;  // else x is that of the step before
   RowsEnd end;
+  int8_t parts;
   int32_t n, k;
   int32_t row_bytes;
   // A block has rows_per_block rows, the first more_rows blocks rows_more more. They
@@ -87,16 +104,12 @@ struct RowsStep {
   int32_t rows_per_block, more_rows, rows_more;
   int16_t rows_per_tile;
   int8_t rows_per_group, first_warp;
+  RowsPart part[kMaxParts];
   const std::byte* x;
-  const std::byte* w;
   const std::byte* operand;  // [n]
-  std::byte* out;            // [n]
-  std::byte* also;           // where kStore goes as well, or null
   // Of kTurn: the angles of a head, whose elements are a power of two.
   const std::byte* cos;
   const std::byte* sin;
-  std::byte* turned;
-  std::byte* turned_also;  // where those go as well, or null
   int32_t head_elements;
   const std::byte* norm_weight;  // null: none; it comes as a tile of its own
   std::byte* norm_out;           // where the normed x goes as well, or null
@@ -161,6 +174,6 @@ union alignas(16) StepRecord {
   CopyStep copy;
   AttentionStep attention;
 };
-static_assert(sizeof(StepRecord) <= 496);
+static_assert(sizeof(StepRecord) <= 624);
 
 }  // namespace tl::cuda
