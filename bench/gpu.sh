@@ -26,10 +26,17 @@ check() {
   section "programs on the CPU and on the card"
   TL=$build/tl python3 tests/run_programs.py | tail -n 1
   section "language models beside transformers, their texts, and chats"
-  local test
-  for test in language_models generate chat; do
-    TL=$build/tl python3 "tests/${test}_test.py" 2>&1 | tail -n 1
+  local names name
+  names=$(grep -o 'test_[a-z0-9_]*' tests/language_models_test.py | sort -u)
+  for name in $names; do
+    (TL=$build/tl python3 tests/language_models_test.py "LanguageModels.$name" 2>&1 |
+      tail -n 1 | sed "s/^/$name: /") &
   done
+  for name in generate chat; do
+    (TL=$build/tl python3 "tests/${name}_test.py" 2>&1 | tail -n 1 |
+      sed "s/^/${name}_test.py: /") &
+  done
+  wait
   section "two processes at once, and one that may place 1 MiB on the card"
   alone=$(verse)
   verse > "$scratch/first" & verse > "$scratch/second"
@@ -38,13 +45,16 @@ check() {
   for text in "$(< "$scratch/first")" "$(< "$scratch/second")" "$small"; do
     [ "$text" = "$alone" ] && echo "the same text" || echo "another text: $text"
   done
-  # Small and awkward shapes: a tool makes a kernel a hundred times slower.
-  local few='StepListTest.*:*Awkward*:*Softmax*:*Norm*:*Reduction*:*Index*:*Rope*'
-  for tool in memcheck racecheck; do
-    section "compute-sanitizer --tool $tool"
-    timeout 100 compute-sanitizer --tool $tool "$build/tl_cuda_test" --gtest_brief=1 \
-      --gtest_filter="$few" 2>&1 | tail -n 3
-  done
+  # Small and awkward shapes: a tool makes a kernel a hundred times slower. racecheck
+  # takes each refill of a ring's slot by a bulk copy for a race with the lanes that
+  # have read it, for which one lane arrives: it cannot judge the lists of steps.
+  local few='*Awkward*:*Softmax*:*Norm*:*Reduction*:*Index*:*Rope*'
+  section "compute-sanitizer --tool memcheck"
+  timeout 75 compute-sanitizer --tool memcheck "$build/tl_cuda_test" --gtest_brief=1 \
+    --gtest_filter="StepListTest.*:$few" 2>&1 | tail -n 3
+  section "compute-sanitizer --tool racecheck"
+  timeout 100 compute-sanitizer --tool racecheck "$build/tl_cuda_test" --gtest_brief=1 \
+    --gtest_filter="$few" 2>&1 | tail -n 3
 }
 
 measure() {
