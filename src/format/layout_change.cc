@@ -110,7 +110,7 @@ void CheckChange(const TensorEntry& entry, const RowChange& change) {
          "tensor {}: {} cannot be brought into another layout",
          QuoteName(entry.name), entry.type_name());
   }
-  const int64_t rows = entry.shape.empty() ? 0 : entry.shape[0];
+  const int64_t rows = entry.shape.empty() ? 1 : entry.shape[0];
   if (change.heads > 0 &&
       (rows % 2 != 0 || rows / 2 % change.heads != 0)) {
     Fail(ErrorKind::kInput, "tensor {}: {} rows are not {} heads of pairs",

@@ -252,6 +252,10 @@ TEST(ModelLayoutTest, WhatIsNotKnownIsRefusedByName) {
   odd.Set("blk.0.attn_q.weight", Counting({6, 1}));
   EXPECT_EQ(failure(std::move(odd)),
             "tensor 'blk.0.attn_q.weight': 6 rows are not 2 heads of pairs");
+  Model scalar = GgufModel("llama");
+  scalar.Set("blk.0.attn_q.bias", Counting({}));
+  EXPECT_EQ(failure(std::move(scalar)),
+            "tensor 'blk.0.attn_q.bias': 1 rows are not 2 heads of pairs");
   Model uneven = GgufModel("llama");
   const std::vector<int32_t> heads = {1, 2};
   uneven.metadata().Set("llama.attention.head_count_kv",
