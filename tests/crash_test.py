@@ -206,42 +206,66 @@ class Crashes(unittest.TestCase):
         return {name: digest(self.folder / name) for name in names
                 if (self.folder / name).exists()}
 
-    def test_several_files_killed_or_failing_at_every_call(self):
-        """Each that is there is whole, and it takes all of them to be a model."""
+    def each_of_several(self, check):
         for who, (words, names) in SHARDS.items():
             for nameless in (True, False):
                 with self.subTest(writer=who, nameless=nameless):
-                    self.check_shards(words, names, nameless)
+                    self.remove(names)
+                    count = self.scratch / "count"
+                    self.faulty(words, f"count {count}", nameless)
+                    new = self.digests(names)
+                    self.assertEqual(list(new), names)
+                    again = self.faulty(words, "none 0", nameless)
+                    self.assertEqual(again.returncode, 66)
+                    self.assertIn("is there already", again.stderr)
+                    check(words, nameless, new, int(count.read_text()))
+                    self.remove(names)
+                    self.faulty(words, "none 0", nameless)
+                    self.assertEqual(self.digests(names), new)
+                    self.remove(names)
+                    self.assertEqual(self.left_over(), set())
 
     def remove(self, names):
         for name in names:
             (self.folder / name).unlink(missing_ok=True)
 
-    def check_shards(self, words, names, nameless):
-        self.remove(names)
-        count = self.scratch / "count"
-        self.faulty(words, f"count {count}", nameless)
-        new = self.digests(names)
-        self.assertEqual(list(new), names)
-        again = self.faulty(words, "none 0", nameless)
-        self.assertEqual(again.returncode, 66)
-        self.assertIn("is there already", again.stderr)
-        for call in range(1, int(count.read_text()) + 1):
-            for fault in ("kill", "ENOSPC", "EIO"):
-                self.remove(names)
-                done = self.faulty(words, f"{fault} {call}", nameless)
-                where = f"{fault} at call {call}: {done.stderr}"
-                there = self.digests(names)
-                self.assertLessEqual(there.items(), new.items(), where)
-                loads = tl_command.tl("info", names[0], cwd=self.folder)
-                self.assertEqual(loads.returncode == 0, there == new, where)
-                if fault != "kill" and done.returncode != 0:
-                    self.assertIn(there, ({}, new), where)
-        self.remove(names)
-        self.faulty(words, "none 0", nameless)
-        self.assertEqual(self.digests(names), new)
-        self.remove(names)
-        self.assertEqual(self.left_over(), set())
+    def check_several(self, new, where):
+        """Each that is there is whole, and it takes all of them to be a model."""
+        there = self.digests(new)
+        self.assertLessEqual(there.items(), new.items(), where)
+        loads = tl_command.tl("info", list(new)[0], cwd=self.folder)
+        self.assertEqual(loads.returncode == 0, there == new, where)
+        return there
+
+    def test_several_files_killed_or_failing_at_every_call(self):
+        def check(words, nameless, new, calls):
+            for call in range(1, calls + 1):
+                for fault in ("kill", "ENOSPC", "EIO"):
+                    self.remove(new)
+                    done = self.faulty(words, f"{fault} {call}", nameless)
+                    where = f"{fault} at call {call}: {done.stderr}"
+                    there = self.check_several(new, where)
+                    if fault != "kill" and done.returncode != 0:
+                        self.assertIn(there, ({}, new), where)
+        self.each_of_several(check)
+
+    def test_several_files_killed_at_random_moments(self):
+        chance = random.Random(6)
+
+        def check(words, nameless, new, calls):
+            self.remove(new)
+            began = time.monotonic()
+            self.faulty(words, "none 0", nameless)
+            lasts = time.monotonic() - began
+            complete = 0
+            for _ in range(KILLS):
+                self.remove(new)
+                self.kill_after(chance.uniform(0, 1.2 * lasts), words, nameless)
+                complete += self.check_several(new, "at random") == new
+            if KILLS > 100:
+                print(f"{' '.join(words)}, nameless {nameless}: {KILLS} kills, "
+                      f"{complete} of them after all files were there")
+        self.each_of_several(check)
 
     def kill_after(self, seconds, words, nameless):
         env = {**os.environ, "LD_PRELOAD": str(self.shim)}
