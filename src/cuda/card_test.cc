@@ -72,6 +72,7 @@ TEST(Card, CopiesWhatIsDoneAtAMark) {
 
 TEST(Card, CopiesNothingOfNothing) {
   CopyWhenDone(nullptr, nullptr, 0, MarkWork());
+  EXPECT_TRUE(IsDone());
 }
 
 }  // namespace

@@ -42,8 +42,9 @@ bool IsRowProduct(const KernelArgs& args) {
       w.size() != k * n || n == 0 || k == 0 || !FitsInt32(n)) {
     return false;
   }
-  return HasRowProduct(w.dtype) && k % RowProductColumns(w.dtype) == 0 && (!IsPacked(w.dtype) || !exact) &&
-         StrideOf(w, 1) == 1 && (n == 1 || StrideOf(w, 0) == k) &&
+  return HasRowProduct(w.dtype) && (!IsPacked(w.dtype) || !exact) &&
+         k % RowProductColumns(w.dtype) == 0 && StrideOf(w, 1) == 1 &&
+         (n == 1 || StrideOf(w, 0) == k) &&
          IsAligned(x.data) && IsAligned(w.data, IsPacked(w.dtype) ? 4 : 16) &&
          (args.dtype == DType::F16 || args.dtype == DType::F32);
 }
