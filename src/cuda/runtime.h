@@ -40,7 +40,7 @@ void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes);
 void CopyFromDevice(std::byte* to, const std::byte* from, int64_t bytes);
 // The number of all that was asked for so far, from 1 on.
 uint64_t MarkWork();
-// Whether all up to the last mark is.
+// Whether all up to the last mark is done, or has failed.
 bool IsDone();
 // Waits for what that number stands for and no more; 0 is done.
 void CopyWhenDone(std::byte* to, const std::byte* from, int64_t bytes,

@@ -124,8 +124,8 @@ void TensorRuntime::RequireIntact(const Tensor& tensor) {
 
 // A device that works by itself gets its work while the program makes more of
 // it: little at first, so that it begins early, then twice as much each time, so
-// that it is asked few times. While it is busy it gets none: what it is given at once
-// it does without a pause.
+// that it is asked few times. While it is busy this grows by the first of them, and
+// it is not given more: what it gets at once it does without a pause.
 int64_t TensorRuntime::PendingNodesLimit() {
   // What one run makes has to be there at once: little, where it is limited.
   const bool limited =
@@ -137,22 +137,25 @@ int64_t TensorRuntime::PendingNodesLimit() {
   return std::min(max_pending_nodes_, ahead_nodes_);
 }
 
-void TensorRuntime::RunIfMuchIsPending() {
-  if (builder_.pending() >= PendingNodesLimit()) {
-    if (builder_.pending() < max_pending_nodes_ && executor_ && backend_->Busy()) {
-      ahead_nodes_ += kFirstNodesAhead;
-      return;
-    }
-  } else {
-    // Asking the system costs more than a small program runs.
-    constexpr int64_t kSmall = int64_t{64} << 20;
-    if (builder_.pending_bytes() < kSmall) return;
-    if (pending_bytes_limit_ == 0) {
-      pending_bytes_limit_ =
-          std::max(kSmall, AvailableMemory() / kPendingShareOfMemory);
-    }
-    if (builder_.pending_bytes() < pending_bytes_limit_) return;
+bool TensorRuntime::ManyBytesArePending() {
+  // Asking the system costs more than a small program runs.
+  constexpr int64_t kSmall = int64_t{64} << 20;
+  if (builder_.pending_bytes() < kSmall) return false;
+  if (pending_bytes_limit_ == 0) {
+    pending_bytes_limit_ =
+        std::max(kSmall, AvailableMemory() / kPendingShareOfMemory);
   }
+  return builder_.pending_bytes() >= pending_bytes_limit_;
+}
+
+void TensorRuntime::RunIfMuchIsPending() {
+  bool many = builder_.pending() >= PendingNodesLimit();
+  if (many && builder_.pending() < max_pending_nodes_ && executor_ &&
+      !backend_->has_memory_limit() && backend_->Busy()) {
+    ahead_nodes_ += kFirstNodesAhead;
+    many = false;
+  }
+  if (!many && !ManyBytesArePending()) return;
   ahead_nodes_ *= 2;
   SweepPending();
 }

@@ -75,6 +75,7 @@ class TensorRuntime final : private Observer {
  private:
   std::vector<NodePtr> HeldNodes() const;
   int64_t PendingNodesLimit();
+  bool ManyBytesArePending();
   Node& Compute(const TensorRef& ref);
   void HandOver();
   void SweepPending();
