@@ -6,12 +6,12 @@
 
 namespace tl::cuda {
 
-// The first kDecodeItemBytes of `memory` are for items that nobody has prepared.
+// `at` is where the item is, or at the start of `memory`, where it is found here.
 template <class Shape>
 TL_DEVICE void DecodeItemOfBlock(const DecodeAttention& decode, int index,
-                                 std::byte* memory, const DecodeItem* prepared) {
-  const DecodeShared<Shape> shared(memory, prepared);
-  if (prepared == reinterpret_cast<DecodeItem*>(memory)) {
+                                 std::byte* memory, const DecodeItem* at) {
+  const DecodeShared<Shape> shared(memory, at);
+  if (at == reinterpret_cast<DecodeItem*>(memory)) {
     if (threadIdx.x == 0) {
       *reinterpret_cast<DecodeItem*>(memory) = DecodeItemOf(decode, index);
     }
@@ -72,6 +72,7 @@ TL_DEVICE void DecodeAttentionPart(const DecodeAttention& decode, int part,
                                  : reinterpret_cast<const DecodeItem*>(shared);
     DecodeItemOfBlock<Shape>(decode, i, shared, item);
     if (decode.splits > 1 && decode.finished != nullptr) {
+      // The queries there have been read.
       CombineIfLast<Shape>(decode, item->tile, reinterpret_cast<int*>(
           shared + kDecodeItemBytes));
     }

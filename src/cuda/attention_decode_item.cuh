@@ -20,9 +20,9 @@ struct DecodeShape {
   static constexpr int kWarps = kThreads / kWarpSize;
   // Buffers that warps put their values in, to be joined.
   static constexpr int kBuffers = DecodeBuffers(kRows, kWarps);
-  // Many threads have few registers each, and cannot ask for much ahead: the
-  // elements of k that are asked for at once, and whether v is before its
-  // weights are known.
+  // Many threads have few registers each, and cannot ask for much ahead. How many
+  // elements of k are asked for at once, and whether v is asked for before its
+  // weights are known:
   static constexpr bool kLean = kThreads > 256;
   static constexpr int kDimsAtOnce = kLean || kDims < 128 ? 64 : 128;
   static constexpr bool kAhead = kLean ? kDims * kRows <= 64 * 8 : kDims <= 128;
@@ -52,8 +52,8 @@ struct DecodeShared {
   // Rows 64 bytes apart in banks: a quarter of a warp reads two of them.
   static constexpr int kPitch = Shape::kDims + 32;
 
-  TL_DEVICE DecodeShared(std::byte* memory, const DecodeItem* prepared)
-      : item(prepared),
+  TL_DEVICE DecodeShared(std::byte* memory, const DecodeItem* at)
+      : item(at),
         queries(reinterpret_cast<uint16_t*>(memory + kDecodeItemBytes)),
         seen(reinterpret_cast<Seen*>(queries + Shape::kRows * kPitch)),
         max(reinterpret_cast<float*>(seen + Shape::kRows)),
@@ -61,13 +61,13 @@ struct DecodeShared {
         block(reinterpret_cast<DecodeState*>(sum + Shape::kWarps * Shape::kRows)),
         values(reinterpret_cast<float*>(block + Shape::kRows)) {}
 
-  const DecodeItem* item;  // here, since registers are scarce
-  uint16_t* queries;  // [kRows, kPitch]
-  Seen* seen;         // of each row
-  float* max;         // [warps, kRows]
-  float* sum;         // [warps, kRows]
-  DecodeState* block;  // [kRows], of all warps
-  float* values;      // [buffers, kRows, kDecodeStretch]
+  const DecodeItem* item;  // in shared memory too: registers are scarce
+  uint16_t* queries;       // [kRows, kPitch]
+  Seen* seen;              // of each row
+  float* max;              // [warps, kRows]
+  float* sum;              // [warps, kRows]
+  DecodeState* block;      // [kRows], of all warps
+  float* values;           // [buffers, kRows, kDecodeStretch]
 };
 
 TL_DEVICE int DecodeItems(const DecodeAttention& decode) {

@@ -89,7 +89,7 @@ struct Int8Pair {
   }
 };
 
-// Words i and i + 1 from the middle of the first on.
+// kWords words from the upper half of word `first` on.
 template <int kWords, int kAll>
 TL_DEVICE void HalfWordsOn(const uint32_t (&words)[kAll], int first,
                            uint32_t (&shifted)[kWords]) {

@@ -98,7 +98,7 @@ TL_DEVICE void Fetch(const StepRecord* steps, int count) {
 
 // --- Computing ---------------------------------------------------------------
 
-// What steps run is not inlined: registers that one of them wants would be taken
+// What runs steps is not inlined: registers that one of them wants would be taken
 // from all, and what is put aside in local memory comes from far away, since each
 // wait for the grid empties the first-level cache.
 

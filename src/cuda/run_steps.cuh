@@ -60,7 +60,7 @@ TL_DEVICE BlockMemory& Shared() {
   return *reinterpret_cast<BlockMemory*>(DynamicShared());
 }
 
-// What steps run is not inlined, and is told the place of its record: of a pointer
+// What runs steps is not inlined, and is told the place of its record: of a pointer
 // handed over the compiler would not know that it is to shared memory.
 TL_DEVICE const StepRecord& RecordAt(unsigned place) {
   return Shared().records[place];

@@ -105,6 +105,14 @@ StepList::Position StepList::PositionOf(const Touched& touched, bool alone,
   return {};
 }
 
+// Weights are fetched ahead of all waits: those that the list makes itself are not
+// there yet.
+bool StepList::IsWritten(const Range& range) const {
+  const auto meets = [&](const Range& written) { return written.Meets(range); };
+  return std::any_of(written_.begin(), written_.end(), meets) ||
+         (held_norm_ && meets(held_norm_->written));
+}
+
 size_t StepList::Append(StepRecord& record, Touched touched, bool alone,
                         const PreparedX& x) {
   Position position = PositionOf(touched, alone, x);
@@ -119,6 +127,7 @@ size_t StepList::Append(StepRecord& record, Touched touched, bool alone,
   record.header.block = position.block;
   touched.block = position.block;
   touched.lap = lap_;
+  written_.insert(written_.end(), touched.writes.begin(), touched.writes.end());
   level.records.push_back(record);
   level.touched.push_back(std::move(touched));
   return position.level;
@@ -191,14 +200,18 @@ bool StepList::AddElementwise(const KernelArgs& args) {
 bool StepList::AddRows(const KernelArgs& args) {
   if (!IsRowProduct(args)) return false;
   const View &x = args.inputs[0], &w = args.inputs[1];
+  const int64_t row_bytes = BlockBytes(w.dtype, DimOf(x, 0));
+  const Range weights = {w.data, w.data + DimOf(w, 0) * row_bytes};
+  if (IsWritten(weights)) return false;
   StepRecord record = {};
   RowsStep& step = record.rows;
   Touched touched;
+  touched.reads = {weights};
   step.header.kind = StepKind::kRows;
   step.w_dtype = w.dtype;
   step.result_dtype = args.dtype;
-  if (!CutRows(DimOf(w, 0), DimOf(x, 0), BlockBytes(w.dtype, DimOf(x, 0)),
-               Card().multiprocessors, step)) {
+  if (!CutRows(DimOf(w, 0), DimOf(x, 0), row_bytes, Card().multiprocessors,
+               step)) {
     return false;
   }
   step.parts = 1;
@@ -240,6 +253,7 @@ void StepList::PlaceRows(StepRecord& record, Touched touched, const View& x) {
         levels_[joined.level].prepared == wanted) {
       step.fresh_x = false;
       shared = wanted;
+      touched.reads.pop_back();  // it is not read again
     }
   }
   const Position position = PositionOf(touched, false, shared);
@@ -249,11 +263,16 @@ void StepList::PlaceRows(StepRecord& record, Touched touched, const View& x) {
     level.next_warp = WarpAfter(all.first_warp, GroupsPerBlock(all));
     return;
   }
-  const int8_t first =
-      position.level < levels_.size() ? levels_[position.level].next_warp : int8_t{0};
-  // What nothing of the same thread follows may go to warps that have less to do.
-  if (step.end == RowsEnd::kStore) step.first_warp = first;
-  touched.first_warp = step.first_warp;
+  // What follows nothing of the same thread may go to warps that have less to do.
+  if (step.end == RowsEnd::kStore && position.level < levels_.size()) {
+    const Level& level = levels_[position.level];
+    touched.first_warp = level.next_warp;
+    const bool follows = std::any_of(
+        level.touched.begin(), level.touched.end(),
+        [&](const Touched& before) { return MustFollow(touched, before); });
+    if (follows) touched.first_warp = 0;
+  }
+  step.first_warp = touched.first_warp;
   Level& level = levels_[Append(record, std::move(touched), false, shared)];
   level.prepared = wanted;
   level.next_warp = WarpAfter(step.first_warp, GroupsPerBlock(step));
@@ -264,7 +283,7 @@ bool StepList::AddRmsNorm(const KernelArgs& args) {
   const View& out = args.outputs[0];
   const int64_t k = DimOf(x, 0);
   if (x.size() != k || k > kMostForOneBlock * 4 || x.dtype != DType::F16 ||
-      out.dtype != DType::F16) {
+      out.dtype != DType::F16 || IsWritten(RangeOf(weight))) {
     return false;
   }
   EmitHeldNorm();
@@ -277,6 +296,7 @@ bool StepList::AddRmsNorm(const KernelArgs& args) {
   held.step.weight = weight.data;
   held.step.out = out.data;
   held.read = RangeOf(x);
+  held.weights = RangeOf(weight);
   held.written = RangeOf(out);
   held.lap = lap_;
   held_norm_ = held;
@@ -290,7 +310,7 @@ void StepList::EmitHeldNorm() {
   StepRecord record = {};
   record.rms_norm = held.step;
   Touched touched;
-  touched.reads = {held.read};
+  touched.reads = {held.read, held.weights};
   touched.writes = {held.written};
   const int lap = std::exchange(lap_, held.lap);  // of what comes after it
   Append(record, std::move(touched), true, {});
@@ -447,6 +467,7 @@ void StepList::Flush(Laps* laps) {
   reached_ += static_cast<unsigned>(levels_.size() - 1) *
               static_cast<unsigned>(blocks);
   levels_.clear();
+  written_.clear();
   scratch_.clear();
 }
 

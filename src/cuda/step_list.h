@@ -51,8 +51,8 @@ class StepList {
     int16_t block = kAllBlocks;
     int lap = 0;
 
-    // Which thread has which row is not what `by_row` counts on.
-    void KeepToNoThread() {
+    // The rows are in other threads than `by_row` counted on.
+    void ForgetByRow() {
       for (Range& range : reads) range.by_row = false;
       for (Range& range : writes) range.by_row = false;
     }
@@ -89,13 +89,14 @@ class StepList {
   bool MeetsHeldNorm(const Touched& touched) const;
   bool FoldAssign(const View& from, const View& to);
   bool FoldRope(const RopeStep& rope, const Touched& touched);
-  static bool TurnIn(Level& level, size_t maker, const RopeStep& rope,
-                     const Touched& touched);
-  static bool Recut(Level& level, size_t at, const StepRecord& record,
-                    const Touched& more);
-  static bool JoinRows(const RowsStep& step, const Touched& touched, Level& level);
+  bool TurnIn(Level& level, size_t maker, const RopeStep& rope,
+              const Touched& touched);
+  bool Recut(Level& level, size_t at, const StepRecord& record,
+             const Touched& more);
+  bool JoinRows(const RowsStep& step, const Touched& touched, Level& level);
   void FoldNorm(const View& x, RowsStep& step, Touched& touched);
   void PlaceRows(StepRecord& record, Touched touched, const View& x);
+  bool IsWritten(const Range& range) const;
   void EmitHeldNorm();
   // `alone`: one block runs it. `x`: what it wants in shared memory, if anything.
   Position PositionOf(const Touched& touched, bool alone, const PreparedX& x) const;
@@ -105,7 +106,7 @@ class StepList {
   // A norm that becomes part of the product that comes next, if that reads it.
   struct HeldNorm {
     RmsNormStep step;
-    Range read, written;
+    Range read, weights, written;
     int lap = 0;
   };
   // Steps that wait for nothing of each other but within a block; all of them
@@ -118,6 +119,7 @@ class StepList {
   };
 
   std::vector<Level> levels_;
+  std::vector<Range> written_;  // by the steps of all levels
   std::optional<HeldNorm> held_norm_;
   int16_t next_block_ = 0;
   int lap_ = 0;  // of what is added

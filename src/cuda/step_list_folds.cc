@@ -1,5 +1,6 @@
 // What becomes part of a step that is in the list already, or of the next: norms
-// before products, what follows them, ropes and writing to caches.
+// before products, what follows them, ropes, writing to caches, and products of the
+// same x.
 #include <algorithm>
 #include <bit>
 
@@ -107,6 +108,7 @@ bool StepList::MeetsHeldNorm(const Touched& touched) const {
                        [&](const Range& range) { return range.Meets(norm); });
   };
   return held_norm_ && (meets(touched.writes, held_norm_->read) ||
+                        meets(touched.writes, held_norm_->weights) ||
                         meets(touched.writes, held_norm_->written) ||
                         meets(touched.reads, held_norm_->written));
 }
@@ -131,6 +133,7 @@ void StepList::FoldNorm(const View& x, RowsStep& step, Touched& touched) {
   step.norm_out = norm.step.out;
   step.eps = norm.step.eps;
   touched.reads.push_back(norm.read);
+  touched.reads.push_back(norm.weights);
   touched.writes.push_back(norm.written);
   held_norm_.reset();
 }
@@ -143,6 +146,7 @@ bool StepList::FoldAssign(const View& from, const View& to) {
     return false;
   }
   Touched writing;
+  writing.reads = {RangeOf(from)};  // as it is when all before it is done
   writing.writes = {RangeOf(to)};
   if (MeetsHeldNorm(writing)) return false;
   for (size_t l = levels_.size(); l-- > 0 && l + kLevelsBack >= levels_.size();) {
@@ -158,6 +162,7 @@ bool StepList::FoldAssign(const View& from, const View& to) {
       if (*also != nullptr) return false;
       *also = to.data;
       level.touched[i].writes.push_back(writing.writes[0]);
+      written_.push_back(writing.writes[0]);
       return true;
     }
     for (const Touched& touched : level.touched) {
@@ -194,7 +199,12 @@ bool StepList::TurnIn(Level& level, size_t maker, const RopeStep& rope,
   StepRecord record = level.records[maker];
   RowsStep& step = record.rows;
   RowsPart& part = *PartToTurn(record, rope);
-  if (!GroupInPairs(step)) return false;
+  // Another part may have made what was read before the rope's result took its place.
+  Touched made = level.touched[maker];
+  made.ForgetByRow();
+  Touched turned;
+  turned.writes = touched.writes;
+  if (MustFollow(turned, made) || !GroupInPairs(step)) return false;
   part.turned = rope.out;
   step.end = RowsEnd::kTurn;
   step.cos = rope.cos;
@@ -203,22 +213,22 @@ bool StepList::TurnIn(Level& level, size_t maker, const RopeStep& rope,
   return Recut(level, maker, record, touched);
 }
 
-// A record that has other rows in its threads than before, and touches `more`:
-// nothing of the level may have counted on them.
+// Puts a record in its place that has other rows in its threads, and touches `more`:
+// nothing else of the level may have counted on the rows or meet what it touches.
 bool StepList::Recut(Level& level, size_t at, const StepRecord& record,
                      const Touched& more) {
   Touched touched = level.touched[at];
   touched.rows_per_group = record.rows.rows_per_group;
-  if (record.rows.parts > 1) touched.KeepToNoThread();
+  touched.writes.insert(touched.writes.end(), more.writes.begin(), more.writes.end());
+  touched.reads.insert(touched.reads.end(), more.reads.begin(), more.reads.end());
+  if (record.rows.parts > 1) touched.ForgetByRow();
   for (size_t i = 0; i < level.touched.size(); ++i) {
     if (i != at && (MustFollow(level.touched[i], touched) ||
                     MustFollow(touched, level.touched[i]))) {
       return false;
     }
   }
-  touched.writes.insert(touched.writes.end(), more.writes.begin(), more.writes.end());
-  touched.reads.insert(touched.reads.end(), more.reads.begin(), more.reads.end());
-  if (record.rows.parts > 1) touched.KeepToNoThread();
+  written_.insert(written_.end(), more.writes.begin(), more.writes.end());
   level.records[at] = record;
   level.touched[at] = std::move(touched);
   return true;
@@ -232,8 +242,8 @@ bool StepList::JoinRows(const RowsStep& step, const Touched& touched, Level& lev
   RowsStep& all = record.rows;
   const bool gates = all.end == RowsEnd::kSilu && step.end == RowsEnd::kMul &&
                      all.n == step.n && step.operand == all.part[0].out;
-  const bool stores = PartThatStores(all, all.part[0].out, all.part[0].end) &&
-                      step.end == RowsEnd::kStore && all.n % 2 == 0 &&
+  const bool stored = all.end == RowsEnd::kStore || all.end == RowsEnd::kTurn;
+  const bool stores = stored && step.end == RowsEnd::kStore && all.n % 2 == 0 &&
                       step.n % 2 == 0 && all.parts < RowsStep::kMaxParts;
   if ((!gates && !stores) || all.k != step.k || all.w_dtype != step.w_dtype ||
       all.result_dtype != step.result_dtype || step.row_bytes % 16 != 0 ||

@@ -1,86 +1,12 @@
 // Lists of small steps against double arithmetic, on shapes that leave blocks,
 // warps and lanes without work, and where one step waits for another.
-#include "cuda/step_list.h"
+#include "cuda/step_list_test.h"
 
 #include "cuda/packed_rows.h"
-#include "kernel_tests/packed_test.h"
 #include "tensor/decode.h"
 
 namespace tl::cuda {
 namespace {
-
-// A list, and the card's copies of what its steps were given.
-class TestList {
- public:
-  bool Add(OpId op, const std::vector<TestArray>& inputs, const TestArray& output,
-           const std::vector<int64_t>& ints = {},
-           const std::vector<double>& numbers = {},
-           const ElementwiseProgram* program = nullptr,
-           DType dtype = DType::F16) {
-    std::vector<View> in;
-    for (const TestArray& array : inputs) in.push_back(memory_.Place(array));
-    const View out = memory_.Place(output);
-    KernelArgs args;
-    args.inputs = in;
-    args.outputs = {&out, 1};
-    args.ints = ints;
-    args.numbers = numbers;
-    args.program = program;
-    args.dtype = dtype;
-    outputs_.push_back(output);
-    // Their addresses stand for them as long as the list is.
-    inputs_.insert(inputs_.end(), inputs.begin(), inputs.end());
-    return list_.Add(op, args, laps_.lap());
-  }
-  size_t levels() const { return list_.levels(); }
-  size_t steps() const { return list_.steps(); }
-  Laps& laps() { return laps_; }
-  void Run() {
-    list_.Flush(&laps_);
-    for (const TestArray& array : outputs_) memory_.CopyBack(array);
-  }
-
- private:
-  TestMemory memory_;
-  std::vector<TestArray> inputs_, outputs_;
-  StepList list_;
-  Laps laps_;
-};
-
-std::vector<double> Product(const std::vector<double>& x,
-                            const std::vector<double>& w) {
-  std::vector<double> result(w.size() / x.size());
-  for (size_t n = 0; n < result.size(); ++n) {
-    for (size_t k = 0; k < x.size(); ++k) result[n] += x[k] * w[n * x.size() + k];
-  }
-  return result;
-}
-
-std::vector<double> RmsNormOf(const std::vector<double>& x,
-                              const std::vector<double>& weight, double eps) {
-  double squares = 0;
-  for (double value : x) squares += value * value;
-  const double scale = 1 / std::sqrt(squares / x.size() + eps);
-  std::vector<double> result;
-  for (size_t i = 0; i < x.size(); ++i) {
-    result.push_back(RoundedTo(DType::F16, x[i] * scale * weight[i]));
-  }
-  return result;
-}
-
-// result = f of (the kernel's result, one more operand), each rounded to F16.
-ElementwiseProgram EpilogueOf(std::vector<OpId> ops) {
-  ElementwiseProgram program;
-  program.inputs = 2;
-  program.input_dtypes = {DType::F16, DType::F16};
-  uint8_t value = 0;
-  for (OpId op : ops) {
-    program.instructions.push_back({op, DType::F16, false, {value, 1, 0}});
-    value = static_cast<uint8_t>(1 + program.instructions.size());
-  }
-  program.outputs = {value};
-  return program;
-}
 
 TEST(StepListTest, MultipliesRowsOfHalves) {
   for (const auto& [n, k] : {std::pair{1, 8}, {5, 64}, {33, 264}, {130, 4096},
@@ -98,21 +24,6 @@ TEST(StepListTest, MultipliesRowsOfHalves) {
       ASSERT_NEAR(y.Get(i), want[i], 1e-5 * std::sqrt(k)) << i;
     }
   }
-}
-
-// x as the kernel rounds it: int8 in groups of 32.
-std::vector<double> RoundedInGroups(std::vector<double> x) {
-  for (size_t group = 0; group < x.size(); group += 32) {
-    float top = 0;
-    for (size_t i = group; i < group + 32; ++i) {
-      top = std::max(top, static_cast<float>(std::abs(x[i])));
-    }
-    const float scale = top / 127.0f;
-    for (size_t i = group; i < group + 32; ++i) {
-      x[i] = std::nearbyint(static_cast<float>(x[i]) * (127.0f / top)) * scale;
-    }
-  }
-  return x;
 }
 
 TEST(StepListTest, MultipliesPackedRows) {
@@ -194,15 +105,6 @@ TEST(StepListTest, RunsALayerAsItsOperationsOneByOne) {
   }
 }
 
-ElementwiseProgram SiluOfResult() {
-  ElementwiseProgram program;
-  program.inputs = 1;
-  program.input_dtypes = {DType::F16};
-  program.instructions = {{OpId::Silu, DType::F16, false, {0, 0, 0}}};
-  program.outputs = {1};
-  return program;
-}
-
 // Two products of the norm of x are one step.
 TEST(StepListTest, RunsTheGatedLayerOfALlamaInTwoSteps) {
   for (const auto& [k, n] : {std::pair{64, 32}, {264, 152}, {2048, 704}}) {
@@ -266,12 +168,8 @@ TEST(StepListTest, TurnsAndWritesWhereAnotherStepReads) {
   ASSERT_TRUE(list.Add(OpId::Rope, {x, cos, sin}, turned, {1}));
   ASSERT_TRUE(list.Add(OpId::Assign, {cache, turned}, cache, {1, 1, 3, 1, 8, 1},
                        {2, 0, 0}));
-  ElementwiseProgram same;
-  same.inputs = 1;
-  same.input_dtypes = {DType::F16};
-  same.instructions = {{OpId::Neg, DType::F16, false, {0, 0, 0}}};
-  same.outputs = {1};
-  ASSERT_TRUE(list.Add(OpId::Identity, {cache}, copy, {}, {}, &same));
+  const ElementwiseProgram negated = Negated();
+  ASSERT_TRUE(list.Add(OpId::Identity, {cache}, copy, {}, {}, &negated));
   list.Run();
   for (int i = 0; i < 4 * heads * dim; ++i) {
     double want = before[i];
@@ -287,19 +185,6 @@ TEST(StepListTest, TurnsAndWritesWhereAnotherStepReads) {
     ASSERT_NEAR(cache.Get(i), want, 2e-3) << i;
     ASSERT_EQ(copy.Get(i), -cache.Get(i)) << i;
   }
-}
-
-// Pairs of neighbours, as Llama's are in GGUF.
-std::vector<double> Turned(const std::vector<double>& x, const TestArray& cos,
-                           const TestArray& sin, int dim) {
-  std::vector<double> result;
-  for (size_t i = 0; i < x.size(); ++i) {
-    const auto pair = static_cast<int64_t>(i % dim / 2);
-    const double other = x[i ^ 1] * sin.Get(pair);
-    result.push_back(RoundedTo(
-        DType::F16, x[i] * cos.Get(pair) + (i % 2 == 0 ? -other : other)));
-  }
-  return result;
 }
 
 TEST(StepListTest, TurnsWhatAProductHasMadeAndWritesItToACache) {

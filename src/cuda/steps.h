@@ -15,7 +15,7 @@
 namespace tl::cuda {
 
 enum class StepKind : uint8_t {
-  kRows,         // a matrix with one row of x: result n is row n of w times x
+  kRows,         // matrices with one row of x: a result is a row times x
   kElementwise,  // a SmallGroup on its own
   kRmsNorm,      // of one row
   kRope,
@@ -76,10 +76,10 @@ enum class RowsEnd : uint8_t {
 struct RowsPart {
   const std::byte* w;
   std::byte* out;          // [rows]
-  std::byte* also;         // where kStore goes as well, or null
+  std::byte* also;         // where they go as well, or null
   std::byte* turned;       // where the turned row goes; null: it is not turned
   std::byte* turned_also;  // where that goes as well, or null
-  int32_t end;             // of its rows among those of the step
+  int32_t end;             // of its rows among those of the step; not of kGated
 };
 
 // Matrices, F16 or packed, are multiplied by an x of k elements of F16. With a norm
