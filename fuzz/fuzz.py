@@ -28,7 +28,9 @@ KEPT = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cac
                     "tensorlogic", "fuzz")
 # Of one input, with the sanitizers: the programs themselves promise less
 # (fuzz/promises.h), which only an input that never ends escapes.
-LIMITS = ("-timeout=100", "-max_len=16384", "-rss_limit_mb=2048")
+LIMITS = ("-timeout=100", "-max_len=16384", "-rss_limit_mb=2048",
+          # By the clock: promises.h measures the time that the processor gave.
+          "-report_slow_units=1000")
 ROW = re.compile(r"^\| (\w+) \| ([\d,]+) \| ([\d.]+) \| (\d+) \| (\S+) \|$", re.M)
 RULE = "|---|---|---|---|---|\n"
 
