@@ -51,10 +51,10 @@ struct HeapUse {
 // What one input may cost. Makes the check when it ends.
 class Budget {
  public:
-  explicit Budget(size_t input_bytes, double seconds_per_byte = 1e-3)
+  explicit Budget(size_t input_bytes)
       : bytes_(kBytes + kBytesPerByte * static_cast<int64_t>(input_bytes)),
         seconds_(kSeconds +
-                 seconds_per_byte * static_cast<double>(input_bytes)) {
+                 kSecondsPerByte * static_cast<double>(input_bytes)) {
     static const int installed = __sanitizer_install_malloc_and_free_hooks(
         HeapUse::OnMalloc, HeapUse::OnFree);
     if (installed == 0) BrokenPromise("memory can be counted");
@@ -80,9 +80,8 @@ class Budget {
   // What any program takes at its first input, such as tables and threads.
   static constexpr int64_t kBytes = 64 << 20;
   static constexpr int64_t kBytesPerByte = 1024;
-  // With the sanitizers, which take about five times as long, and where another
-  // program has the other half of the core, which doubles it.
-  static constexpr double kSeconds = 2;
+  // With the sanitizers, which take about five times as long.
+  static constexpr double kSeconds = 2, kSecondsPerByte = 1e-3;
 
   static double CpuSeconds() {
     timespec now;
