@@ -184,16 +184,9 @@ class Crashes(unittest.TestCase):
         self.each_writer(check)
 
     def test_killed_at_random_moments(self):
-        chance = random.Random(5)
-
         def check(words, name, nameless, new, calls):
-            began = time.monotonic()
-            self.faulty(words, "none 0", nameless)
-            lasts = time.monotonic() - began
             replaced = 0
-            for _ in range(KILLS):
-                self.restore(name)
-                self.kill_after(chance.uniform(0, 1.2 * lasts), words, nameless)
+            for _ in self.kills(words, nameless, lambda: self.restore(name)):
                 self.check_whole(name, new, "at random")
                 replaced += digest(self.folder / name) == new
             self.check_next_save(words, name, nameless, new, "after kills")
@@ -250,22 +243,25 @@ class Crashes(unittest.TestCase):
         self.each_of_several(check)
 
     def test_several_files_killed_at_random_moments(self):
-        chance = random.Random(6)
-
         def check(words, nameless, new, calls):
-            self.remove(new)
-            began = time.monotonic()
-            self.faulty(words, "none 0", nameless)
-            lasts = time.monotonic() - began
             complete = 0
-            for _ in range(KILLS):
-                self.remove(new)
-                self.kill_after(chance.uniform(0, 1.2 * lasts), words, nameless)
+            for _ in self.kills(words, nameless, lambda: self.remove(new)):
                 complete += self.check_several(new, "at random") == new
             if KILLS > 100:
                 print(f"{' '.join(words)}, nameless {nameless}: {KILLS} kills, "
                       f"{complete} of them after all files were there")
         self.each_of_several(check)
+
+    def kills(self, words, nameless, prepare):
+        """Kills it at random moments of its time, each after `prepare`."""
+        chance = random.Random(5)
+        prepare()
+        began = time.monotonic()
+        self.faulty(words, "none 0", nameless)
+        lasts = time.monotonic() - began
+        for _ in range(KILLS):
+            prepare()
+            yield self.kill_after(chance.uniform(0, 1.2 * lasts), words, nameless)
 
     def kill_after(self, seconds, words, nameless):
         env = {**os.environ, "LD_PRELOAD": str(self.shim)}

@@ -226,7 +226,9 @@ class Prompt(unittest.TestCase):
     def leave(self):
         """By Ctrl-D, again where it came before the line was given up."""
         gone = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        end = time.monotonic() + tl_command.TIME_LIMIT
         while os.waitid(os.P_PID, self.screen.pid, gone) is None:
+            self.assertLess(time.monotonic(), end, "Ctrl-D does not end the prompt")
             try:
                 self.screen.type("\x04")
             except OSError:  # the other end is closed
