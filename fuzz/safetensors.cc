@@ -42,9 +42,12 @@ void TryModel(std::string_view bytes) {
   const auto save = [&] { SaveModel(model, saved); };
   // A file of another format may have names that SafeTensors cannot hold, and packed
   // weights, which are not saved as they were.
-  if (model.format() != "SafeTensors") return static_cast<void>(Accepts(save));
-  save();
-  CheckSaved(model, saved);
+  if (model.format() == "SafeTensors") {
+    save();
+    CheckSaved(model, saved);
+  } else {
+    Accepts(save);
+  }
 }
 
 // Where the data begins, if the bytes have a header.

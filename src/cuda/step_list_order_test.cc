@@ -13,7 +13,7 @@ TEST(StepListOrderTest, LeavesWeightsThatItMakesItself) {
   const TestArray new_w = Poisoned(DType::F16, {64, 64});
   const TestArray new_g = Poisoned(DType::F16, {64});
   const TestArray y = Poisoned(DType::F16, {1, 64});
-  const ElementwiseProgram negated = Negated();
+  const ElementwiseProgram negated = ProgramOf(OpId::Neg);
   TestList list;
   ASSERT_TRUE(list.Add(OpId::Identity, {w}, new_w, {}, {}, &negated));
   ASSERT_TRUE(list.Add(OpId::Identity, {g}, new_g, {}, {}, &negated));
@@ -60,7 +60,7 @@ TEST(StepListOrderTest, GatesIntoThePlaceOfWhatAProductReads) {
   const TestArray z = Poisoned(DType::F16, {1, n});
   const TestArray g = Poisoned(DType::F16, {1, n});
   const ElementwiseProgram times = EpilogueOf({OpId::Mul});
-  const ElementwiseProgram silu = SiluOfResult();
+  const ElementwiseProgram silu = ProgramOf(OpId::Silu);
   TestList list;
   ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(w[0], {1, 0}), m}, z, {}, {},
                        &times));
@@ -84,7 +84,7 @@ TEST(StepListOrderTest, WritesToACacheWhatBecameOfAProduct) {
   const TestArray w = RandomArray(DType::F16, {n, k}, 2, -0.1, 0.1);
   const TestArray y = Poisoned(DType::F16, {1, n});
   const TestArray cache = Poisoned(DType::F16, {3, n});
-  const ElementwiseProgram negated = Negated();
+  const ElementwiseProgram negated = ProgramOf(OpId::Neg);
   TestList list;
   ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(w, {1, 0})}, y));
   ASSERT_TRUE(list.Add(OpId::Identity, {y}, y, {}, {}, &negated));

@@ -125,7 +125,7 @@ TEST(StepListTest, RunsTheGatedLayerOfALlamaInTwoSteps) {
       const TestArray g = Poisoned(DType::F16, {1, n});
       const TestArray u = Poisoned(DType::F16, {1, n});
       const TestArray next = Poisoned(DType::F16, {1, k});
-      const ElementwiseProgram silu = SiluOfResult();
+      const ElementwiseProgram silu = ProgramOf(OpId::Silu);
       const ElementwiseProgram times = EpilogueOf({OpId::Mul});
       const ElementwiseProgram plus = EpilogueOf({OpId::Add});
       ASSERT_TRUE(list.Add(OpId::RmsNorm, {x, weight}, h, {}, {1e-5}));
@@ -168,7 +168,7 @@ TEST(StepListTest, TurnsAndWritesWhereAnotherStepReads) {
   ASSERT_TRUE(list.Add(OpId::Rope, {x, cos, sin}, turned, {1}));
   ASSERT_TRUE(list.Add(OpId::Assign, {cache, turned}, cache, {1, 1, 3, 1, 8, 1},
                        {2, 0, 0}));
-  const ElementwiseProgram negated = Negated();
+  const ElementwiseProgram negated = ProgramOf(OpId::Neg);
   ASSERT_TRUE(list.Add(OpId::Identity, {cache}, copy, {}, {}, &negated));
   list.Run();
   for (int i = 0; i < 4 * heads * dim; ++i) {

@@ -100,20 +100,12 @@ inline std::vector<double> RoundedInGroups(std::vector<double> x) {
   return x;
 }
 
-inline ElementwiseProgram Negated() {
+// result = op of the one operand.
+inline ElementwiseProgram ProgramOf(OpId op) {
   ElementwiseProgram program;
   program.inputs = 1;
   program.input_dtypes = {DType::F16};
-  program.instructions = {{OpId::Neg, DType::F16, false, {0, 0, 0}}};
-  program.outputs = {1};
-  return program;
-}
-
-inline ElementwiseProgram SiluOfResult() {
-  ElementwiseProgram program;
-  program.inputs = 1;
-  program.input_dtypes = {DType::F16};
-  program.instructions = {{OpId::Silu, DType::F16, false, {0, 0, 0}}};
+  program.instructions = {{op, DType::F16, false, {0, 0, 0}}};
   program.outputs = {1};
   return program;
 }
