@@ -208,6 +208,7 @@ class Prompt(unittest.TestCase):
         os.close(self.screen.screen)
 
     def test_signals_at_the_prompt_leave_the_terminal_as_it_was(self):
+        chance = random.Random(9)
         # Of many Ctrl-C one may come before the last one was looked at.
         for signals, statuses in (([signal.SIGINT] * 20, [0, 130]),
                                   ([signal.SIGTERM], [-signal.SIGTERM]),
@@ -219,9 +220,19 @@ class Prompt(unittest.TestCase):
                 self.assertNotEqual(self.screen.modes(), self.before)
                 for number in signals:
                     os.kill(self.screen.pid, number)
+                    time.sleep(chance.choice([0, 5e-5, 2e-4]))
                 if 0 in statuses:
                     self.leave()
                 self.check_end(statuses)
+
+    def test_ctrl_d_typed_during_work_does_not_change_what_the_next_one_does(self):
+        self.start()
+        self.screen.type("sum(rand(2000, 2000) @ rand(2000, 2000)) > 0\r")
+        self.screen.wait_for("> 0")
+        self.screen.type("\x04")
+        self.screen.wait_for("\r\n1\r\n> ")
+        self.screen.type("\x04")
+        self.check_end([0])
 
     def leave(self):
         """By Ctrl-D, again where it came before the line was given up."""

@@ -29,8 +29,8 @@ extern "C" [[gnu::weak]] void __lsan_enable();
 namespace tl {
 namespace {
 
-// While it lives nothing that is allocated counts as lost: libedit never frees its
-// copies of the names of functions.
+// While it lives nothing that is allocated counts as lost: libedit never frees
+// its copies of the names of functions.
 class NoLeakHere {
  public:
   NoLeakHere() {
@@ -59,6 +59,7 @@ void NoteSignal(int signal_number) {
 void NoteTerminalSignals() {
   struct sigaction action = {};
   action.sa_handler = NoteSignal;
+  action.sa_flags = SA_RESTART;  // poll returns all the same
   sigaction(SIGWINCH, &action, nullptr);
   sigaction(SIGCONT, &action, nullptr);
 }
@@ -97,6 +98,12 @@ int ReadByte(EditLine* editor, char* byte) {
   }
 }
 
+// What the terminal gives for a Ctrl-D that came while it read whole lines,
+// during work. libedit binds what is for unset control characters to it, last
+// of all to take the next key as it is: a second Ctrl-D would not end the
+// session.
+constexpr char kEndTypedEarly = '\0';
+
 // libedit's own reader tries again after any signal, so Ctrl-C could not end a
 // line.
 int ReadCharacter(EditLine* editor, wchar_t* character) {
@@ -105,6 +112,7 @@ int ReadCharacter(EditLine* editor, wchar_t* character) {
     char byte;
     const int got = ReadByte(editor, &byte);
     if (got <= 0) return got;
+    if (byte == kEndTypedEarly) continue;
     bytes += byte;
     const Utf8Character read = FirstCharacter(bytes);
     if (read.valid) {
@@ -179,6 +187,7 @@ std::optional<std::string> LineEditor::Read(std::string prompt) {
   const char* line = el_gets(editor_, &length);
   if (interrupt_requested.load()) {
     el_reset(editor_);
+    std::clearerr(stdout);  // what it interrupted is shown again
     std::fputs("\n", stdout);
     PollInterrupt();
   }

@@ -35,10 +35,10 @@ void RequestInterrupt(int) {
   setitimer(ITIMER_REAL, &once, nullptr);
 }
 
-// Without SA_RESTART: a read that waits for a person must return.
-void Handle(int signal_number, void (*handler)(int)) {
+void Handle(int signal_number, void (*handler)(int), int flags = 0) {
   struct sigaction action = {};
   action.sa_handler = handler;
+  action.sa_flags = flags;
   sigaction(signal_number, &action, nullptr);
 }
 
@@ -54,7 +54,8 @@ void HandleSignals() {
 
 InterruptRequests::InterruptRequests() {
   interrupt_requested.store(false);
-  Handle(SIGALRM, EndIfUnheard);
+  Handle(SIGALRM, EndIfUnheard, SA_RESTART);
+  // Without SA_RESTART: a read that waits for a person must return.
   Handle(SIGINT, RequestInterrupt);
 }
 
