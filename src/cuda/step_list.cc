@@ -81,6 +81,12 @@ bool StepList::MustFollow(const Touched& step, const Touched& before) {
          meet(step.writes, before.reads);
 }
 
+bool StepList::MustFollow(const Touched& step, const Level& level) {
+  return std::any_of(
+      level.touched.begin(), level.touched.end(),
+      [&](const Touched& before) { return MustFollow(step, before); });
+}
+
 // The earliest level that is behind all that the step must follow.
 StepList::Position StepList::PositionOf(const Touched& touched, bool alone,
                                         const PreparedX& x) const {
@@ -108,9 +114,12 @@ StepList::Position StepList::PositionOf(const Touched& touched, bool alone,
 // Weights are fetched ahead of all waits: those that the list makes itself are not
 // there yet.
 bool StepList::IsWritten(const Range& range) const {
-  const auto meets = [&](const Range& written) { return written.Meets(range); };
-  return std::any_of(written_.begin(), written_.end(), meets) ||
-         (held_norm_ && meets(held_norm_->written));
+  return written_.Meets(range.begin, range.end) ||
+         (held_norm_ && held_norm_->written.Meets(range));
+}
+
+void StepList::NoteWrites(const std::vector<Range>& writes) {
+  for (const Range& range : writes) written_.Insert(range.begin, range.end);
 }
 
 size_t StepList::Append(StepRecord& record, Touched touched, bool alone,
@@ -127,7 +136,7 @@ size_t StepList::Append(StepRecord& record, Touched touched, bool alone,
   record.header.block = position.block;
   touched.block = position.block;
   touched.lap = lap_;
-  written_.insert(written_.end(), touched.writes.begin(), touched.writes.end());
+  NoteWrites(touched.writes);
   level.records.push_back(record);
   level.touched.push_back(std::move(touched));
   return position.level;
@@ -246,14 +255,17 @@ void StepList::PlaceRows(StepRecord& record, Touched touched, const View& x) {
   step.fresh_x = true;
   PreparedX shared;
   if (!step.norm_weight) {
-    const Position free = PositionOf(touched, false, {});
     touched.reads.push_back(RangeOf(x));
     const Position joined = PositionOf(touched, false, wanted);
-    if (joined.level < levels_.size() && joined.level >= free.level &&
-        levels_[joined.level].prepared == wanted) {
-      step.fresh_x = false;
-      shared = wanted;
-      touched.reads.pop_back();  // it is not read again
+    if (joined.level < levels_.size() && levels_[joined.level].prepared == wanted) {
+      const Range x_again = touched.reads.back();
+      touched.reads.pop_back();
+      step.fresh_x = MustFollow(touched, levels_[joined.level]);
+      if (step.fresh_x) {
+        touched.reads.push_back(x_again);
+      } else {
+        shared = wanted;
+      }
     }
   }
   const Position position = PositionOf(touched, false, shared);
@@ -265,12 +277,8 @@ void StepList::PlaceRows(StepRecord& record, Touched touched, const View& x) {
   }
   // What follows nothing of the same thread may go to warps that have less to do.
   if (step.end == RowsEnd::kStore && position.level < levels_.size()) {
-    const Level& level = levels_[position.level];
-    touched.first_warp = level.next_warp;
-    const bool follows = std::any_of(
-        level.touched.begin(), level.touched.end(),
-        [&](const Touched& before) { return MustFollow(touched, before); });
-    if (follows) touched.first_warp = 0;
+    touched.first_warp = levels_[position.level].next_warp;
+    if (MustFollow(touched, levels_[position.level])) touched.first_warp = 0;
   }
   step.first_warp = touched.first_warp;
   Level& level = levels_[Append(record, std::move(touched), false, shared)];

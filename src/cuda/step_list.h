@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "cuda/address_set.h"
 #include "cuda/elementwise_group.h"
 #include "cuda/laps.h"
 #include "cuda/steps.h"
@@ -68,6 +69,7 @@ class StepList {
   struct Level;
   static Range RangeOf(const View& view);
   static bool MustFollow(const Touched& step, const Touched& before);
+  static bool MustFollow(const Touched& step, const Level& level);
   // Where a step may go in the order of steps.
   struct Position {
     size_t level = 0;
@@ -97,6 +99,7 @@ class StepList {
   void FoldNorm(const View& x, RowsStep& step, Touched& touched);
   void PlaceRows(StepRecord& record, Touched touched, const View& x);
   bool IsWritten(const Range& range) const;
+  void NoteWrites(const std::vector<Range>& writes);
   void EmitHeldNorm();
   // `alone`: one block runs it. `x`: what it wants in shared memory, if anything.
   Position PositionOf(const Touched& touched, bool alone, const PreparedX& x) const;
@@ -119,7 +122,7 @@ class StepList {
   };
 
   std::vector<Level> levels_;
-  std::vector<Range> written_;  // by the steps of all levels
+  AddressSet written_;  // by the steps of all levels
   std::optional<HeldNorm> held_norm_;
   int16_t next_block_ = 0;
   int lap_ = 0;  // of what is added

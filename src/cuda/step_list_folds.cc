@@ -162,12 +162,10 @@ bool StepList::FoldAssign(const View& from, const View& to) {
       if (*also != nullptr) return false;
       *also = to.data;
       level.touched[i].writes.push_back(writing.writes[0]);
-      written_.push_back(writing.writes[0]);
+      NoteWrites(writing.writes);
       return true;
     }
-    for (const Touched& touched : level.touched) {
-      if (MustFollow(writing, touched)) return false;
-    }
+    if (MustFollow(writing, level)) return false;
   }
   return false;
 }
@@ -228,7 +226,7 @@ bool StepList::Recut(Level& level, size_t at, const StepRecord& record,
       return false;
     }
   }
-  written_.insert(written_.end(), more.writes.begin(), more.writes.end());
+  NoteWrites(more.writes);
   level.records[at] = record;
   level.touched[at] = std::move(touched);
   return true;
