@@ -88,7 +88,9 @@ TEST(Memory, BlocksDoNotMeet) {
     const int64_t bytes = next(4) == 0 ? next(5 << 20) : next(3000);
     std::byte* const block = memory.Take(bytes);
     const auto behind = taken.lower_bound(block);
-    if (behind != taken.end()) ASSERT_LE(block + bytes, behind->first);
+    if (behind != taken.end()) {
+      ASSERT_LE(block + bytes, behind->first);
+    }
     if (behind != taken.begin()) {
       const auto before = std::prev(behind);
       ASSERT_LE(before->first + before->second, block);

@@ -64,7 +64,7 @@ StepList::Range StepList::RangeOf(const View& view) {
 // The other's results, or memory that the other still reads, are touched by
 // another thread.
 bool StepList::MustFollow(const Touched& step, const Touched& before) {
-  const auto meet = [&](const std::vector<Range>& a, const std::vector<Range>& b) {
+  const auto meet = [&](const Ranges& a, const Ranges& b) {
     for (const Range& x : a) {
       for (const Range& y : b) {
         const bool same_thread = x.by_row && y.by_row &&
@@ -118,14 +118,18 @@ bool StepList::IsWritten(const Range& range) const {
          (held_norm_ && held_norm_->written.Meets(range));
 }
 
-void StepList::NoteWrites(const std::vector<Range>& writes) {
+void StepList::NoteWrites(const Ranges& writes) {
   for (const Range& range : writes) written_.Insert(range.begin, range.end);
 }
 
 size_t StepList::Append(StepRecord& record, Touched touched, bool alone,
                         const PreparedX& x) {
   Position position = PositionOf(touched, alone, x);
-  if (position.level == levels_.size()) levels_.emplace_back();
+  if (position.level == levels_.size()) {
+    levels_.push_back(spare_levels_.empty() ? Level()
+                                            : std::move(spare_levels_.back()));
+    if (!spare_levels_.empty()) spare_levels_.pop_back();
+  }
   Level& level = levels_[position.level];
   if (alone && position.block == kAllBlocks) {
     position.block = next_block_;
@@ -255,17 +259,15 @@ void StepList::PlaceRows(StepRecord& record, Touched touched, const View& x) {
   step.fresh_x = true;
   PreparedX shared;
   if (!step.norm_weight) {
-    touched.reads.push_back(RangeOf(x));
-    const Position joined = PositionOf(touched, false, wanted);
-    if (joined.level < levels_.size() && levels_[joined.level].prepared == wanted) {
-      const Range x_again = touched.reads.back();
-      touched.reads.pop_back();
-      step.fresh_x = MustFollow(touched, levels_[joined.level]);
-      if (step.fresh_x) {
-        touched.reads.push_back(x_again);
-      } else {
-        shared = wanted;
-      }
+    Touched with_x = touched;
+    with_x.reads.push_back(RangeOf(x));
+    const size_t joined = PositionOf(with_x, false, wanted).level;
+    step.fresh_x = joined == levels_.size() || levels_[joined].prepared != wanted ||
+                   MustFollow(touched, levels_[joined]);
+    if (step.fresh_x) {
+      touched = std::move(with_x);
+    } else {
+      shared = wanted;
     }
   }
   const Position position = PositionOf(touched, false, shared);
@@ -454,26 +456,30 @@ void StepList::Flush(Laps* laps) {
     counter_ = Allocate(sizeof(unsigned));
     Fill(counter_.get(), 0, sizeof(unsigned));
   }
-  std::vector<StepRecord> records;
+  records_.clear();
   std::vector<int> laps_of_records;
   for (size_t l = 0; l < levels_.size(); ++l) {
     if (l > 0) levels_[l].records[0].header.wait = StepWait::kGrid;
-    records.insert(records.end(), levels_[l].records.begin(),
-                   levels_[l].records.end());
+    records_.insert(records_.end(), levels_[l].records.begin(),
+                    levels_[l].records.end());
     for (const Touched& touched : levels_[l].touched) {
       laps_of_records.push_back(touched.lap);
     }
   }
-  const auto bytes = static_cast<int64_t>(records.size() * sizeof(StepRecord));
+  const auto bytes = static_cast<int64_t>(records_.size() * sizeof(StepRecord));
   const std::shared_ptr<std::byte> steps = Allocate(bytes);
-  CopyToDevice(steps.get(), reinterpret_cast<const std::byte*>(records.data()),
+  CopyToDevice(steps.get(), reinterpret_cast<const std::byte*>(records_.data()),
                bytes);
   RunSteps(reinterpret_cast<const StepRecord*>(steps.get()),
-           static_cast<int>(records.size()), blocks,
+           static_cast<int>(records_.size()), blocks,
            reinterpret_cast<unsigned*>(counter_.get()), reached_,
            laps ? laps->NoteSteps(std::move(laps_of_records)) : nullptr);
   reached_ += static_cast<unsigned>(levels_.size() - 1) *
               static_cast<unsigned>(blocks);
+  for (Level& level : levels_) {
+    level.Clear();
+    spare_levels_.push_back(std::move(level));
+  }
   levels_.clear();
   written_.clear();
   scratch_.clear();

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/inline_vector.h"
 #include "cuda/address_set.h"
 #include "cuda/elementwise_group.h"
 #include "cuda/laps.h"
@@ -42,9 +43,11 @@ class StepList {
       return begin < other.end && other.begin < end;
     }
   };
+  using Ranges = InlineVector<Range, 6>;  // seldom more
+
   // What a step touches that was not there before the launch.
   struct Touched {
-    std::vector<Range> reads, writes;
+    Ranges reads, writes;
     // Of a RowsStep: steps where these are the same have their rows in the same
     // threads.
     int32_t rows = 0;
@@ -99,7 +102,7 @@ class StepList {
   void FoldNorm(const View& x, RowsStep& step, Touched& touched);
   void PlaceRows(StepRecord& record, Touched touched, const View& x);
   bool IsWritten(const Range& range) const;
-  void NoteWrites(const std::vector<Range>& writes);
+  void NoteWrites(const Ranges& writes);
   void EmitHeldNorm();
   // `alone`: one block runs it. `x`: what it wants in shared memory, if anything.
   Position PositionOf(const Touched& touched, bool alone, const PreparedX& x) const;
@@ -119,9 +122,18 @@ class StepList {
     std::vector<Touched> touched;
     PreparedX prepared;    // after its steps so far
     int8_t next_warp = 0;  // of a step with rows
+
+    void Clear() {
+      records.clear();
+      touched.clear();
+      prepared = {};
+      next_warp = 0;
+    }
   };
 
   std::vector<Level> levels_;
+  std::vector<Level> spare_levels_;  // empty ones that have memory
+  std::vector<StepRecord> records_;  // of a Flush
   AddressSet written_;  // by the steps of all levels
   std::optional<HeldNorm> held_norm_;
   int16_t next_block_ = 0;

@@ -103,7 +103,7 @@ void StepList::RecognizeEnd(RowsStep& step) {
 }
 
 bool StepList::MeetsHeldNorm(const Touched& touched) const {
-  const auto meets = [&](const std::vector<Range>& ranges, const Range& norm) {
+  const auto meets = [&](const Ranges& ranges, const Range& norm) {
     return std::any_of(ranges.begin(), ranges.end(),
                        [&](const Range& range) { return range.Meets(norm); });
   };
@@ -217,8 +217,8 @@ bool StepList::Recut(Level& level, size_t at, const StepRecord& record,
                      const Touched& more) {
   Touched touched = level.touched[at];
   touched.rows_per_group = record.rows.rows_per_group;
-  touched.writes.insert(touched.writes.end(), more.writes.begin(), more.writes.end());
-  touched.reads.insert(touched.reads.end(), more.reads.begin(), more.reads.end());
+  for (const Range& range : more.writes) touched.writes.push_back(range);
+  for (const Range& range : more.reads) touched.reads.push_back(range);
   if (record.rows.parts > 1) touched.ForgetByRow();
   for (size_t i = 0; i < level.touched.size(); ++i) {
     if (i != at && (MustFollow(level.touched[i], touched) ||

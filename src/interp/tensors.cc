@@ -166,9 +166,9 @@ Value Tensors::Call(uint16_t function, std::span<const Value> given,
     const SignatureParameter& parameter = signature.parameters[i];
     names.push_back(parameter.name);
     const Value& value = arguments[i];
-    const bool number = value.is_tensor() && AsTensor(value)->shape().size() == 1 &&
-                        parameter.type != TypeKind::kTensor &&
-                        parameter.type != TypeKind::kAny;
+    const bool number = parameter.type != TypeKind::kTensor &&
+                        parameter.type != TypeKind::kAny && value.is_tensor() &&
+                        AsTensor(value)->shape().size() == 1;
     if (parameter.type == TypeKind::kTensor && value.is_list()) {
       converted.push_back(
           Argument::Of(OperandOf(builder, value, ListTypeBeside(arguments))));
