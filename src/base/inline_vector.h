@@ -64,6 +64,7 @@ class InlineVector {
     if (size_ == capacity_) Reserve(2 * size_t{capacity_});
     return *std::construct_at(data_ + size_++, std::forward<Args>(args)...);
   }
+  void pop_back() { std::destroy_at(data_ + --size_); }
   void insert(const T* at, std::initializer_list<T> items) {
     const ptrdiff_t position = at - data_;
     const size_t before = size_;

@@ -125,16 +125,16 @@ const std::shared_ptr<std::byte>& PlanRun::LeafMemory(const Node& leaf) const {
   for (const Passing& passing : passing_) {
     if (passing.leaf == &leaf) return passing.memory;
   }
-  return IsHere(leaf) ? leaf.value().data : leaf.mirror.data;
+  return IsHere(leaf) ? leaf.value().data : leaf.mirror().data;
 }
 
 void PlanRun::Mirror(const Node& leaf) {
-  if (IsHere(leaf) || leaf.mirror) return;
-  leaf.mirror = leaf.value();
-  leaf.mirror.data = nullptr;
-  leaf.mirror.mapped = false;
-  leaf.mirror.device = device_;
-  leaf.mirror.data = residency_.Copy(leaf.value());
+  if (IsHere(leaf) || leaf.mirror()) return;
+  Tensor copy = leaf.value();
+  copy.data = residency_.Copy(leaf.value());
+  copy.mapped = false;
+  copy.device = device_;
+  leaf.SetMirror(std::move(copy));
 }
 
 // What is converted to another type goes when that is done.
@@ -146,7 +146,7 @@ void PlanRun::MirrorLeaves(const Step& step) {
   for (const Operand& operand : step.inputs) {
     if (operand.source != Operand::Source::kLeaf) continue;
     Node& leaf = *structure_.leaves[operand.index];
-    if (IsHere(leaf) || leaf.mirror || IsOnlyConverted(step, leaf)) continue;
+    if (IsHere(leaf) || leaf.mirror() || IsOnlyConverted(step, leaf)) continue;
     if (residency_.Stays(leaf)) Mirror(leaf);
   }
 }
@@ -157,7 +157,7 @@ void PlanRun::BringLeaves(const Step& step) {
   for (const Operand& operand : step.inputs) {
     if (operand.source != Operand::Source::kLeaf) continue;
     const Node& leaf = *structure_.leaves[operand.index];
-    if (IsHere(leaf) || leaf.mirror) continue;
+    if (IsHere(leaf) || leaf.mirror()) continue;
     if (IsOnlyConverted(step, leaf)) residency_.BeforeConversion(leaf);
     passing_.push_back({&leaf, residency_.Copy(leaf.value())});
   }
@@ -230,7 +230,7 @@ std::shared_ptr<std::byte> PlanRun::Donated(const Step& step) const {
   if (donor.source == Operand::Source::kSlot) return memory_[donor.index];
   // A leaf: `x[i] = v` on a tensor that only this operation still holds.
   const Node& leaf = *structure_.leaves[donor.index];
-  const Tensor& here = IsHere(leaf) ? leaf.value() : leaf.mirror;
+  const Tensor& here = IsHere(leaf) ? leaf.value() : leaf.mirror();
   const bool alone = leaf.use_count() == 1 && !here.mapped &&
                      here.data.use_count() == 1;
   return alone ? here.data : nullptr;

@@ -77,7 +77,7 @@ const void* Executor::PreparedFor(const Step& step, const Structure& structure,
   std::vector<int64_t> key = step.ints;
   key.insert(key.end(), operand.dims.begin(),
              operand.dims.begin() + operand.rank);
-  Node::Prepared& kept = leaf.prepared;
+  Node::Prepared& kept = leaf.prepared();
   if (!kept.data || kept.op != step.op || kept.key != key) {
     kept = {step.op, std::move(key),
             backend_.Prepare(step.op, inputs[index], step.ints)};

@@ -19,7 +19,7 @@ int64_t PassingBytes(const Step& step, const Structure& structure) {
     if (input.source != Operand::Source::kLeaf) continue;
     const Node& leaf = *structure.leaves[input.index];
     const bool on_host = leaf.value().device == Device::kCpu;
-    if (on_host && !leaf.mirror) bytes += leaf.value().bytes();
+    if (on_host && !leaf.mirror()) bytes += leaf.value().bytes();
   }
   return bytes;
 }
@@ -60,11 +60,11 @@ void Residency::BeginRun(const Plan& plan, const Structure& structure) {
 // The bytes are in host memory afterwards, and nowhere else.
 void Residency::Remove(Node& node) {
   if (node.value().device == Device::kCpu) {
-    node.mirror = {};
+    node.SetMirror({});
     return;
   }
-  Tensor copy = std::move(node.mirror);
-  node.mirror = {};
+  Tensor copy = node.mirror();
+  node.SetMirror({});
   if (!copy) {
     copy = MakeTensor(node.dtype(), node.shape());
     backend_.CopyOut(copy.data.get(), node.value().data.get(), copy.bytes(),

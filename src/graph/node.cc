@@ -67,17 +67,28 @@ void Node::SetValue(Tensor value) {
   inputs_.clear();
 }
 
+const Tensor& Node::mirror() const {
+  static const Tensor none;
+  return elsewhere_ ? elsewhere_->mirror : none;
+}
+
+Node::Elsewhere& Node::elsewhere() const {
+  if (!elsewhere_) elsewhere_ = std::make_unique<Elsewhere>();
+  return *elsewhere_;
+}
+
 void Node::Unlink() {
   if (builder_) builder_->Forget(*this);
 }
 
 void Node::Destroy() {
-  static thread_local std::vector<Node*>* doomed = nullptr;
+  using Nodes = InlineVector<Node*, 16>;
+  static thread_local Nodes* doomed = nullptr;
   if (doomed) {
     doomed->push_back(this);
     return;
   }
-  std::vector<Node*> stack = {this};
+  Nodes stack = {this};
   doomed = &stack;
   while (!stack.empty()) {
     Node* node = stack.back();

@@ -4,6 +4,8 @@
 // the inputs. All nodes of a program belong to one thread.
 #pragma once
 
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "ops/lowering.h"
@@ -55,11 +57,12 @@ class Node final : public TensorValue {
     std::vector<int64_t> key;  // attributes, and the shape it was seen in
     std::shared_ptr<const void> data;
   };
-  mutable Prepared prepared;
+  Prepared& prepared() const { return elsewhere().prepared; }
 
   // The same bytes in the memory of the other device, once they were needed
-  // there: a weight on the GPU, or a result in host memory.
-  mutable Tensor mirror;
+  // there: a weight on the GPU, or a result in host memory. Else no tensor.
+  const Tensor& mirror() const;
+  void SetMirror(Tensor mirror) const { elsewhere().mirror = std::move(mirror); }
 
   // As indices they have their place on an axis of so many elements or more; 0:
   // that is not known.
@@ -70,6 +73,12 @@ class Node final : public TensorValue {
 
  private:
   friend class Builder;
+  // Of the few nodes that have any of it.
+  struct Elsewhere {
+    Prepared prepared;
+    Tensor mirror;
+  };
+  Elsewhere& elsewhere() const;
   // Releases whole chains in a loop: a program may build a million nodes deep.
   void Destroy() override;
   void Unlink();
@@ -79,6 +88,7 @@ class Node final : public TensorValue {
   Inputs inputs_;
   Attributes attributes_;
   Tensor value_;
+  mutable std::unique_ptr<Elsewhere> elsewhere_;
   // The builder's list of nodes without a value.
   Builder* builder_ = nullptr;
   int64_t pending_bytes_ = 0;  // what it counts for in the builder

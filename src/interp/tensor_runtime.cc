@@ -72,13 +72,13 @@ Executor& TensorRuntime::executor() {
 // The value of a node in host memory.
 const Tensor& TensorRuntime::OnHost(const Node& node) {
   if (node.value().device == Device::kCpu) return node.value();
-  if (!node.mirror) {
+  if (!node.mirror()) {
     Tensor copy = MakeTensor(node.dtype(), node.shape());
     executor().backend().CopyOut(copy.data.get(), node.value().data.get(),
                                  copy.bytes(), node.value().ticket);
-    node.mirror = std::move(copy);
+    node.SetMirror(std::move(copy));
   }
-  return node.mirror;
+  return node.mirror();
 }
 
 Builder& TensorRuntime::At(Span where) {
@@ -110,7 +110,7 @@ Node& TensorRuntime::Compute(const TensorRef& ref) {
 
 const Tensor& TensorRuntime::Evaluate(const TensorRef& ref) {
   const Node& node = Compute(ref);
-  const bool waits = node.value().device != Device::kCpu && !node.mirror;
+  const bool waits = node.value().device != Device::kCpu && !node.mirror();
   if (waits) HandOver();
   ahead_nodes_ = kFirstNodesAhead;
   return OnHost(node);
