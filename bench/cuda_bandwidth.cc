@@ -6,11 +6,9 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
-#include <random>
-#include <vector>
 
+#include "bench/cuda_memory.h"
 #include "cuda/kernels.h"
-#include "cuda/runtime.h"
 #include "cuda/step_list.h"
 
 namespace tl {
@@ -24,23 +22,7 @@ constexpr int kLaunches = 5;
 
 double copy_rate = 0;  // GB/s, read and written
 
-// Random halves from 0.25 to 0.5: constant ones make the card faster than it is.
-Bytes Halves(int64_t count) {
-  constexpr int64_t kChunk = 8 << 20;
-  static const std::vector<uint16_t> kRandom = [] {
-    std::mt19937 random(1);
-    std::vector<uint16_t> halves(kChunk);
-    for (uint16_t& half : halves) half = (random() & 0x3ff) | 0x3400;
-    return halves;
-  }();
-  Bytes memory = cuda::Allocate(count * 2);
-  for (int64_t at = 0; at < count; at += kChunk) {
-    cuda::CopyToDevice(memory.get() + at * 2,
-                       reinterpret_cast<const std::byte*>(kRandom.data()),
-                       std::min(kChunk, count - at) * 2);
-  }
-  return memory;
-}
+Bytes Halves(int64_t count) { return RandomBytes(count * 2); }
 
 View Rows(const Bytes& data, int64_t rows, int64_t columns,
           DType dtype = DType::F16) {

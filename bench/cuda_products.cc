@@ -3,13 +3,11 @@
 // of many launches that wait for each other, with weights that are in no cache.
 #include <chrono>
 #include <cstdio>
-#include <random>
 #include <string>
-#include <vector>
 
+#include "bench/cuda_memory.h"
 #include "cuda/cublaslt.h"
 #include "cuda/kernels.h"
-#include "cuda/runtime.h"
 
 namespace tl {
 namespace {
@@ -18,25 +16,6 @@ struct Case {
   DType weights;
   int64_t m, k, n;
 };
-
-// Random bits: constant ones would make the card faster than it is.
-std::shared_ptr<std::byte> RandomBytes(int64_t bytes) {
-  constexpr int64_t kChunk = 16 << 20;
-  static const std::vector<uint32_t> kRandom = [] {
-    std::mt19937 random(1);
-    std::vector<uint32_t> words(kChunk / 4);
-    // Halves from 0.25 to 0.5, and bytes of all kinds below.
-    for (uint32_t& word : words) word = (random() & 0x83ff83ff) | 0x34003400;
-    return words;
-  }();
-  auto memory = cuda::Allocate(bytes);
-  for (int64_t at = 0; at < bytes; at += kChunk) {
-    cuda::CopyToDevice(memory.get() + at,
-                       reinterpret_cast<const std::byte*>(kRandom.data()),
-                       std::min(kChunk, bytes - at));
-  }
-  return memory;
-}
 
 View Matrix(std::byte* data, DType dtype, int64_t rows, int64_t columns,
             bool transposed) {

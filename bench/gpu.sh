@@ -1,8 +1,8 @@
 #!/bin/bash
 # Checks and measures the CUDA backend on a machine with a card:
 #   bench/gpu.sh BUILD [check|time|all]
-# BUILD holds tl, tl_cuda_test, bench_cuda_bandwidth and bench_cuda_products. The
-# models are written to $SCRATCH (/dev/shm), 13 GB at a time; Python needs NumPy and
+# BUILD holds tl, tl_cuda_test and bench_cuda_{bandwidth,products,token}. The models
+# are written to $SCRATCH (/dev/shm), 13 GB at a time; Python needs NumPy and
 # gguf, and for the figures beside ours torch and safetensors. What it printed last
 # is bench/gpu.txt.
 set -uo pipefail
@@ -62,6 +62,8 @@ measure() {
   "$build/bench_cuda_bandwidth"
   section "products"
   "$build/bench_cuda_products"
+  section "a token's steps on the card alone"
+  "$build/bench_cuda_token"
   section "loading, twice each: the second time the pinned memory is there"
   for dtype in F16 BF16 F32; do
     file=$(bench/gpu_models.py "$scratch" safetensors $dtype)
