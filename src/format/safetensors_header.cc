@@ -147,8 +147,7 @@ class HeaderParser {
   void ReadOffsets(Value value) {
     const std::vector<int64_t> offsets = ReadNumbers("data_offsets", value);
     if (offsets.size() != 2) {
-      FailTensor("data_offsets has {} numbers, not a begin and an end",
-                 offsets.size());
+      FailTensor("data_offsets has length {}, not 2", offsets.size());
     }
     if (offsets[1] < offsets[0]) {
       FailTensor("data_offsets end at {}, before they begin at {}", offsets[1],

@@ -210,9 +210,9 @@ TEST_F(SafeTensorsTest, RefusesNumbersThatAreNotWholeSizes) {
     return Refusal(Described("\"F32\"", "[1]", text));
   };
   EXPECT_EQ(offsets("[4]"),
-            "tensor 't': data_offsets has 1 numbers, not a begin and an end");
+            "tensor 't': data_offsets has length 1, not 2");
   EXPECT_EQ(offsets("[0,4,8]"),
-            "tensor 't': data_offsets has 3 numbers, not a begin and an end");
+            "tensor 't': data_offsets has length 3, not 2");
   EXPECT_EQ(offsets("[4,0]"),
             "tensor 't': data_offsets end at 0, before they begin at 4");
 }
