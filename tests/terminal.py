@@ -23,6 +23,8 @@ class Terminal:
         self.at = 0  # how much of it was waited for
         self.pid, self.screen = pty.fork()
         if self.pid == 0:
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)  # ./test may run under nohup
             if folder:
                 os.chdir(folder)
             os.environ.update({"TERM": "xterm", "NO_COLOR": "1", **(env or {})})
