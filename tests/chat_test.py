@@ -391,9 +391,11 @@ talk.ask("go")
 let said = ""
 print(interruptible(fn() { talk.answer(fn(t) { said += t; write(t) }) }))
 let first = talk.usage()
-print(first["finish_reason"], len(said) == first["completion_tokens"])
+// One token may have been on its way when Ctrl-C came: counted, or in the answer.
+print(first["finish_reason"], (first["completion_tokens"] - len(said)) in [0, 1])
 talk.ask("on")
-print(talk.messages()[1]["content"] == said, len(talk.messages()))
+let kept = talk.messages()[1]["content"]
+print(kept[:len(said)] == said, (len(kept) - len(said)) in [0, 1], len(talk.messages()))
 interruptible(fn() { talk.answer(fn(t) { exit(0) }) })
 """)
         screen = terminal.Terminal("run", self.folder / "program.tl")
@@ -401,7 +403,7 @@ interruptible(fn() { talk.answer(fn(t) { exit(0) }) })
         screen.type("\x03")
         screen.wait_for("false")
         self.assertEqual(screen.close(), 0, screen.seen)
-        self.assertTrue(screen.seen.endswith("false\r\nnone true\r\ntrue 3\r\n"),
+        self.assertTrue(screen.seen.endswith("false\r\nnone true\r\ntrue true 3\r\n"),
                         screen.seen)
 
 
