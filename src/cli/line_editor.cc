@@ -200,9 +200,21 @@ std::optional<std::string> LineEditor::Read(std::string prompt) {
 void LineEditor::AddToHistory(const std::string& line) {
   HistEvent event;
   ::history(history_, &event, H_ENTER, line.c_str());
-  if (!history_file_.empty()) {
-    ::history(history_, &event, H_SAVE, history_file_.c_str());
-  }
+  if (!history_file_.empty()) SaveHistory();
+}
+
+// libedit writes where it is told to, line by line: the file of before stays until
+// all of the next is there. Where that fails the prompt goes on without.
+void LineEditor::SaveHistory() {
+  namespace fs = std::filesystem;
+  std::error_code failed;
+  const fs::path file = fs::weakly_canonical(history_file_, failed);
+  if (failed) return;
+  const std::string next = fmt::format("{}.{}.partial", file.string(), getpid());
+  HistEvent event;
+  const bool saved = ::history(history_, &event, H_SAVE, next.c_str()) >= 0;
+  if (saved) fs::rename(next, file, failed);
+  if (!saved || failed) fs::remove(next, failed);
 }
 
 LineEditor& LineEditor::Of(editline* editor) {

@@ -44,6 +44,7 @@ class LineEditor {
   static LineEditor& Of(editline* editor);
 
   void Bind();
+  void SaveHistory();
   void ShowChoices(const std::vector<std::string>& words);
 
   const std::string history_file_;

@@ -2,8 +2,35 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "base/file.h"
+
 namespace tl {
 namespace {
+
+namespace fs = std::filesystem;
+
+TEST(LineEditor, ReplacesItsHistoryInOneStep) {
+  std::string folder = testing::TempDir() + "tl_history_XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const std::string file = folder + "/history", old = folder + "/old";
+  const std::string link = folder + "/link";
+  std::ofstream(file) << "_HiStOrY_V2_\nbefore\n";
+  fs::create_hard_link(file, old);
+  fs::create_symlink(file, link);
+  {
+    LineEditor editor(link, [](std::string_view) { return Completion(); });
+    editor.AddToHistory("sum(x)");
+  }
+  EXPECT_EQ(ReadTextFile(file, 100), "_HiStOrY_V2_\nbefore\nsum(x)\n");
+  EXPECT_EQ(ReadTextFile(old, 100), "_HiStOrY_V2_\nbefore\n");
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), {}), 3);
+  fs::remove_all(folder);
+}
 
 TEST(CommonBeginning, OfSeveralWords) {
   EXPECT_EQ(CommonBeginning({"softmax", "softplus"}), "soft");
