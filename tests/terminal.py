@@ -21,14 +21,26 @@ class Terminal:
     def __init__(self, *arguments, env=None, folder=None):
         self.seen = ""
         self.at = 0  # how much of it was waited for
+        # Ctrl-C may come at once. A child that it ended as it ends Python would first
+        # clean up what is its parent's.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         self.pid, self.screen = pty.fork()
         if self.pid == 0:
+            self.become_tl(mask, arguments, env or {}, folder)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    @staticmethod
+    def become_tl(mask, arguments, env, folder):
+        try:
             for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
                 signal.signal(number, signal.SIG_DFL)  # ./test may run under nohup
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             if folder:
                 os.chdir(folder)
-            os.environ.update({"TERM": "xterm", "NO_COLOR": "1", **(env or {})})
+            os.environ.update({"TERM": "xterm", "NO_COLOR": "1", **env})
             os.execv(tl_command.TL, [tl_command.TL, *map(str, arguments)])
+        finally:
+            os._exit(127)
 
     def type(self, text):
         os.write(self.screen, text.encode())
