@@ -126,9 +126,9 @@ size_t StepList::Append(StepRecord& record, Touched touched, bool alone,
                         const PreparedX& x) {
   Position position = PositionOf(touched, alone, x);
   if (position.level == levels_.size()) {
-    levels_.push_back(spare_levels_.empty() ? Level()
-                                            : std::move(spare_levels_.back()));
-    if (!spare_levels_.empty()) spare_levels_.pop_back();
+    if (spare_levels_.empty()) spare_levels_.emplace_back();
+    levels_.push_back(std::move(spare_levels_.back()));
+    spare_levels_.pop_back();
   }
   Level& level = levels_[position.level];
   if (alone && position.block == kAllBlocks) {
