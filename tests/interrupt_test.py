@@ -227,10 +227,10 @@ class Prompt(unittest.TestCase):
 
     def test_ctrl_d_typed_during_work_does_not_change_what_the_next_one_does(self):
         self.start()
-        self.screen.type("sum(rand(2000, 2000) @ rand(2000, 2000)) > 0\r")
-        self.screen.wait_for("> 0")
+        self.screen.type("sum(rand(4000, 4000) @ rand(4000, 4000)) > 0\r")
+        self.screen.wait_for("> 0\r\n")
         self.screen.type("\x04")
-        self.screen.wait_for("\r\n1\r\n> ")
+        self.screen.wait_for("1\r\n> ")
         self.screen.type("\x04")
         self.check_end([0])
 
