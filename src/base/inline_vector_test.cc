@@ -39,6 +39,14 @@ TEST(InlineVector, InsertsBeforeAnElement) {
   EXPECT_EQ(ints, (Ints{1, 9, 2, 5, 6}));
 }
 
+TEST(InlineVector, LetsGoOfTheLast) {
+  const auto counted = std::make_shared<int>(1);
+  Pointers pointers = {counted, counted, counted};
+  pointers.pop_back();
+  EXPECT_EQ(pointers.size(), 2u);
+  EXPECT_EQ(counted.use_count(), 3);
+}
+
 // Both where elements lie inside and where they do not.
 TEST(InlineVector, CopiesAndMovesWhatItHolds) {
   for (size_t count : {size_t{1}, size_t{2}, size_t{3}}) {
