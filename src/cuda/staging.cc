@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -14,12 +15,24 @@
 #include "base/file.h"
 #include "base/parallel.h"
 #include "cuda/check.h"
+#include "cuda/dispatch.h"
 
 namespace tl::cuda {
 namespace {
 
 constexpr int64_t kPieceBytes = int64_t{1} << 20;
 constexpr int64_t kPieces = 32;
+constexpr int64_t kFewestBytes = int64_t{256} << 10;  // worth a copy of its own
+constexpr int64_t kPageBytes = 4096;
+
+// Pieces of one size, as many for each thread: one that has one more keeps all
+// others waiting at the end of each array.
+int64_t BytesOfPiece(int64_t bytes) {
+  const int64_t threads = Threads();
+  const int64_t pieces = CeilDiv(bytes, threads * kPieceBytes) * threads;
+  const int64_t even = CeilDiv(CeilDiv(bytes, pieces), kPageBytes) * kPageBytes;
+  return std::clamp(even, kFewestBytes, kPieceBytes);
+}
 
 // Pinning takes work for each page, so large ones are asked for. Where memory of
 // our own cannot be pinned, CUDA's is.
@@ -104,7 +117,7 @@ void StageToDevice(std::byte* to, const std::byte* from, int64_t bytes,
                    cudaStream_t stream) {
   static Pieces& pieces = *new Pieces;
   const auto file = MappedFile::Containing(from);
-  ParallelFor(bytes, kPieceBytes, [&](int64_t begin, int64_t end) {
+  ParallelFor(bytes, BytesOfPiece(bytes), [&](int64_t begin, int64_t end) {
     const Pieces::Piece piece = pieces.Take();
     Read(piece.memory, from + begin, end - begin, file.get());
     pieces.Send(piece, to + begin, end - begin, stream);
