@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/cuda_memory.h"
@@ -258,7 +259,8 @@ void Measure(const Size& size, DType dtype) {
 }  // namespace
 }  // namespace tl
 
-int main() {
+// Of all sizes and types, or of those that are named: `bench_cuda_token 7B Q4_0`.
+int main(int argc, char** argv) {
   using namespace tl;
   if (!cuda::FindCard().available) {
     std::printf("no card: %s\n", cuda::FindCard().why.c_str());
@@ -266,7 +268,9 @@ int main() {
   }
   std::printf("a token, and each step of a layer\n");
   for (const Size& size : kSizes) {
+    if (argc > 1 && std::string_view(size.name) != argv[1]) continue;
     for (DType dtype : {DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_K}) {
+      if (argc > 2 && Info(dtype).name != argv[2]) continue;
       Measure(size, dtype);
     }
   }
