@@ -41,16 +41,14 @@ TL_DEVICE void DecodeItemOfBlock(const DecodeAttention& decode, int index,
 template <class Shape>
 TL_DEVICE void CombineIfLast(const DecodeAttention& decode,
                              const DecodeTile& tile, int* last) {
-  __threadfence();
   Shape::Sync();
   if (threadIdx.x == 0) {
     unsigned* finished = decode.finished + tile.index;
-    *last = atomicAdd(finished, 1u) + 1 == static_cast<unsigned>(decode.splits);
+    *last = CountIn(finished) + 1 == static_cast<unsigned>(decode.splits);
     if (*last) *finished = 0;
   }
   Shape::Sync();
   if (!*last) return;
-  __threadfence();
   for (int row = WarpOf(); row < tile.rows; row += Shape::kWarps) {
     CombineDecodeRow(decode, tile, row);
   }

@@ -68,6 +68,7 @@ TL_DEVICE void GiveRegisters() {}
 template <int>
 TL_DEVICE void TakeRegisters() {}
 TL_DEVICE void ArriveAtGrid(unsigned* counter) { ++*counter; }
+TL_DEVICE unsigned CountIn(unsigned* counter) { return (*counter)++; }
 TL_DEVICE bool GridReached(const unsigned* counter, unsigned target) {
   if (static_cast<int>(*counter - target) >= 0) return true;
   emulator::Yield();
@@ -176,6 +177,14 @@ TL_DEVICE void TakeRegisters() {
 TL_DEVICE void ArriveAtGrid(unsigned* counter) {
   asm volatile("red.release.gpu.global.add.u32 [%0], 1;"
                :: "l"(counter) : "memory");
+}
+// How many came before. What those wrote can be read then, and what this thread
+// knows of by those that come later.
+TL_DEVICE unsigned CountIn(unsigned* counter) {
+  unsigned before;
+  asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], 1;"
+               : "=r"(before) : "l"(counter) : "memory");
+  return before;
 }
 TL_DEVICE bool GridReached(const unsigned* counter, unsigned target) {
   unsigned value;
