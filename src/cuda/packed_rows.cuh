@@ -1,8 +1,7 @@
-// Products of a few rows of a weight matrix, in shared memory, with x: the share
-// of one lane of a warp. Several rows at a time, since each waits for shared
-// memory. Packed rows are multiplied as integers, x rounded to int8 in groups of
-// 32 as docs/numerics.md says. Block layouts: ggml-common.h; the values they
-// stand for: tensor/packed.cc.
+// Products of rows of a weight matrix, in shared memory, with x: the share of one
+// lane of a warp. Packed rows are multiplied as integers, x rounded to int8 in
+// groups of 32 as docs/numerics.md says. Block layouts: ggml-common.h; the values
+// they stand for: tensor/packed.cc.
 #pragma once
 
 #include "cuda/device.cuh"
@@ -56,6 +55,28 @@ TL_DEVICE int Dot4(uint32_t a, uint32_t b, int sum) {
   return __dp4a(static_cast<int>(a), static_cast<int>(b), sum);
 }
 
+// The bytes of a without signs.
+TL_DEVICE int UnsignedDot4(uint32_t a, uint32_t b, int sum) {
+#ifdef TL_CUDA_EMULATED
+  for (int i = 0; i < 4; ++i) {
+    sum += static_cast<int>(a >> 8 * i & 0xff) *
+           static_cast<int8_t>(b >> 8 * i);
+  }
+  return sum;
+#else
+  int result;
+  asm("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+#endif
+}
+
+TL_DEVICE int UnsignedDot16(const uint32_t (&a)[4], const uint4& b, int sum) {
+  sum = UnsignedDot4(a[0], b.x, sum);
+  sum = UnsignedDot4(a[1], b.y, sum);
+  sum = UnsignedDot4(a[2], b.z, sum);
+  return UnsignedDot4(a[3], b.w, sum);
+}
+
 TL_DEVICE int Dot16(const uint32_t (&a)[4], const uint4& b, int sum) {
   sum = Dot4(a[0], b.x, sum);
   sum = Dot4(a[1], b.y, sum);
@@ -81,7 +102,7 @@ struct Int8Pair {
   uint4 q[4];
   float4 groups;
 
-  TL_DEVICE Int8Pair(const Int8Row& x, int pair) {
+  TL_DEVICE void Load(const Int8Row& x, int pair) {
     const uint4* from = x.Pair(pair);
 #pragma unroll
     for (int i = 0; i < 4; ++i) q[i] = from[i];
@@ -100,7 +121,7 @@ TL_DEVICE void HalfWordsOn(const uint32_t (&words)[kAll], int first,
 }
 
 // A type's Unit is what a lane multiplies at a time: kElements neighbours of x,
-// brought once by the constructor, with as many of each row. Two blocks of Q8_0 or
+// loaded once, with as many of each row. Two blocks of Q8_0 or
 // Q4_0 are an odd number of words: lanes that have a pair each read from 32 banks.
 template <DType dtype>
 struct Unit;
@@ -108,23 +129,47 @@ struct Unit;
 template <>
 struct Unit<DType::Q8_0> {
   static constexpr int kElements = 64;
-  Int8Pair x;
+  // The first block's elements begin in the middle of a word, and so do those of x
+  // that go with it: what stands beside them, the scales, is multiplied by 0.
+  uint32_t first[9];
+  uint4 second[2];
+  float scale[2];
 
-  TL_DEVICE Unit(const Int8Row& row, int unit) : x(row, unit) {}
+  TL_DEVICE void Load(const Int8Row& row, int unit) {
+    Int8Pair x;
+    x.Load(row, unit);
+    const uint32_t words[8] = {x.q[0].x, x.q[0].y, x.q[0].z, x.q[0].w,
+                               x.q[1].x, x.q[1].y, x.q[1].z, x.q[1].w};
+#pragma unroll
+    for (int i = 0; i < 9; ++i) {
+      first[i] = __funnelshift_r(i > 0 ? words[i - 1] : 0,
+                                 i < 8 ? words[i] : 0, 16);
+    }
+    second[0] = x.q[2];
+    second[1] = x.q[3];
+    scale[0] = x.groups.x;
+    scale[1] = x.groups.z;
+  }
   TL_DEVICE float Times(const std::byte* row, int unit) const {
     const auto* from = reinterpret_cast<const uint32_t*>(row) + unit * 17;
-    uint32_t words[17], first[8], second[8];
+    uint32_t words[17];
 #pragma unroll
     for (int i = 0; i < 17; ++i) words[i] = from[i];
-    HalfWordsOn(words, 0, first);
+    // Two sums: one would wait for itself.
+    int even = Dot4(words[0], first[0], 0), odd = Dot4(words[1], first[1], 0);
 #pragma unroll
-    for (int i = 0; i < 8; ++i) second[i] = words[9 + i];
-    const int a = Dot32(first, x.q[0], x.q[1]);
-    const int b = Dot32(second, x.q[2], x.q[3]);
+    for (int i = 2; i < 8; i += 2) {
+      even = Dot4(words[i], first[i], even);
+      odd = Dot4(words[i + 1], first[i + 1], odd);
+    }
+    const int a = Dot4(words[8], first[8], even) + odd;
+    const uint32_t low[4] = {words[9], words[10], words[11], words[12]};
+    const uint32_t high[4] = {words[13], words[14], words[15], words[16]};
+    const int b = Dot16(low, second[0], 0) + Dot16(high, second[1], 0);
     const float scale_a = FromHalf(static_cast<uint16_t>(words[0]));
     const float scale_b = FromHalf(static_cast<uint16_t>(words[8] >> 16));
-    return scale_a * x.groups.x * static_cast<float>(a) +
-           scale_b * x.groups.z * static_cast<float>(b);
+    return scale_a * scale[0] * static_cast<float>(a) +
+           scale_b * scale[1] * static_cast<float>(b);
   }
 };
 
@@ -133,14 +178,22 @@ struct Unit<DType::Q4_0> {
   static constexpr int kElements = 64;
   Int8Pair x;
 
-  TL_DEVICE Unit(const Int8Row& row, int unit) : x(row, unit) {}
-  // 16 bytes, whose low nibbles come before all the high ones.
+  TL_DEVICE void Load(const Int8Row& row, int unit) {
+    x.Load(row, unit);
+    x.groups.x *= 1.0f / 16;
+    x.groups.z *= 1.0f / 16;
+  }
+  // 16 times the product of 16 bytes, whose low nibbles come before all the high
+  // ones.
   TL_DEVICE static int DotNibbles(const uint32_t (&words)[4], const uint4& low,
                                   const uint4& high) {
     uint32_t first[4], second[4];
-    Nibbles(words, 0, first);
-    Nibbles(words, 4, second);
-    return Dot16(first, low, 0) + Dot16(second, high, 0);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      first[i] = words[i] & 0x0f0f0f0f;
+      second[i] = words[i] & 0xf0f0f0f0;
+    }
+    return UnsignedDot16(second, high, Dot16(first, low, 0) * 16);
   }
   TL_DEVICE float Times(const std::byte* row, int unit) const {
     const auto* from = reinterpret_cast<const uint32_t*>(row) + unit * 9;
@@ -179,7 +232,7 @@ struct Unit<DType::Q4_K> {
   static constexpr int kElements = 64;
   Int8Pair x;
 
-  TL_DEVICE Unit(const Int8Row& row, int unit) : x(row, unit) {}
+  TL_DEVICE void Load(const Int8Row& row, int unit) { x.Load(row, unit); }
   TL_DEVICE float Times(const std::byte* row, int unit) const {
     const std::byte* block = row + unit / 4 * 144;
     const int pair = unit % 4;
@@ -210,7 +263,7 @@ struct Unit<DType::Q6_K> {
   uint2 q[4];
   float scale[4];
 
-  TL_DEVICE Unit(const Int8Row& x, int unit) {
+  TL_DEVICE void Load(const Int8Row& x, int unit) {
     const int eighth = unit / 8 * 32 + unit / 4 % 2 * 16 + unit % 4;
     const int group = unit / 4 * 4;
 #pragma unroll
@@ -248,20 +301,15 @@ struct Unit<DType::Q6_K> {
   }
 };
 
-// kRows rows, one every row_bytes. Blocks of 32 come in pairs: k is a multiple of 64,
-// and rows begin at a word.
-template <DType dtype, int kRows>
-TL_DEVICE void PackedDots(const std::byte* rows, int row_bytes,
-                          const Int8Row& x, int k, float (&sums)[kRows]) {
-  const int units = k / Unit<dtype>::kElements;
-#pragma unroll 2
-  for (int unit = Lane(); unit < units; unit += kWarpSize) {
-    const Unit<dtype> part(x, unit);
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-      sums[r] += part.Times(rows + r * row_bytes, unit);
-    }
-  }
+constexpr int UnitElements(DType dtype) {
+  return dtype == DType::Q6_K ? 32 : 64;
+}
+// Lanes that a row of k columns takes in each of 16 warps, if each has so many
+// units.
+constexpr int SliceWidth(DType dtype, int k, int units_of_lane) {
+  constexpr int kWarps = 16;
+  const int units = (k / UnitElements(dtype) + kWarps - 1) / kWarps;
+  return (units + units_of_lane - 1) / units_of_lane;
 }
 
 // 16-byte aligned, k a multiple of 8. Two sums a row: one would wait for itself.
@@ -288,31 +336,6 @@ TL_DEVICE void HalfDots(const std::byte* rows, int row_bytes, const uint4* x,
   }
 #pragma unroll
   for (int r = 0; r < kRows; ++r) sums[r] += odd[r];
-}
-
-// x as the type of the rows wants it.
-struct RowOperand {
-  const uint4* halves;
-  Int8Row int8;
-};
-
-template <int kRows>
-TL_DEVICE void RowDots(DType dtype, const std::byte* rows, int row_bytes,
-                       const RowOperand& x, int k, float (&sums)[kRows]) {
-  switch (dtype) {
-    case DType::F16:
-      return HalfDots(rows, row_bytes, x.halves, k, sums);
-    case DType::Q8_0:
-      return PackedDots<DType::Q8_0>(rows, row_bytes, x.int8, k, sums);
-    case DType::Q4_0:
-      return PackedDots<DType::Q4_0>(rows, row_bytes, x.int8, k, sums);
-    case DType::Q4_K:
-      return PackedDots<DType::Q4_K>(rows, row_bytes, x.int8, k, sums);
-    case DType::Q6_K:
-      return PackedDots<DType::Q6_K>(rows, row_bytes, x.int8, k, sums);
-    default:
-      return;
-  }
 }
 
 }  // namespace tl::cuda

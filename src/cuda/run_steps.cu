@@ -21,12 +21,19 @@ TL_DEVICE int64_t NormBytes(const RowsStep& step) {
 
 // --- Fetching ----------------------------------------------------------------
 
-// Room for a tile of so many bytes, once it is free.
+// By some warps of each block. What is to be done once is the first thread's.
+
+TL_DEVICE bool IsFirstFetcher() {
+  return static_cast<int>(threadIdx.x) == kConsumers;
+}
+
+// Room for a tile, once it is free, of which this warp fetches so many bytes.
 TL_DEVICE std::byte* BeginTile(unsigned tile, uint32_t bytes) {
   BlockMemory& shared = Shared();
   const unsigned slot = tile % kTiles;
   WaitPhase(&shared.tile_empty[slot], (tile / kTiles + 1) & 1);
-  ArriveExpecting(&shared.tile_full[slot], bytes);
+  if (Lane() == 0) ArriveExpecting(&shared.tile_full[slot], bytes);
+  __syncwarp();
   return shared.tiles[slot];
 }
 
@@ -35,27 +42,63 @@ TL_DEVICE void CopyToTile(unsigned tile, std::byte* to, const std::byte* from,
   BulkCopyOnce(to, from, bytes, &Shared().tile_full[tile % kTiles]);
 }
 
-// `bytes` from `from`, whatever its place in a line of 16.
+// `bytes` from `from` and what else is in their lines of 16 bytes.
+struct Lines {
+  const std::byte* from;
+  uint32_t bytes;
+
+  TL_DEVICE Lines(const std::byte* begin, int64_t size) {
+    const auto offset =
+        static_cast<int64_t>(reinterpret_cast<uintptr_t>(begin) & 15);
+    from = begin - offset;
+    bytes = static_cast<uint32_t>((offset + size + 15) & ~int64_t{15});
+  }
+};
+
 TL_DEVICE void FetchTile(const std::byte* from, int64_t bytes, unsigned tile) {
-  const auto offset =
-      static_cast<int64_t>(reinterpret_cast<uintptr_t>(from) & 15);
-  const auto lines = static_cast<uint32_t>((offset + bytes + 15) & ~int64_t{15});
-  CopyToTile(tile, BeginTile(tile, lines), from - offset, lines);
+  const Lines lines(from, bytes);
+  const bool mine = WarpOf() == kConsumerWarps;
+  std::byte* const to = BeginTile(tile, mine ? lines.bytes : 0);
+  if (IsFirstFetcher()) CopyToTile(tile, to, lines.from, lines.bytes);
 }
 
 // Rows of more than one part, which are whole lines of 16.
 TL_DEVICE void FetchParts(const RowsStep& step, int row, int end, unsigned tile) {
   const int row_bytes = step.row_bytes;
-  std::byte* to = BeginTile(tile, static_cast<uint32_t>((end - row) * row_bytes));
-  while (row < end) {
+  const bool mine = WarpOf() == kConsumerWarps;
+  const auto bytes = static_cast<uint32_t>((end - row) * row_bytes);
+  std::byte* to = BeginTile(tile, mine ? bytes : 0);
+  while (IsFirstFetcher() && row < end) {
     const PartOfRow at = PartOf(step, row);
     const RowsPart& part = step.part[at.part];
     const int rows =
         step.end == RowsEnd::kGated ? 1 : min(part.end, end) - row;
-    const auto bytes = static_cast<uint32_t>(rows * row_bytes);
-    CopyToTile(tile, to, part.w + int64_t{at.row} * row_bytes, bytes);
-    to += bytes;
+    const auto of_part = static_cast<uint32_t>(rows * row_bytes);
+    CopyToTile(tile, to, part.w + int64_t{at.row} * row_bytes, of_part);
+    to += of_part;
     row += rows;
+  }
+}
+
+// Packed rows, each at its place. A lane fetches a row: one after the other they
+// would take longer than their bytes.
+TL_DEVICE void FetchPacked(const RowsStep& step, int row, int end, unsigned tile) {
+  const int pitch = PackedPitch(step.row_bytes);
+  const auto lines_of = [&](int r) {
+    const PartOfRow at = PartOf(step, r);
+    return Lines(step.part[at.part].w + int64_t{at.row} * step.row_bytes,
+                 step.row_bytes);
+  };
+  const int first = row + (WarpOf() - kConsumerWarps) + Lane() * kFetchWarps;
+  uint32_t bytes = 0;
+  for (int r = first; r < end; r += kFetchers) bytes += lines_of(r).bytes;
+  for (int mask = kWarpSize / 2; mask > 0; mask /= 2) {
+    bytes += __shfl_xor_sync(kFullWarp, bytes, mask);
+  }
+  std::byte* const to = BeginTile(tile, bytes);
+  for (int r = first; r < end; r += kFetchers) {
+    const Lines lines = lines_of(r);
+    CopyToTile(tile, to + (r - row) * pitch, lines.from, lines.bytes);
   }
 }
 
@@ -65,7 +108,9 @@ TL_DEVICE void FetchTiles(const RowsStep& step, unsigned& tile) {
   if (step.norm_weight) FetchTile(step.norm_weight, NormBytes(step), tile++);
   for (int row = rows.begin; row < rows.end; row += step.rows_per_tile, ++tile) {
     const int end = min(row + step.rows_per_tile, rows.end);
-    if (step.parts > 1) {
+    if (step.w_dtype != DType::F16) {
+      FetchPacked(step, row, end, tile);
+    } else if (step.parts > 1) {
       FetchParts(step, row, end, tile);
     } else {
       FetchTile(step.part[0].w + row * row_bytes, (end - row) * row_bytes, tile);
@@ -73,7 +118,6 @@ TL_DEVICE void FetchTiles(const RowsStep& step, unsigned& tile) {
   }
 }
 
-// One thread of a block.
 TL_DEVICE void Fetch(const StepRecord* steps, int count) {
   BlockMemory& shared = Shared();
   unsigned tile = 0;
@@ -82,6 +126,7 @@ TL_DEVICE void Fetch(const StepRecord* steps, int count) {
     for (; fetched < count && fetched <= at + kRecordsAhead; ++fetched) {
       const int slot = fetched % kRecords;
       WaitPhase(&shared.record_empty[slot], (fetched / kRecords + 1) & 1);
+      if (!IsFirstFetcher()) continue;
       ArriveExpecting(&shared.record_full[slot], sizeof(StepRecord));
       BulkCopy(&shared.records[slot], steps + fetched, sizeof(StepRecord),
                &shared.record_full[slot]);
@@ -92,7 +137,8 @@ TL_DEVICE void Fetch(const StepRecord* steps, int count) {
     if (step.header.kind == StepKind::kRows) {
       FetchTiles(step.rows, tile);
     }
-    Arrive(&shared.record_empty[slot]);
+    __syncwarp();
+    if (Lane() == 0) Arrive(&shared.record_empty[slot]);
   }
 }
 
@@ -306,10 +352,10 @@ __global__ void __launch_bounds__(kStepThreads, 1)
   if (threadIdx.x == 0) {
     for (int i = 0; i < kRecords; ++i) {
       Init(&shared.record_full[i], 1);
-      Init(&shared.record_empty[i], kConsumerWarps + 1);
+      Init(&shared.record_empty[i], kConsumerWarps + kFetchWarps);
     }
     for (int i = 0; i < kTiles; ++i) {
-      Init(&shared.tile_full[i], 1);
+      Init(&shared.tile_full[i], kFetchWarps);
       Init(&shared.tile_empty[i], kConsumerWarps);
     }
     FenceInit();
@@ -325,7 +371,7 @@ __global__ void __launch_bounds__(kStepThreads, 1)
     Compute(count, counter, times);
   } else {
     GiveRegisters<kFetchRegisters>();
-    if (threadIdx.x == kConsumers) Fetch(steps, count);
+    Fetch(steps, count);
   }
 }
 
@@ -351,6 +397,23 @@ void SetGroup(int rows, RowsStep& step) {
   const int fit = std::min(kTileBytes / step.row_bytes, INT16_MAX);
   step.rows_per_tile = static_cast<int16_t>(fit / rows * rows);
   step.rows_per_group = static_cast<int8_t>(rows);
+  step.units_of_lane = 0;
+}
+
+// A lane has two units of a row where that leaves less than half of the lanes
+// without work, and a tile whole turns of the lanes if more than one fits. A round
+// has two tiles at least, or one of an even number of rows.
+void SetPackedTiles(RowsStep& step) {
+  int fit = std::min(kTileSpace / PackedPitch(step.row_bytes), kRoundRows);
+  const int lanes = std::min(fit, MostRows(step)) *
+                    SliceWidth(step.w_dtype, step.k, 2);
+  const int units = lanes > kWarpSize / 2 ? 2 : 1;
+  const int at_once = kWarpSize / SliceWidth(step.w_dtype, step.k, units);
+  if (fit > at_once) fit = fit / at_once * at_once;
+  if (fit > kRoundRows / 2) fit &= ~1;
+  step.rows_per_tile = static_cast<int16_t>(fit);
+  step.rows_per_group = 0;
+  step.units_of_lane = static_cast<int8_t>(units);
 }
 
 }  // namespace
@@ -359,7 +422,11 @@ int StepSharedBytes() { return static_cast<int>(sizeof(BlockMemory)); }
 
 bool CutRows(int64_t n, int64_t k, int64_t row_bytes, int blocks,
              RowsStep& step) {
-  if (row_bytes > kTileBytes || k > RowsStep::kMostColumns) return false;
+  const bool packed = IsPacked(step.w_dtype);
+  if (row_bytes > kTileBytes || k > RowsStep::kMostColumns ||
+      (packed && PackedPitch(static_cast<int>(row_bytes)) > kTileSpace)) {
+    return false;
+  }
   step.n = static_cast<int32_t>(n);
   step.k = static_cast<int32_t>(k);
   step.row_bytes = static_cast<int32_t>(row_bytes);
@@ -368,11 +435,16 @@ bool CutRows(int64_t n, int64_t k, int64_t row_bytes, int blocks,
   const int units = step.n / step.rows_more;
   step.rows_per_block = units / blocks * step.rows_more;
   step.more_rows = units % blocks;
-  SetGroup(RowsPerGroup(MostRows(step), kTileBytes / row_bytes), step);
+  if (packed) {
+    SetPackedTiles(step);
+  } else {
+    SetGroup(RowsPerGroup(MostRows(step), kTileBytes / row_bytes), step);
+  }
   return true;
 }
 
 bool GroupInPairs(RowsStep& step) {
+  if (IsPacked(step.w_dtype)) return step.rows_more == 2;
   if (step.rows_per_group % 2 == 0) return true;
   if (step.rows_more != 2 || kTileBytes / step.row_bytes < 2) return false;
   SetGroup(2, step);
@@ -380,6 +452,7 @@ bool GroupInPairs(RowsStep& step) {
 }
 
 int GroupsPerBlock(const RowsStep& step) {
+  if (IsPacked(step.w_dtype)) return 0;  // all warps have a share of each row
   return (MostRows(step) + step.rows_per_group - 1) / step.rows_per_group;
 }
 

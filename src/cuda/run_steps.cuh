@@ -1,10 +1,11 @@
 // What the blocks of run_steps.cu share: the layout of shared memory, and who of
-// a block does what. Thread kConsumers fetches: records of steps, and the weights
-// of the steps that have some, as far ahead as there is room, whatever the others
-// wait for. Threads below it compute, those behind it go at once.
+// a block does what. The last warps fetch: records of steps, and the weights of
+// the steps that have some, as far ahead as there is room, whatever the others
+// wait for. Those before them compute.
 #pragma once
 
 #include "cuda/attention_decode_item.cuh"
+#include "cuda/packed_rows.cuh"
 #include "cuda/pipeline.cuh"
 #include "cuda/steps.h"
 
@@ -14,22 +15,26 @@ namespace tl::cuda {
 // about 16 or 32 rows each.
 inline constexpr int kConsumers = 512;
 inline constexpr int kConsumerWarps = kConsumers / kWarpSize;
-// Registers are handed over by groups of four warps: the group that fetches
-// leaves most of its own to those that compute. A block has what its threads are
-// launched with and no more; who asks for more waits for ever.
-inline constexpr int kFetchers = 4 * kWarpSize;
+// Packed rows are fetched each by itself, which takes a warp as long as it takes
+// their bytes: four share them. Registers are handed over by groups of four warps,
+// too: the group that fetches leaves most of its own to those that compute. A block
+// has what its threads are launched with and no more; who asks for more waits for
+// ever.
+inline constexpr int kFetchWarps = 4;
+inline constexpr int kFetchers = kFetchWarps * kWarpSize;
 inline constexpr int kStepThreads = kConsumers + kFetchers;
 inline constexpr int kLaunchRegisters = 65536 / kStepThreads / 8 * 8;
-inline constexpr int kFetchRegisters = 24;
+inline constexpr int kFetchRegisters = 32;
 inline constexpr int kConsumerRegisters = 112;
 static_assert(kConsumers * kConsumerRegisters + kFetchers * kFetchRegisters <=
               kStepThreads * kLaunchRegisters);
 
-// Weights come in tiles of whole rows. One more 16 bytes: a row may begin
-// anywhere in a line of 16.
-inline constexpr int kTiles = 6;
-inline constexpr int kTileBytes = 28 * 1024;
-inline constexpr int kTileSpace = kTileBytes + 64;
+// Weights come in tiles of whole rows: of the rows of Q4_0 and Q4_K of usual lengths
+// nearly as many as give all lanes of a warp work. A line of 16 more, and what makes it
+// a multiple of 128: a row may begin anywhere in a line.
+inline constexpr int kTiles = 5;
+inline constexpr int kTileBytes = 35 * 1024 - 512;
+inline constexpr int kTileSpace = kTileBytes + 128;
 // Room for records, and how many are fetched ahead of the one whose weights are:
 // the rest is for steps that are still computed.
 inline constexpr int kRecords = 16;
@@ -40,6 +45,19 @@ inline constexpr int kMostRowsPerGroup = 4;
 inline constexpr int kScratchBytes = 40 * 1024;
 
 static_assert(kScratchBytes >= RowsStep::kMostColumns * 2);
+
+// Packed rows lie in a tile each at a place of its own: 16 bytes more than a multiple
+// of 128 let lanes read from eight rows, and more words of each, without conflicts.
+constexpr int PackedPitch(int row_bytes) {
+  return (row_bytes + 127) / 128 * 128 + 16;
+}
+// Of x as int8, which is followed by what the warps have of the rows' sums.
+inline constexpr int kInt8Bytes =
+    RowsStep::kMostColumns / Int8Row::kPair * Int8Row::kPairBytes;
+// The rows whose sums are joined at once.
+inline constexpr int kRoundRows = 128;
+static_assert(kInt8Bytes + 2 * kConsumerWarps * kRoundRows * int{sizeof(float)} <=
+              kScratchBytes);
 
 struct BlockMemory {
   StepRecord records[kRecords];

@@ -3,7 +3,7 @@
 #include "cuda/step_list_test.h"
 
 #include "cuda/packed_rows.h"
-#include "tensor/decode.h"
+#include "cuda/runtime.h"
 
 namespace tl::cuda {
 namespace {
@@ -229,21 +229,6 @@ TEST(StepListTest, TurnsWhatAProductHasMadeAndWritesItToACache) {
   }
 }
 
-// A matrix of small weights, and what it stands for.
-struct Weights {
-  TestArray array;
-  std::vector<double> values;
-
-  Weights(DType dtype, int n, int k, uint32_t seed)
-      : array(RandomArray(DType::F16, {n, k}, seed, -0.1, 0.1)),
-        values(array.Values()) {
-    if (dtype == DType::F16) return;
-    const auto stored = RandomBlocks(dtype, int64_t{n} * k, seed);
-    Decode(dtype, stored, values);
-    array = PackedArray(dtype, {n, k}, stored);
-  }
-};
-
 // Before an attention: three products with one x, two of them turned, two written to
 // caches.
 TEST(StepListTest, MakesQueriesKeysAndValuesInOneStep) {
@@ -299,31 +284,35 @@ TEST(StepListTest, MakesQueriesKeysAndValuesInOneStep) {
   }
 }
 
-// softmax(q k^T * scale) v of one query, whose heads share those of k and v.
-std::vector<double> Attended(const TestArray& q, const TestArray& k,
-                             const TestArray& v, int keys, double scale) {
-  const int heads = static_cast<int>(q.dims[1]), dim = static_cast<int>(q.dims[2]);
-  const int kv_heads = static_cast<int>(k.dims[1]);
-  std::vector<double> result(heads * dim);
-  for (int h = 0; h < heads; ++h) {
-    const int kv = h / (heads / kv_heads);
-    std::vector<double> weights(keys);
-    double sum = 0;
-    for (int i = 0; i < keys; ++i) {
-      double dot = 0;
-      for (int d = 0; d < dim; ++d) {
-        dot += q.Get(h * dim + d) * k.Get((i * kv_heads + kv) * dim + d);
-      }
-      sum += weights[i] = std::exp(dot * scale);
-    }
-    for (int i = 0; i < keys; ++i) {
-      for (int d = 0; d < dim; ++d) {
-        result[h * dim + d] +=
-            weights[i] / sum * v.Get((i * kv_heads + kv) * dim + d);
-      }
-    }
+// Rows and their neighbours are in one round of a block, however many rows a
+// tile has.
+TEST(StepListTest, GatesLongPackedRowsInPairs) {
+  // More than a round on the few multiprocessors of the emulated card.
+  const int n = std::min(150 * Card().multiprocessors, 1200), k = 11008;
+  const TestArray x = RandomArray(DType::F16, {1, k}, 1, -0.001, 0.001);
+  const Weights gate(DType::Q4_0, n, k, 2), up(DType::Q4_0, n, k, 3);
+  const TestArray g = Poisoned(DType::F16, {1, n});
+  const TestArray m = Poisoned(DType::F16, {1, n});
+  const ElementwiseProgram silu = ProgramOf(OpId::Silu);
+  const ElementwiseProgram times = EpilogueOf({OpId::Mul});
+  TestList list;
+  ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(gate.array, {1, 0})}, g, {},
+                       {}, &silu));
+  ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(up.array, {1, 0}), g}, m, {},
+                       {}, &times));
+  EXPECT_EQ(list.steps(), 1u);
+  list.Run();
+  const std::vector<double> rounded = RoundedInGroups(x.Values());
+  std::vector<double> want = Product(rounded, gate.values);
+  for (double& value : want) value /= 1 + std::exp(-value);
+  for (int i = 0; i < n; ++i) {
+    ASSERT_NEAR(g.Get(i), want[i], 0.01 * (1 + std::abs(want[i]))) << i;
   }
-  return result;
+  want = Product(rounded, up.values);
+  for (int i = 0; i < n; ++i) want[i] *= g.Get(i);
+  for (int i = 0; i < n; ++i) {
+    ASSERT_NEAR(m.Get(i), want[i], 0.01 * (1 + std::abs(want[i]))) << i;
+  }
 }
 
 TEST(StepListTest, AttendsToWhatAStepHasWritten) {

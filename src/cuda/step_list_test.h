@@ -8,6 +8,7 @@
 
 #include "cuda/step_list.h"
 #include "kernel_tests/packed_test.h"
+#include "tensor/decode.h"
 
 namespace tl::cuda {
 
@@ -47,6 +48,21 @@ class TestList {
   std::vector<TestArray> inputs_, outputs_;
   StepList list_;
   Laps laps_;
+};
+
+// A matrix of small weights, and what it stands for.
+struct Weights {
+  TestArray array;
+  std::vector<double> values;
+
+  Weights(DType dtype, int n, int k, uint32_t seed)
+      : array(RandomArray(DType::F16, {n, k}, seed, -0.1, 0.1)),
+        values(array.Values()) {
+    if (dtype == DType::F16) return;
+    const auto stored = RandomBlocks(dtype, int64_t{n} * k, seed);
+    Decode(dtype, stored, values);
+    array = PackedArray(dtype, {n, k}, stored);
+  }
 };
 
 inline std::vector<double> Product(const std::vector<double>& x,
@@ -120,6 +136,39 @@ inline std::vector<double> Turned(const std::vector<double>& x,
     const double other = x[i ^ 1] * sin.Get(pair);
     result.push_back(RoundedTo(
         DType::F16, x[i] * cos.Get(pair) + (i % 2 == 0 ? -other : other)));
+  }
+  return result;
+}
+
+// softmax(q k^T * scale) v of one query, whose heads share those of k and
+// v, over keys [first, keys).
+inline std::vector<double> Attended(const TestArray& q, const TestArray& k,
+                             const TestArray& v, int keys, double scale,
+                             int first = 0) {
+  const int heads = static_cast<int>(q.dims[1]), dim = static_cast<int>(q.dims[2]);
+  const int kv_heads = static_cast<int>(k.dims[1]);
+  std::vector<double> result(heads * dim);
+  for (int h = 0; h < heads; ++h) {
+    const int kv = h / (heads / kv_heads);
+    std::vector<double> weights(keys);
+    double sum = 0, most = -INFINITY;
+    for (int i = first; i < keys; ++i) {
+      double dot = 0;
+      for (int d = 0; d < dim; ++d) {
+        dot += q.Get(h * dim + d) * k.Get((i * kv_heads + kv) * dim + d);
+      }
+      weights[i] = dot * scale;
+      most = std::max(most, weights[i]);
+    }
+    for (int i = first; i < keys; ++i) {
+      sum += weights[i] = std::exp(weights[i] - most);
+    }
+    for (int i = first; i < keys; ++i) {
+      for (int d = 0; d < dim; ++d) {
+        result[h * dim + d] +=
+            weights[i] / sum * v.Get((i * kv_heads + kv) * dim + d);
+      }
+    }
   }
   return result;
 }

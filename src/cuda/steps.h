@@ -99,11 +99,12 @@ struct RowsStep {
   int32_t n, k;
   int32_t row_bytes;
   // A block has rows_per_block rows, the first more_rows blocks rows_more more. They
-  // come in tiles of rows_per_tile; a warp multiplies rows_per_group of them
-  // together, which divides rows_per_tile. Warp first_warp has the first.
+  // come in tiles of rows_per_tile. Of F16 a warp multiplies rows_per_group of them
+  // together, which divides rows_per_tile, and warp first_warp has the first. Of packed
+  // ones all warps have a slice (run_slices.cuh), and a lane units_of_lane units of it.
   int32_t rows_per_block, more_rows, rows_more;
   int16_t rows_per_tile;
-  int8_t rows_per_group, first_warp;
+  int8_t rows_per_group, first_warp, units_of_lane;
   RowsPart part[kMaxParts];
   const std::byte* x;
   const std::byte* operand;  // [n]

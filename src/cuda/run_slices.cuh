@@ -1,0 +1,154 @@
+// A RowsStep of packed rows: all warps of a block have a slice of each row.
+#pragma once
+
+#include "cuda/packed_rows.cuh"
+#include "cuda/prepare_x.cuh"
+#include "cuda/run_row_end.cuh"
+
+namespace tl::cuda {
+
+// What the warps have of each row of a round, [2, kConsumerWarps, kRoundRows]:
+// those of one round are read while the next are written.
+TL_DEVICE float* PartialSums(int round, int warp) {
+  return reinterpret_cast<float*>(Shared().scratch + kInt8Bytes) +
+         (round % 2 * kConsumerWarps + warp) * kRoundRows;
+}
+
+TL_DEVICE float SumOfWarps(int round, int row) {
+  const float* partial = PartialSums(round, 0) + row;
+  float sum = 0;
+#pragma unroll
+  for (int warp = 0; warp < kConsumerWarps; ++warp) {
+    sum += partial[warp * kRoundRows];
+  }
+  return sum;
+}
+
+// Of each row a warp has the same few units of x, which its lanes keep in
+// registers: tiles are used up in the order in which they come, by all warps
+// together, and a step of few rows has work for all of them. `width` lanes have
+// a row, up to kUnits units of it each, and the lanes of a warp as many rows as
+// that allows.
+template <DType dtype, int kUnits>
+class Slice {
+ public:
+  // Once x is there.
+  TL_DEVICE explicit Slice(const RowsStep& step)
+      : width_(SliceWidth(dtype, step.k, kUnits)),
+        at_once_(kWarpSize / width_),
+        row_(Lane() / width_),
+        place_(Lane() - row_ * width_),
+        pitch_(PackedPitch(step.row_bytes)),
+        row_bytes_(step.row_bytes),
+        start_(
+            static_cast<unsigned>(reinterpret_cast<uintptr_t>(step.part[0].w))),
+        // Rows of several parts are whole lines.
+        in_line_(step.parts > 1 ? 0 : 15) {
+    const int units = step.k / Unit<dtype>::kElements;
+    const int each = units / kConsumerWarps, more = units % kConsumerWarps;
+    const int warp = WarpOf(), begin = warp * each + min(warp, more);
+    const int end = begin + each + (warp < more);
+#pragma unroll
+    for (int i = 0; i < kUnits; ++i) {
+      // Every other eight rows begin with their second units, which are in
+      // other banks of shared memory than the first of those before.
+      const int unit = begin + place_ + (row_ / 8 + i) % kUnits * width_;
+      has_[i] = unit < end;  // a short row has no work for some lanes
+      unit_[i] = min(unit, units - 1);
+      x_[i].Load(PlaceOfInt8(), unit_[i]);
+    }
+  }
+
+  // The warp's share of rows [begin, end), which are in a tile, to
+  // partial[row].
+  TL_DEVICE void Sum(const std::byte* tile, int begin, int end,
+                     float* partial) const {
+    for (int row = begin + row_; row - row_ < end; row += at_once_) {
+      const int mine = min(row, end - 1);
+      const unsigned offset = start_ + static_cast<unsigned>(mine) *
+                                           static_cast<unsigned>(row_bytes_);
+      const std::byte* at =
+          tile + (mine - begin) * pitch_ + (offset & in_line_);
+      float sum = 0;
+#pragma unroll
+      for (int i = 0; i < kUnits; ++i) {
+        const float product = x_[i].Times(at, unit_[i]);
+        sum += has_[i] ? product : 0;
+      }
+      sum = SumOfLanes(sum);
+      if (place_ == 0 && row_ < at_once_ && row < end) partial[row] = sum;
+    }
+  }
+
+ private:
+  // In the first lane of a row.
+  TL_DEVICE float SumOfLanes(float value) const {
+#pragma unroll
+    for (int ahead = 1; ahead < kMostWidth; ahead *= 2) {
+      if (ahead >= width_) break;
+      const float other = __shfl_down_sync(kFullWarp, value, ahead);
+      if (place_ + ahead < width_) value += other;
+    }
+    return value;
+  }
+
+  static constexpr int kMostWidth =
+      SliceWidth(dtype, RowsStep::kMostColumns, kUnits);
+  static_assert(kMostWidth <= kWarpSize);
+
+  const int width_, at_once_, row_, place_;
+  const int pitch_, row_bytes_;
+  const unsigned start_, in_line_;
+  int unit_[kUnits];
+  bool has_[kUnits];
+  Unit<dtype> x_[kUnits];
+};
+
+template <DType dtype, int kUnits>
+__device__ TL_NOINLINE void RunSlices(unsigned place) {
+  const RowsStep& step = RecordAt(place).rows;
+  BlockMemory& shared = Shared();
+  unsigned tile = shared.next_tile[WarpOf()];
+  if (!step.fresh_x) SyncConsumers();  // the sums of the step before are read
+  const Slice<dtype, kUnits> slice(step);
+  const RowRange rows = RowsOf(step);
+  const int rows_per_tile = step.rows_per_tile;
+  // Whole pairs of rows: those of an odd number of rows in pairs of tiles.
+  const int tiles = kRoundRows / rows_per_tile;
+  const int rows_per_round = (tiles > 1 ? tiles & ~1 : 1) * rows_per_tile;
+  const int own = static_cast<int>(threadIdx.x);  // of a round's rows, to end
+  unsigned slot = tile % kTiles, parity = tile / kTiles & 1;
+  int round = 0;
+  for (int begin = rows.begin; begin < rows.end;
+       begin += rows_per_round, ++round) {
+    const int end = min(begin + rows_per_round, rows.end);
+    const bool has = own < end - begin;
+    LaneRow ending(step);
+    ending.Begin(begin + own, has);
+    float* partial = PartialSums(round, WarpOf()) - begin;
+    for (int row = begin; row < end; row += rows_per_tile, ++tile) {
+      WaitPhase(&shared.tile_full[slot], parity);
+      slice.Sum(shared.tiles[slot], row, min(row + rows_per_tile, end),
+                partial);
+      __syncwarp();
+      if (Lane() == 0) Arrive(&shared.tile_empty[slot]);
+      if (++slot == kTiles) slot = 0, parity ^= 1;
+    }
+    SyncConsumers();
+    if (WarpOf() * kWarpSize >= end - begin) continue;
+    ending.End(has ? SumOfWarps(round, own) : 0, has);
+  }
+  __syncwarp();  // all lanes have read where they began
+  if (Lane() == 0) shared.next_tile[WarpOf()] = tile;
+}
+
+template <DType dtype>
+TL_DEVICE void RunPacked(unsigned place) {
+  if (RecordAt(place).rows.units_of_lane == 1) {
+    RunSlices<dtype, 1>(place);
+  } else {
+    RunSlices<dtype, 2>(place);
+  }
+}
+
+}  // namespace tl::cuda
