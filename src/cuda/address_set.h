@@ -33,6 +33,32 @@ class AddressSet {
     return found < ranges_.size() && ranges_[found].begin < end;
   }
 
+  // Whether [begin, end) is in it as a whole.
+  bool Covers(const std::byte* begin, const std::byte* end) const {
+    size_t found = FirstThatReaches(begin);
+    if (found < ranges_.size() && ranges_[found].end == begin) ++found;
+    return found < ranges_.size() && ranges_[found].begin <= begin &&
+           end <= ranges_[found].end;
+  }
+
+  void Remove(const std::byte* begin, const std::byte* end) {
+    size_t at = FirstThatReaches(begin);
+    if (at < ranges_.size() && ranges_[at].end == begin) ++at;
+    if (at == ranges_.size() || end <= ranges_[at].begin) return;
+    const auto place = [&](size_t i) {
+      return ranges_.begin() + static_cast<std::ptrdiff_t>(i);
+    };
+    if (ranges_[at].begin < begin) {
+      const Range before = {ranges_[at].begin, begin};
+      ranges_[at].begin = begin;
+      ranges_.insert(place(at++), before);
+    }
+    size_t last = at;
+    while (last < ranges_.size() && ranges_[last].end <= end) ++last;
+    if (last < ranges_.size() && ranges_[last].begin < end) ranges_[last].begin = end;
+    ranges_.erase(place(at), place(last));
+  }
+
   void clear() { ranges_.clear(); }
   size_t size() const { return ranges_.size(); }
 

@@ -27,10 +27,27 @@ TEST(AddressSet, AgreesWithAMarkOnEachByte) {
     set.Insert(&memory[begin], &memory[end]);
     std::fill(marked.begin() + begin, marked.begin() + end, true);
     const auto [from, to] = some(9);
+    const auto first = marked.begin() + from, last = marked.begin() + to;
     EXPECT_EQ(set.Meets(&memory[from], &memory[to]),
-              std::find(marked.begin() + from, marked.begin() + to, true) !=
-                  marked.begin() + to);
+              std::find(first, last, true) != last);
+    EXPECT_EQ(set.Covers(&memory[from], &memory[to]),
+              std::find(first, last, false) == last);
+    const auto [without, behind] = some(5);
+    set.Remove(&memory[without], &memory[behind]);
+    std::fill(marked.begin() + without, marked.begin() + behind, false);
   }
+}
+
+TEST(AddressSet, HasWhatIsLeftOnBothSidesOfWhatWasRemoved) {
+  const std::array<std::byte, 31> memory = {};
+  AddressSet set;
+  set.Insert(&memory[0], &memory[30]);
+  set.Remove(&memory[10], &memory[20]);
+  EXPECT_EQ(set.size(), 2u);
+  EXPECT_TRUE(set.Covers(&memory[0], &memory[10]));
+  EXPECT_TRUE(set.Covers(&memory[20], &memory[30]));
+  EXPECT_FALSE(set.Meets(&memory[10], &memory[20]));
+  EXPECT_FALSE(set.Covers(&memory[9], &memory[21]));
 }
 
 TEST(AddressSet, JoinsRangesThatTouch) {
