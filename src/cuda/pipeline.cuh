@@ -69,6 +69,11 @@ template <int>
 TL_DEVICE void TakeRegisters() {}
 TL_DEVICE void ArriveAtGrid(unsigned* counter) { ++*counter; }
 TL_DEVICE unsigned CountIn(unsigned* counter) { return (*counter)++; }
+TL_DEVICE void StoreRelaxed(uint32_t* to, uint32_t value) { *to = value; }
+TL_DEVICE uint4 LoadRelaxed(const uint4* from) { return *from; }
+TL_DEVICE void StoreRelaxed(uint4* to, const uint4& words) { *to = words; }
+TL_DEVICE uint4 LoadRelaxedPairs(const uint4* from) { return *from; }
+TL_DEVICE void LookAgain() { emulator::Yield(); }
 TL_DEVICE bool GridReached(const unsigned* counter, unsigned target) {
   if (static_cast<int>(*counter - target) >= 0) return true;
   emulator::Yield();
@@ -178,6 +183,35 @@ TL_DEVICE void ArriveAtGrid(unsigned* counter) {
   asm volatile("red.release.gpu.global.add.u32 [%0], 1;"
                :: "l"(counter) : "memory");
 }
+// Words that other multiprocessors see, or have written, each for itself.
+TL_DEVICE void StoreRelaxed(uint32_t* to, uint32_t value) {
+  asm volatile("st.relaxed.gpu.global.u32 [%0], %1;"
+               :: "l"(to), "r"(value) : "memory");
+}
+TL_DEVICE uint4 LoadRelaxed(const uint4* from) {
+  uint4 words;
+  asm volatile("ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(words.x), "=r"(words.y), "=r"(words.z), "=r"(words.w)
+               : "l"(from) : "memory");
+  return words;
+}
+// The same of two pairs of words, each pair for itself.
+TL_DEVICE void StoreRelaxed(uint4* to, const uint4& words) {
+  const uint64_t first = words.x | uint64_t{words.y} << 32;
+  const uint64_t second = words.z | uint64_t{words.w} << 32;
+  asm volatile("st.relaxed.gpu.global.v2.b64 [%0], {%1, %2};"
+               :: "l"(to), "l"(first), "l"(second) : "memory");
+}
+TL_DEVICE uint4 LoadRelaxedPairs(const uint4* from) {
+  uint64_t first, second;
+  asm volatile("ld.relaxed.gpu.global.v2.b64 {%0, %1}, [%2];"
+               : "=l"(first), "=l"(second) : "l"(from) : "memory");
+  return make_uint4(static_cast<uint32_t>(first), static_cast<uint32_t>(first >> 32),
+                    static_cast<uint32_t>(second),
+                    static_cast<uint32_t>(second >> 32));
+}
+// Between two looks at words that are not there yet.
+TL_DEVICE void LookAgain() {}
 // How many came before. What those wrote can be read then, and what this thread
 // knows of by those that come later.
 TL_DEVICE unsigned CountIn(unsigned* counter) {

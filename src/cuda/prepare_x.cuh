@@ -2,6 +2,7 @@
 // the step, and rounded to int8 for packed weights.
 #pragma once
 
+#include "cuda/handed_row.cuh"
 #include "cuda/packed_rows.cuh"
 #include "cuda/run_steps.cuh"
 
@@ -150,11 +151,16 @@ __device__ TL_NOINLINE void PrepareX(unsigned place) {
   const RowsStep& step = RecordAt(place).rows;
   uint4 part[kEights];
   const int eights = step.k / 8;
+  if (step.handed_x != nullptr) {
+    TakeHanded(step.handed_x, step.number_of_x, static_cast<int>(threadIdx.x),
+               kConsumers, eights, part);
+  } else {
 #pragma unroll
-  for (int i = 0; i < kEights; ++i) {
-    // All loads are on their way before one is waited for.
-    const int at = i * kConsumers + static_cast<int>(threadIdx.x);
-    part[i] = reinterpret_cast<const uint4*>(step.x)[min(at, eights - 1)];
+    for (int i = 0; i < kEights; ++i) {
+      // All loads are on their way before one is waited for.
+      const int at = i * kConsumers + static_cast<int>(threadIdx.x);
+      part[i] = reinterpret_cast<const uint4*>(step.x)[min(at, eights - 1)];
+    }
   }
   if (step.norm_weight) Norm(step, part);
   // Nobody reads the x of before: a wait before the step or in the norm says so.

@@ -1,6 +1,7 @@
 // What becomes of the products of a RowsStep (run_rows.cuh, run_slices.cuh).
 #pragma once
 
+#include "cuda/handed_row.cuh"
 #include "cuda/run_steps.cuh"
 #include "cuda/small_group.cuh"
 
@@ -9,6 +10,15 @@ namespace tl::cuda {
 // Where it is wanted.
 TL_DEVICE void StoreHalf(std::byte* out, int at, uint16_t half) {
   if (out != nullptr) reinterpret_cast<uint16_t*>(out)[at] = half;
+}
+
+// The result of a step, to the one that waits for it first.
+TL_DEVICE void StoreResult(const RowsStep& step, std::byte* out, int at,
+                           uint16_t half) {
+  if (step.handed_out != nullptr) {
+    HandOn(step.handed_out, at, half, step.number_out);
+  }
+  StoreHalf(out, at, half);
 }
 
 // What RunRope does, of element `row` of a part and its neighbour.
@@ -44,6 +54,9 @@ TL_DEVICE void EndRow(const RowsStep& step, int row, float product,
       const PartOfRow at = PartOf(step, row);
       const RowsPart& part = step.part[at.part];
       const uint32_t bits = __float_as_uint(product);
+      if (step.handed_out != nullptr) {
+        HandOn(step.handed_out, row, ToHalf(product), step.number_out);
+      }
       if (part.out) StoreValue(part.out, step.result_dtype, at.row, bits);
       if (part.also) StoreValue(part.also, step.result_dtype, at.row, bits);
       return;
@@ -52,7 +65,7 @@ TL_DEVICE void EndRow(const RowsStep& step, int row, float product,
     case RowsEnd::kGated:
       return;  // with their neighbours: Turn and Gate
   }
-  StoreHalf(step.part[0].out, row, ToHalf(__uint_as_float(result)));
+  StoreResult(step, step.part[0].out, row, ToHalf(__uint_as_float(result)));
 }
 
 // The result that a lane has to end: it asks for what goes with it before the
@@ -94,10 +107,13 @@ class LaneRow {
     const PartOfRow at = PartOf(step_, row_);
     const RowsPart& part = step_.part[at.part];
     const uint16_t turned =
-        part.turned ? Turned(at.row, half, neighbour, cos_, sin_) : half;
+        part.turns ? Turned(at.row, half, neighbour, cos_, sin_) : half;
+    if (step_.handed_out != nullptr) {
+      HandOn(step_.handed_out, row_, turned, step_.number_out);
+    }
     StoreHalf(part.out, at.row, half);
     StoreHalf(part.also, at.row, half);
-    if (!part.turned) return;
+    if (!part.turns) return;
     StoreHalf(part.turned, at.row, turned);
     StoreHalf(part.turned_also, at.row, turned);
   }
@@ -108,7 +124,7 @@ class LaneRow {
     if (!has) return;
     const PartOfRow at = PartOf(step_, row_);
     if (at.part == 0) return StoreHalf(step_.part[0].out, at.row, gate);
-    StoreHalf(step_.part[1].out, at.row,
+    StoreResult(step_, step_.part[1].out, at.row,
                 ToHalf(__uint_as_float(RunHalf<OpId::Mul>(own, other))));
   }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "cuda/attention_decode.cuh"
+#include "cuda/attention_token.cuh"
 #include "cuda/launch.h"
 #include "cuda/run_rows.cuh"
 #include "cuda/run_steps.cuh"
@@ -340,6 +341,10 @@ TL_DEVICE void Compute(int count, unsigned* counter, uint64_t* times) {
       case StepKind::kAttention:
         RunAttention(place);
         break;
+      case StepKind::kTokenAttention:
+        RecordAt(place).token_attention.dims == 64 ? AttendToken<64>(place)
+                                                   : AttendToken<128>(place);
+        break;
     }
   }
 }
@@ -466,6 +471,17 @@ bool CanAttend(const DecodeAttention& decode) {
   return decode.dims <= 128 &&
          DecodeSharedBytes(decode, kConsumers) <=
              kScratchBytes;
+}
+
+void CutKeys(int blocks, TokenAttentionStep& step) {
+  const int keys = step.keys - step.first_key;
+  const auto most =
+      static_cast<int>((kScratchBytes - kTokenSharedBytes(step.dims)) /
+                       (step.group * step.dims * sizeof(float)));
+  step.warps = std::min(most, kConsumerWarps);
+  constexpr int kFewestKeys = 128;  // of a split: a turn of half of the warps
+  const int splits = (keys + kFewestKeys - 1) / kFewestKeys;
+  step.splits = std::clamp(splits, 1, blocks / step.kv_heads);
 }
 
 void RunSteps(const StepRecord* steps, int count, int blocks, unsigned* counter,

@@ -389,38 +389,6 @@ bool StepList::AddAssign(const KernelArgs& args) {
   return FoldAssign(args.inputs[1], to) || AddCopy(args.inputs[1], to);
 }
 
-// Who is the last to have a part of the keys joins them all.
-bool StepList::AddAttention(const KernelArgs& args) {
-  constexpr int64_t kMostQueries = 8;
-  const View& q = args.inputs[0];
-  if (DimOf(q, 2) > kMostQueries || AttentionProblems(args) != 1) return false;
-  const AttentionProblem problem = AttentionProblemOf(args);
-  if (!CanDecodeAttention(problem)) return false;
-  StepRecord record = {};
-  AttentionStep& step = record.attention;
-  step.decode =
-      DecodeAttentionOf(problem, Card().multiprocessors, kFewestKeysOfBlock);
-  if (!CanAttend(step.decode)) return false;
-  EmitHeldNorm();
-  step.header.kind = StepKind::kAttention;
-  if (step.decode.splits > 1) {
-    scratch_.push_back(Allocate(DecodePartBytes(step.decode)));
-    SetDecodeParts(scratch_.back().get(), step.decode);
-    step.decode.finished = FinishedCounters(DecodeTiles(step.decode));
-  }
-  Touched touched;
-  for (const View& input : args.inputs) touched.reads.push_back(RangeOf(input));
-  touched.writes = {RangeOf(args.outputs[0])};
-  if (step.decode.splits > 1) {
-    const auto* counters =
-        reinterpret_cast<const std::byte*>(step.decode.finished);
-    touched.writes.push_back(
-        {counters, counters + DecodeTiles(step.decode) * sizeof(unsigned)});
-  }
-  levels_[Append(record, std::move(touched), false, {})].prepared = {};
-  return true;
-}
-
 bool StepList::Add(OpId op, const KernelArgs& args, int lap) {
   if (Card().capability < kLeastCapability) return false;
   lap_ = lap;
@@ -458,8 +426,8 @@ void StepList::Flush(Laps* laps) {
   }
   records_.clear();
   std::vector<int> laps_of_records;
+  waits_ = HandRows();
   for (size_t l = 0; l < levels_.size(); ++l) {
-    if (l > 0) levels_[l].records[0].header.wait = StepWait::kGrid;
     records_.insert(records_.end(), levels_[l].records.begin(),
                     levels_[l].records.end());
     for (const Touched& touched : levels_[l].touched) {
@@ -474,8 +442,7 @@ void StepList::Flush(Laps* laps) {
            static_cast<int>(records_.size()), blocks,
            reinterpret_cast<unsigned*>(counter_.get()), reached_,
            laps ? laps->NoteSteps(std::move(laps_of_records)) : nullptr);
-  reached_ += static_cast<unsigned>(levels_.size() - 1) *
-              static_cast<unsigned>(blocks);
+  reached_ += waits_ * static_cast<unsigned>(blocks);
   for (Level& level : levels_) {
     level.Clear();
     spare_levels_.push_back(std::move(level));

@@ -19,6 +19,10 @@ namespace tl::cuda {
 
 class StepList {
  public:
+  // A row that is handed on has a number of half a word, of which 0 is none: a test
+  // has fewer.
+  explicit StepList(uint32_t most_number = 0xffff) : most_number_(most_number) {}
+
   // False if the card or the operation is not one for a list. Nothing is
   // changed then, and the caller flushes before it starts the operation itself.
   // Its time counts for `lap`, unless it becomes part of another's step.
@@ -26,10 +30,13 @@ class StepList {
 
   void Flush(Laps* laps = nullptr);
 
-  // How often the blocks will wait for each other, and once more; and how many steps
-  // there are.
+  // Stretches of steps, each of which follows the one before; and how many steps there
+  // are.
   size_t levels() const { return levels_.size(); }
   size_t steps() const;
+  // How often all blocks of the last launch wait for each other: between two levels,
+  // unless a row is handed on.
+  unsigned waits() const { return waits_; }
 
  private:
   // Bytes that a step reads or writes. `by_row`: element n is read or written
@@ -54,6 +61,9 @@ class StepList {
     int8_t rows_per_group = 0, first_warp = 0;
     int16_t block = kAllBlocks;
     int lap = 0;
+    // Of a token's attention: what the row that it was handed has of k and v, which
+    // the step before writes to these places.
+    const std::byte* taken[2] = {nullptr, nullptr};
 
     // The rows are in other threads than `by_row` counted on.
     void ForgetByRow() {
@@ -87,8 +97,10 @@ class StepList {
   bool AddRmsNorm(const KernelArgs& args);
   bool AddRope(const KernelArgs& args);
   bool AddAssign(const KernelArgs& args);
-  bool AddAttention(const KernelArgs& args);
   bool AddCopy(const View& from, const View& to);
+  // step_list_attention.cc
+  bool AddAttention(const KernelArgs& args);
+  bool AddTokenAttention(const KernelArgs& args, const AttentionProblem& problem);
   // step_list_folds.cc
   static void RecognizeEnd(RowsStep& step);
   bool MeetsHeldNorm(const Touched& touched) const;
@@ -108,6 +120,21 @@ class StepList {
   Position PositionOf(const Touched& touched, bool alone, const PreparedX& x) const;
   size_t Append(StepRecord& record, Touched touched, bool alone,
                 const PreparedX& x);
+
+  // step_list_hand.cc
+  unsigned HandRows();  // the times that all blocks wait for each other
+  void ReadyToHand();
+  bool HandOn(size_t level);
+  bool HandToRows(Level& maker, Level& taker);
+  bool HandToAttention(Level& maker, Level& taker);
+  uint32_t* NextHanded();
+  void SetParts(Level& level);
+  void DropUnreadStores();
+  void DropStores(RowsStep& step, Touched& touched);
+  void DropStore(std::byte*& out, int64_t bytes, Touched& touched);
+  void NoteUnseen(const Touched& touched, const Touched* taker);
+  bool IsUnseen(const Range& range, const Touched& touched) const;
+  bool MustWait(size_t level) const;
 
   // A norm that becomes part of the product that comes next, if that reads it.
   struct HeldNorm {
@@ -140,6 +167,22 @@ class StepList {
   int lap_ = 0;  // of what is added
   std::vector<std::shared_ptr<std::byte>> scratch_;  // of the steps collected
   std::shared_ptr<std::byte> counter_;  // where blocks count themselves in
+  std::shared_ptr<std::byte> handed_;  // rows that are handed on, two in turn
+  std::shared_ptr<std::byte> parts_;   // of a token's attention
+  int64_t part_bytes_ = 0;
+  const uint32_t most_number_;
+  uint32_t number_ = 0;  // of what was handed on last
+  bool second_ = false;  // which of the two rows that was
+  AddressSet dead_;      // of DropUnreadStores
+  // What was stored and may not be seen yet by other blocks than the one that did, and
+  // that by the threads that have its row.
+  struct OwnRows {
+    Range range;
+    int32_t rows;
+  };
+  AddressSet unseen_;
+  std::vector<OwnRows> unseen_rows_;
+  unsigned waits_ = 0;
   unsigned reached_ = 0;  // what the counter is when the next launch begins
 };
 

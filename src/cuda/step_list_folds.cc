@@ -24,11 +24,6 @@ bool IsDense(const View& view) {
   return true;
 }
 
-int32_t RowsOfPart(const RowsStep& step, int part) {
-  if (step.end == RowsEnd::kGated) return step.n / 2;
-  return step.part[part].end - (part == 0 ? 0 : step.part[part - 1].end);
-}
-
 // The part of a step that stores its `size` products at `out`, or null.
 RowsPart* PartThatStores(RowsStep& step, const std::byte* out, int64_t size) {
   if (step.end != RowsEnd::kStore && step.end != RowsEnd::kTurn) return nullptr;
@@ -52,7 +47,8 @@ std::byte** AlsoOf(StepRecord& record, const View& view) {
     if (part) return &part->also;
     for (int i = 0; i < step.parts; ++i) {
       RowsPart& turned = step.part[i];
-      if (turned.turned == view.data && RowsOfPart(step, i) == view.size()) {
+      if (turned.turns && turned.turned == view.data &&
+          RowsOfPart(step, i) == view.size()) {
         return &turned.turned_also;
       }
     }
@@ -68,7 +64,7 @@ RowsPart* PartToTurn(StepRecord& record, const RopeStep& rope) {
       step.end == RowsEnd::kTurn && (step.cos != rope.cos || step.sin != rope.sin ||
                                      step.head_elements != rope.dim);
   RowsPart* part = PartThatStores(step, rope.x, rope.heads * rope.dim);
-  return part && !part->turned && !part->also && !other_angles &&
+  return part && !part->turns && !part->also && !other_angles &&
                  step.result_dtype == DType::F16
              ? part
              : nullptr;
@@ -204,11 +200,16 @@ bool StepList::TurnIn(Level& level, size_t maker, const RopeStep& rope,
   turned.writes = touched.writes;
   if (MustFollow(turned, made) || !GroupInPairs(step)) return false;
   part.turned = rope.out;
+  part.turns = true;
   step.end = RowsEnd::kTurn;
   step.cos = rope.cos;
   step.sin = rope.sin;
   step.head_elements = rope.dim;
-  return Recut(level, maker, record, touched);
+  Touched more = touched;
+  for (Range& read : more.reads) {
+    if (read.begin == rope.x) read = {};  // which is at hand
+  }
+  return Recut(level, maker, record, more);
 }
 
 // Puts a record in its place that has other rows in its threads, and touches `more`:
@@ -253,7 +254,11 @@ bool StepList::JoinRows(const RowsStep& step, const Touched& touched, Level& lev
   part.end = all.n + step.n;
   CutRows(part.end, all.k, all.row_bytes, Card().multiprocessors, all);
   if (all.end != RowsEnd::kStore && !GroupInPairs(all)) return false;
-  return Recut(level, level.records.size() - 1, record, touched);
+  Touched more = touched;
+  for (Range& read : more.reads) {
+    if (gates && read.begin == step.operand) read = {};  // which is at hand
+  }
+  return Recut(level, level.records.size() - 1, record, more);
 }
 
 }  // namespace tl::cuda

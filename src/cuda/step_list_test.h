@@ -37,6 +37,7 @@ class TestList {
   }
   size_t levels() const { return list_.levels(); }
   size_t steps() const { return list_.steps(); }
+  unsigned waits() const { return list_.waits(); }  // of the last Run
   Laps& laps() { return laps_; }
   void Run() {
     list_.Flush(&laps_);

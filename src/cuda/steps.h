@@ -21,6 +21,7 @@ enum class StepKind : uint8_t {
   kRope,
   kCopy,       // strided elements
   kAttention,  // of few queries
+  kTokenAttention,  // of one
 };
 
 // What has to have happened before a step: nothing, all before it in its block,
@@ -75,11 +76,13 @@ enum class RowsEnd : uint8_t {
 // A matrix of a RowsStep, [rows, k], a row after the other.
 struct RowsPart {
   const std::byte* w;
+  // Null where nothing reads them before they are written over.
   std::byte* out;          // [rows]
-  std::byte* also;         // where they go as well, or null
-  std::byte* turned;       // where the turned row goes; null: it is not turned
-  std::byte* turned_also;  // where that goes as well, or null
+  std::byte* also;         // where they go as well
+  std::byte* turned;       // where the turned row goes
+  std::byte* turned_also;  // where that goes as well
   int32_t end;             // of its rows among those of the step; not of kGated
+  bool turns;              // else nothing is turned
 };
 
 // Matrices, F16 or packed, are multiplied by an x of k elements of F16. With a norm
@@ -114,10 +117,20 @@ struct RowsStep {
   int32_t head_elements;
   const std::byte* norm_weight;  // null: none; it comes as a tile of its own
   std::byte* norm_out;           // where the normed x goes as well, or null
+  // Where not null: x comes from the step before, and the result goes to the step
+  // behind, as rows that are handed on (handed_row.cuh).
+  const uint32_t* handed_x;
+  uint32_t* handed_out;
+  uint32_t number_of_x, number_out;
   float eps;
   DType norm_dtype;
   SmallGroup group;
 };
+
+inline int32_t RowsOfPart(const RowsStep& step, int part) {
+  if (step.end == RowsEnd::kGated) return step.n / 2;
+  return step.part[part].end - (part == 0 ? 0 : step.part[part - 1].end);
+}
 
 struct ElementwiseStep {
   StepHeader header;
@@ -165,6 +178,36 @@ struct AttentionStep {
   DecodeAttention decode;
 };
 
+// Of one query, all halves: q[kv_heads, group, dims], and keys [first_key, keys) of
+// k and v. Block i has split i % splits of the keys of head i / splits.
+struct TokenAttentionStep {
+  StepHeader header;
+  int32_t dims;  // of a head: 64 or 128
+  int32_t kv_heads, group, splits;
+  int32_t warps;  // that have keys at once
+  int32_t first_key, keys;
+  float scale;  // a score, in powers of two, is dot * scale
+  const std::byte *q, *k, *v;
+  int64_t k_row, k_head, v_row, v_head;  // strides in elements
+  std::byte* out;                        // [kv_heads, group, dims]
+  // The row that was handed on (handed_row.cuh) has q from element handed_q on, and the
+  // last key and its value from handed_k and handed_v on. Null: all is in memory.
+  const uint32_t* handed;
+  int32_t handed_q, handed_k, handed_v;
+  uint32_t number;
+  uint32_t* handed_out;  // where the result is handed on, or null
+  uint32_t number_out;
+  uint32_t number_of_parts;
+  // [kv_heads, splits, group, kTokenPartWords] of 16 bytes; of more than one split.
+  std::byte* parts;
+};
+inline constexpr int kTokenRows = 8;  // the largest group
+constexpr int kTokenPartWords(int dims) { return dims / 2 + 1; }
+// Of a block's shared memory, without the values that its warps leave.
+constexpr int kTokenSharedBytes(int dims) {
+  return kTokenRows * (dims + 32) * 2 + 2 * dims * 2 + 2 * 16 * kTokenRows * 4;
+}
+
 // Copied by the bulk copy engine: a multiple of 16 bytes.
 union alignas(16) StepRecord {
   StepHeader header;
@@ -174,6 +217,7 @@ union alignas(16) StepRecord {
   RopeStep rope;
   CopyStep copy;
   AttentionStep attention;
+  TokenAttentionStep token_attention;
 };
 static_assert(sizeof(StepRecord) <= 624);
 
