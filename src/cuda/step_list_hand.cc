@@ -46,7 +46,7 @@ bool HandsParts(const StepRecord& record) {
   if (record.header.kind != StepKind::kRows) return false;
   const RowsStep& step = record.rows;
   return (step.end == RowsEnd::kStore || step.end == RowsEnd::kTurn) &&
-         step.result_dtype == DType::F16 && step.rows_per_block > 0;
+         step.result_dtype == DType::F16;
 }
 
 void SetHanded(StepRecord& record, uint32_t* words, uint32_t number) {
@@ -155,10 +155,13 @@ bool StepList::HandToAttention(Level& maker, Level& taker) {
   const std::byte* const key = step.k + last * step.k_row * 2;
   const std::byte* const value = step.v + last * step.v_row * 2;
   int32_t begin[3] = {-1, -1, -1};
-  int32_t row = 0;
+  int32_t row = 0, parts = 0;
+  bool by_all = false;  // each block has rows of one of them
   for (const StepRecord& record : maker.records) {
     if (!HandsParts(record)) return false;
     const RowsStep& made = record.rows;
+    by_all |= made.rows_per_block > 0;
+    parts += made.parts;
     for (int i = 0; i < made.parts; ++i) {
       const RowsPart& part = made.part[i];
       const int32_t rows = RowsOfPart(made, i);
@@ -173,7 +176,8 @@ bool StepList::HandToAttention(Level& maker, Level& taker) {
       row += rows;
     }
   }
-  if (row > RowsStep::kMostColumns) return false;
+  // Of what nobody takes a block could still be at work when others are behind it.
+  if (parts != 3 || !by_all || row > RowsStep::kMostColumns) return false;
   for (int32_t at : begin) {
     if (at < 0 || at % 8 != 0) return false;
   }
