@@ -125,6 +125,8 @@ class TokenAttention {
 
   TL_DEVICE void Run() {
     Load();
+    // Some may still use the shared memory for a step beside this one.
+    if (step_.header.wait == StepWait::kNone) SyncConsumers();
     TakeRows();
     SyncConsumers();
     rows_.Start();

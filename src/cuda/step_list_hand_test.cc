@@ -222,6 +222,29 @@ TEST(StepListHandTest, RunsTwoAttentionsBesideEachOther) {
   }
 }
 
+// The product's x is in the memory that the attention brings its queries to.
+TEST(StepListHandTest, AttendsBesideAProduct) {
+  const int keys = 40, dim = 64;
+  const TestArray x = RandomArray(DType::F16, {1, 4096}, 1);
+  const Weights w(DType::F16, 3 * kWidth, 4096, 2);
+  const TestArray product = Poisoned(DType::F16, {1, 3 * kWidth});
+  const TestArray q = RandomArray(DType::F16, {1, 4, dim}, 3);
+  const TestArray k = RandomArray(DType::F16, {keys, 1, dim}, 4);
+  const TestArray v = RandomArray(DType::F16, {keys, 1, dim}, 5);
+  const TestArray y = Poisoned(DType::F16, {1, 4, dim});
+  TestList list;
+  ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(w.array, {1, 0})}, product));
+  ASSERT_TRUE(
+      list.Add(OpId::Attention, {q, k, v}, y, {1, 0, 0}, {0.1, 0, 0}));
+  EXPECT_EQ(list.levels(), 1u);
+  list.Run();
+  ExpectNear(product, Product(x.Values(), w.values));
+  const std::vector<double> want = Attended(q, k, v, keys, 0.1);
+  for (int at = 0; at < 4 * dim; ++at) {
+    ASSERT_NEAR(y.Get(at), want[at], 2e-3) << at;
+  }
+}
+
 // More rows than there are numbers for them.
 TEST(StepListHandTest, NumbersBeginAgain) {
   const int width = std::max(16, (2 * Card().multiprocessors + 7) / 8 * 8);
