@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/sandbox.h"
 #include "base/slot_list.h"
@@ -96,22 +97,6 @@ int64_t ModifiedAt(const struct stat& status) {
   return int64_t{status.st_mtim.tv_sec} * 1'000'000'000 +
          status.st_mtim.tv_nsec;
 }
-
-// A descriptor that is closed unless released.
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  ~Descriptor() {
-    if (value_ >= 0) close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return value_; }
-  int Release() { return std::exchange(value_, -1); }
-
- private:
-  int value_;
-};
 
 struct OpenedFile {
   int descriptor;

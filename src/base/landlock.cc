@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -47,20 +48,6 @@ struct RulesetAttributes {
 struct [[gnu::packed]] PathBeneath {
   uint64_t allowed;
   int32_t parent;
-};
-
-class Descriptor {
- public:
-  explicit Descriptor(long value) : value_(static_cast<int>(value)) {}
-  ~Descriptor() {
-    if (value_ >= 0) close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return value_; }
-
- private:
-  int value_;
 };
 
 [[noreturn]] void FailSandbox(const char* step, int error) {
@@ -112,8 +99,8 @@ void LandlockToReading(const Landlock& landlock,
                        const std::vector<std::string>& paths) {
   TL_CHECK(landlock.version > 0);
   const RulesetAttributes all = EverythingOf(landlock.version);
-  const Descriptor ruleset(syscall(SYS_landlock_create_ruleset, &all,
-                                   SizeOf(landlock.version), 0));
+  const Descriptor ruleset(static_cast<int>(syscall(
+      SYS_landlock_create_ruleset, &all, SizeOf(landlock.version), 0)));
   if (ruleset.get() < 0) FailSandbox("begin", errno);
   for (const std::string& path : paths) Allow(ruleset.get(), path);
   // Else a program that is run could get more rights than this process.

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "cli/commands.h"
+#include "cli/program_options.h"
 #include "cli/size.h"
 #include "cli/terminal.h"
 #include "cli/usage.h"
@@ -14,8 +15,6 @@
 
 namespace tl {
 namespace {
-
-constexpr int kMaxThreads = 4096;  // more than any machine has
 
 struct ConvertOptions {
   std::string in;

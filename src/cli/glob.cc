@@ -5,14 +5,14 @@
 namespace tl {
 namespace {
 
-constexpr size_t kNone = std::string_view::npos;
+constexpr size_t kNotFound = std::string_view::npos;
 
 // The length of the set at the beginning of `pattern`, brackets included, or 0.
 // A `]` that comes first is a member.
 size_t SetLength(std::string_view pattern) {
   size_t first = pattern.starts_with("[!") ? 2 : 1;
   const size_t end = pattern.find(']', first + 1);
-  return end == kNone ? 0 : end + 1;
+  return end == kNotFound ? 0 : end + 1;
 }
 
 bool InSet(std::string_view set, char c) {
@@ -45,7 +45,7 @@ size_t MatchOne(std::string_view pattern, char c) {
 // could gain nothing. So the time is at most the product of the two lengths.
 bool MatchesGlob(std::string_view pattern, std::string_view name) {
   size_t p = 0, n = 0;
-  size_t after_star = kNone, star_took_to = 0;
+  size_t after_star = kNotFound, star_took_to = 0;
   while (n < name.size()) {
     if (p < pattern.size() && pattern[p] == '*') {
       after_star = ++p;
@@ -58,14 +58,14 @@ bool MatchesGlob(std::string_view pattern, std::string_view name) {
     if (length > 0) {
       p += length;
       ++n;
-    } else if (after_star != kNone) {
+    } else if (after_star != kNotFound) {
       p = after_star;
       n = ++star_took_to;
     } else {
       return false;
     }
   }
-  return pattern.find_first_not_of('*', p) == kNone;
+  return pattern.find_first_not_of('*', p) == kNotFound;
 }
 
 }  // namespace tl

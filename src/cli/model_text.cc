@@ -156,7 +156,7 @@ std::string TypeText(const TensorEntry& entry) {
   return fmt::format("{} ({})", Printable(entry.type_name()), entry.encoding);
 }
 
-std::string Tensors(const ModelReport& report) {
+std::string TensorTable(const ModelReport& report) {
   using Align = Table::Align;
   const bool has_stats = !report.stats.empty();
   const bool has_notes = !report.companions.empty();
@@ -204,7 +204,7 @@ std::string ToText(const ModelReport& report) {
   } else if (!report.tensors.empty()) {
     text += '\n';
   }
-  if (!report.tensors.empty()) text += Tensors(report);
+  if (!report.tensors.empty()) text += TensorTable(report);
   return text;
 }
 

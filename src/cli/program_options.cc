@@ -8,12 +8,6 @@
 #include "interp/disk_files.h"
 
 namespace tl {
-namespace {
-
-// More than any machine has; a mistyped number should not start a million.
-constexpr int kMaxThreads = 4096;
-
-}  // namespace
 
 void AddProgramOptions(CLI::App& command, ProgramOptions& options) {
   command

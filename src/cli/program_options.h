@@ -19,6 +19,10 @@ struct ProgramOptions {
   LineReader read_line;  // where input() reads, if not standard input
 };
 
+// Of --threads: more than any machine has. A mistyped number should not start a
+// million.
+inline constexpr int kMaxThreads = 4096;
+
 void AddProgramOptions(CLI::App& command, ProgramOptions& options);
 void AddProfileOption(CLI::App& command, ProgramOptions& options);
 

@@ -35,7 +35,7 @@ void RequestInterrupt(int) {
   setitimer(ITIMER_REAL, &once, nullptr);
 }
 
-void Handle(int signal_number, void (*handler)(int), int flags = 0) {
+void SetHandler(int signal_number, void (*handler)(int), int flags = 0) {
   struct sigaction action = {};
   action.sa_handler = handler;
   action.sa_flags = flags;
@@ -49,18 +49,18 @@ void HandleSignals() {
   // Who starts `tl` in the background of a script may have Ctrl-C ignored.
   struct sigaction current;
   sigaction(SIGINT, nullptr, &current);
-  if (current.sa_handler == SIG_DFL) Handle(SIGINT, EndProcess);
+  if (current.sa_handler == SIG_DFL) SetHandler(SIGINT, EndProcess);
 }
 
 InterruptRequests::InterruptRequests() {
   interrupt_requested.store(false);
-  Handle(SIGALRM, EndIfUnheard, SA_RESTART);
+  SetHandler(SIGALRM, EndIfUnheard, SA_RESTART);
   // Without SA_RESTART: a read that waits for a person must return.
-  Handle(SIGINT, RequestInterrupt);
+  SetHandler(SIGINT, RequestInterrupt);
 }
 
 InterruptRequests::~InterruptRequests() {
-  Handle(SIGINT, EndProcess);
+  SetHandler(SIGINT, EndProcess);
   interrupt_requested.store(false);
 }
 

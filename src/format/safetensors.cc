@@ -21,9 +21,6 @@
 namespace tl {
 namespace {
 
-// The limit of the reference implementation.
-constexpr int64_t kMaxHeader = 100'000'000;
-
 struct HeaderSize {
   uint64_t declared;
   bool fits;  // into the file, and below the limit
@@ -32,7 +29,7 @@ struct HeaderSize {
 HeaderSize ReadHeaderSize(const MappedFile& file) {
   ByteReader reader(file.bytes(), file.path());
   const auto declared = reader.Read<uint64_t>("header length");
-  return {declared, declared <= kMaxHeader &&
+  return {declared, declared <= kSafeTensorsMaxHeader &&
                         static_cast<int64_t>(declared) <= reader.remaining()};
 }
 
@@ -63,11 +60,11 @@ void CheckHeaderSize(const MappedFile& file) {
          file.path(), file.size());
   }
   const HeaderSize header = ReadHeaderSize(file);
-  if (header.declared > kMaxHeader) {
+  if (header.declared > kSafeTensorsMaxHeader) {
     Fail(ErrorKind::kInput,
          "{}: is no SafeTensors file: its header would have {} bytes, at most "
          "{} are allowed",
-         file.path(), header.declared, kMaxHeader);
+         file.path(), header.declared, kSafeTensorsMaxHeader);
   }
   if (!header.fits) {
     Fail(ErrorKind::kInput,

@@ -32,6 +32,9 @@ struct SafeTensorsHeader {
 // Where the header's JSON begins in its file.
 inline constexpr int64_t kSafeTensorsJsonOffset = 8;
 
+// Bytes of it at most: the limit of the reference implementation.
+inline constexpr int64_t kSafeTensorsMaxHeader = 100'000'000;
+
 // Fails unless the text is strict JSON with nothing twice, the tensors cover
 // [0, data_bytes) without hole or overlap, and each has the bytes that its type
 // and shape need. `path` is for messages. Types that are not known pass.

@@ -11,11 +11,10 @@
 #include "base/error.h"
 #include "format/metadata_text.h"
 #include "format/recode.h"
+#include "format/safetensors_header.h"
 
 namespace tl {
 namespace {
-
-constexpr size_t kMaxHeader = 100'000'000;  // what readers accept
 
 constexpr auto kWriteOrder = std::to_array<DType>(
     {DType::U64,         DType::I64,     DType::F64,     DType::C64,
@@ -76,8 +75,8 @@ void SortForSafeTensors(std::vector<OutputTensor>& tensors) {
             });
 }
 
-std::string SafeTensorsHeader(const std::vector<OutputTensor>& tensors,
-                              const Metadata& metadata) {
+std::string SafeTensorsHeaderBytes(const std::vector<OutputTensor>& tensors,
+                                   const Metadata& metadata) {
   std::string json = "{";
   AppendMetadata(json, metadata);
   int64_t begin = 0;
@@ -94,9 +93,9 @@ std::string SafeTensorsHeader(const std::vector<OutputTensor>& tensors,
   }
   json += '}';
   json.resize((json.size() + 7) / 8 * 8, ' ');
-  if (json.size() > kMaxHeader) {
+  if (json.size() > static_cast<size_t>(kSafeTensorsMaxHeader)) {
     Fail(ErrorKind::kInput, "a header of {} bytes, readers accept at most {}",
-         json.size(), kMaxHeader);
+         json.size(), kSafeTensorsMaxHeader);
   }
   const uint64_t size = json.size();
   return std::string(reinterpret_cast<const char*>(&size), sizeof(size)) + json;

@@ -19,8 +19,8 @@ void SortForSafeTensors(std::vector<OutputTensor>& tensors);
 
 // Everything before the first tensor's bytes, for tensors in that order. Fails
 // for what SafeTensors cannot say.
-std::string SafeTensorsHeader(const std::vector<OutputTensor>& tensors,
-                              const Metadata& metadata);
+std::string SafeTensorsHeaderBytes(const std::vector<OutputTensor>& tensors,
+                                   const Metadata& metadata);
 
 // How many values vanished of each tensor: format/recode.h.
 std::vector<int64_t> WriteSafeTensors(const std::vector<OutputTensor>& tensors,

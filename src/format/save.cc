@@ -45,7 +45,7 @@ void MakeHeader(Part& part, FileFormat format) {
   switch (format) {
     case FileFormat::kSafeTensors:
       SortForSafeTensors(part.tensors);
-      part.header = SafeTensorsHeader(part.tensors, part.metadata);
+      part.header = SafeTensorsHeaderBytes(part.tensors, part.metadata);
       return;
     case FileFormat::kGguf:
       part.header = GgufHeaderBytes(part.tensors, part.metadata);

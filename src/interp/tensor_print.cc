@@ -17,12 +17,6 @@ constexpr int64_t kEdgeItems = 3;
 constexpr int kLineWidth = 80;
 constexpr int kPrecision = 4;
 
-double ElementAt(const Tensor& tensor, int64_t i) {
-  if (tensor.dtype == DType::F16) return HalfToFloat(tensor.as<uint16_t>()[i]);
-  if (tensor.dtype == DType::F32) return tensor.as<float>()[i];
-  return tensor.as<int32_t>()[i];
-}
-
 // One notation for all elements, chosen by the shown values that are finite
 // and not zero: whole numbers, 4 decimals, or an exponent.
 class NumberFormat {
@@ -176,6 +170,12 @@ class Printer {
 };
 
 }  // namespace
+
+double ElementAt(const Tensor& tensor, int64_t i) {
+  if (tensor.dtype == DType::F16) return HalfToFloat(tensor.as<uint16_t>()[i]);
+  if (tensor.dtype == DType::F32) return tensor.as<float>()[i];
+  return tensor.as<int32_t>()[i];
+}
 
 std::string FormatTensor(const Tensor& tensor, int column) {
   if (tensor.size() == 0) return "[]";

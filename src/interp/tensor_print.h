@@ -14,4 +14,7 @@ namespace tl {
 // at least one axis.
 std::string FormatTensor(const Tensor& tensor, int column);
 
+// Of such a tensor.
+double ElementAt(const Tensor& tensor, int64_t i);
+
 }  // namespace tl

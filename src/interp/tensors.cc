@@ -78,12 +78,6 @@ std::vector<IndexItem> ItemsOf(std::span<const SubscriptValue> subscripts,
   return items;
 }
 
-double ElementAt(const Tensor& tensor, int64_t i) {
-  if (tensor.dtype == DType::F16) return HalfToFloat(tensor.as<uint16_t>()[i]);
-  if (tensor.dtype == DType::F32) return tensor.as<float>()[i];
-  return tensor.as<int32_t>()[i];
-}
-
 Value ShapeValue(const Shape& shape) {
   std::vector<Value> sizes;
   for (Dim dim : shape) sizes.push_back(Value::Int(dim.value()));

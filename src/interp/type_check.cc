@@ -24,10 +24,10 @@ DType DTypeOf(ElementType element) {
   return DType::F16;
 }
 
-class Check {
+class TypeChecker {
  public:
   // `of` is null for a declaration.
-  Check(Tensors& tensors, const TypeCheck& check, Value* base,
+  TypeChecker(Tensors& tensors, const TypeCheck& check, Value* base,
         const FunctionCode* of, Span where)
       : tensors_(tensors), check_(check), base_(base), of_(of), where_(where) {}
 
@@ -55,7 +55,7 @@ class Check {
   Span where_;
 };
 
-Value* Check::FindDim(const std::string& name) {
+Value* TypeChecker::FindDim(const std::string& name) {
   for (const DimName& dim : check_.dims) {
     if (dim.name != name) continue;
     Value& held = base_[dim.in_register];
@@ -64,7 +64,7 @@ Value* Check::FindDim(const std::string& name) {
   return nullptr;
 }
 
-int64_t Check::SizeOf(const DimExpr& dim) {
+int64_t TypeChecker::SizeOf(const DimExpr& dim) {
   switch (dim.kind) {
     case DimKind::kNumber:
       return dim.value;
@@ -98,7 +98,7 @@ int64_t Check::SizeOf(const DimExpr& dim) {
   return -1;
 }
 
-bool Check::FitsDim(const DimExpr& dim, int64_t size) {
+bool TypeChecker::FitsDim(const DimExpr& dim, int64_t size) {
   const int64_t wanted = SizeOf(dim);
   if (wanted >= 0) return wanted == size;
   if (dim.kind == DimKind::kName) {
@@ -107,7 +107,7 @@ bool Check::FitsDim(const DimExpr& dim, int64_t size) {
   return true;
 }
 
-bool Check::FitsShape(const Shape& shape) {
+bool TypeChecker::FitsShape(const Shape& shape) {
   const std::vector<DimExpr>& dims = check_.type.dims;
   const int count = static_cast<int>(dims.size());
   const int leading = shape.rank() - count;
@@ -118,7 +118,7 @@ bool Check::FitsShape(const Shape& shape) {
   return true;
 }
 
-std::string Check::KnownDims() {
+std::string TypeChecker::KnownDims() {
   std::string known;
   for (const DimName& dim : check_.dims) {
     const Value* value = FindDim(dim.name);
@@ -132,18 +132,18 @@ std::string Check::KnownDims() {
   return known;
 }
 
-std::string Check::Of() const {
+std::string TypeChecker::Of() const {
   const std::string name = of_ ? of_->ShownName() : "";
   return name.empty() ? "" : name + ": ";
 }
 
-void Check::FailType(const Value& value) {
+void TypeChecker::FailType(const Value& value) {
   const std::string expected = ToString(check_.type);
   Fail(ErrorKind::kProgram, "{}{} is {}; expected {}{}", Of(), check_.what,
        Describe(value), expected, KnownDims());
 }
 
-bool Check::FitsKind(const Value& value) const {
+bool TypeChecker::FitsKind(const Value& value) const {
   switch (check_.type.kind) {
     case TypeKind::kAny:
     case TypeKind::kVoid:
@@ -178,7 +178,7 @@ bool IsOneElement(const Value& value) {
   return value.is_tensor() && AsTensor(value)->shape().size() == 1;
 }
 
-void Check::Scalar(Value& value) {
+void TypeChecker::Scalar(Value& value) {
   if (FitsKind(value)) return;
   const TypeKind kind = check_.type.kind;
   if (kind == TypeKind::kFloat) {
@@ -201,7 +201,7 @@ void Check::Scalar(Value& value) {
 }
 
 // A list for int32 holds whole numbers; cutting others is to be asked for.
-void Check::RequireWhole(const Value& list) {
+void TypeChecker::RequireWhole(const Value& list) {
   if (check_.type.element != ElementType::kInt32) return;
   for (const Value& item : list.as_list()) {
     if (item.is_list()) RequireWhole(item);
@@ -215,7 +215,7 @@ void Check::RequireWhole(const Value& list) {
   }
 }
 
-void Check::Tensor(Value& value) {
+void TypeChecker::Tensor(Value& value) {
   if (!FitsKind(value)) FailType(value);
   if (check_.type.kind == TypeKind::kTensor) {
     if (value.is_list()) value = tensors_.Convert(value, where_);
@@ -236,7 +236,7 @@ void Check::Tensor(Value& value) {
   if (!type_fits || !FitsShape(tensor.shape())) FailType(value);
 }
 
-std::vector<int64_t> Check::DeclaredShape() {
+std::vector<int64_t> TypeChecker::DeclaredShape() {
   std::vector<int64_t> shape;
   for (const DimExpr& dim : check_.type.dims) {
     const int64_t size = SizeOf(dim);
@@ -250,7 +250,7 @@ std::vector<int64_t> Check::DeclaredShape() {
   return shape;
 }
 
-void Check::Declared(Value& value) {
+void TypeChecker::Declared(Value& value) {
   const ElementType element = check_.type.element;
   if (value.is_none()) {
     value = tensors_.Zeros(DeclaredShape(), element, where_);
@@ -279,7 +279,7 @@ void Check::Declared(Value& value) {
 
 void CheckType(Tensors& tensors, Value& value, const TypeCheck& check,
                Value* base, const FunctionCode& of, Span where) {
-  Check checker(tensors, check, base, &of, where);
+  TypeChecker checker(tensors, check, base, &of, where);
   const TypeKind kind = check.type.kind;
   if (kind == TypeKind::kElementTensor || kind == TypeKind::kTensor) {
     checker.Tensor(value);
@@ -290,7 +290,7 @@ void CheckType(Tensors& tensors, Value& value, const TypeCheck& check,
 
 void CheckDeclaredTensor(Tensors& tensors, Value& value, const TypeCheck& check,
                          Value* base, Span where) {
-  Check(tensors, check, base, nullptr, where).Declared(value);
+  TypeChecker(tensors, check, base, nullptr, where).Declared(value);
 }
 
 }  // namespace tl

@@ -42,7 +42,7 @@ TensorRef Cut(Lowering& lo, const TensorRef& cut, const TensorRef& x) {
 
 // The last axis sorted.
 enum class Order { kAscending, kDescending };
-struct Sorted {
+struct SortedRow {
   TensorRef values, indices;
 };
 TensorRef FirstSorted(Lowering& lo, const TensorRef& x, Dim k, Order order,
@@ -50,7 +50,7 @@ TensorRef FirstSorted(Lowering& lo, const TensorRef& x, Dim k, Order order,
   return lo.Apply(OpId::TopK, {x},
                   {{k.code(), order == Order::kDescending, which}, {}});
 }
-Sorted Ascending(Lowering& lo, const TensorRef& x) {
+SortedRow Ascending(Lowering& lo, const TensorRef& x) {
   const Dim n = x->shape()[x->rank() - 1];
   return {FirstSorted(lo, x, n, Order::kAscending, 0),
           FirstSorted(lo, x, n, Order::kAscending, 1)};
@@ -107,7 +107,7 @@ FunctionResult TopPLogits(const Call& call) {
   if (p == 1) return x;
   const int last = x->rank() - 1;
   const Dim n = x->shape()[last];
-  const Sorted sorted = Ascending(lo, Cast(lo, x, DType::F32));
+  const SortedRow sorted = Ascending(lo, Cast(lo, x, DType::F32));
   const TensorRef mass =
       RunningSum(lo, Unary(lo, OpId::Softmax, sorted.values));
   const TensorRef cut =
@@ -174,7 +174,7 @@ FunctionResult TypicalLogits(const Call& call) {
   const TensorRef away =
       Unary(lo, OpId::Abs,
             Binary(lo, OpId::Sub, log_probs, OfRow(lo, OpId::Sum, terms)));
-  const Sorted sorted = Ascending(lo, away);
+  const SortedRow sorted = Ascending(lo, away);
   const TensorRef mass = RunningSum(
       lo, lo.Apply(OpId::Gather, {probs, sorted.indices}, {{last}, {}}));
   const TensorRef before = WithNumber(lo, OpId::Less, mass, p);

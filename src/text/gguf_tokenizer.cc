@@ -4,11 +4,10 @@
 
 #include "base/error.h"
 #include "text/gguf_pre_tokenizers.h"
+#include "text/normalizer.h"
 
 namespace tl {
 namespace {
-
-constexpr char kSpaceMark[] = "\xE2\x96\x81";  // U+2581
 
 // tokenizer.ggml.token_type
 enum GgufTokenType : int32_t {
@@ -103,7 +102,7 @@ std::string Maker::TextOf(size_t id) const {
     return std::string(text);
   }
   if (text.starts_with(kSpaceMark)) {
-    return std::string(text.substr(std::string_view(kSpaceMark).size()));
+    return std::string(text.substr(kSpaceMark.size()));
   }
   if (text.starts_with('[') && text.ends_with(']')) return std::string(text);
   return "##" + std::string(text);

@@ -6,8 +6,6 @@
 namespace tl {
 namespace {
 
-constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581
-
 // The text without the characters for which drop(c) holds.
 template <class F>
 std::string Without(std::string_view text, F drop) {

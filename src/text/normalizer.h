@@ -15,6 +15,9 @@
 
 namespace tl {
 
+// What stands for a blank in SentencePiece's tokens: U+2581.
+inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
+
 class Normalizer {
  public:
   virtual ~Normalizer() = default;

@@ -15,10 +15,6 @@
 namespace tl::jinja {
 namespace {
 
-bool Given(const Value& value) {
-  return value.is_defined() && !value.is(Kind::kNone);
-}
-
 Value Trim(Renderer& r, const Value& value, Arguments& arguments) {
   const Values bound = arguments.Bind({"chars"});
   const std::string text = TextOf(value, r.budget());
@@ -64,7 +60,7 @@ Value ToJson(Renderer& r, const Value& value, Arguments& arguments) {
   JsonStyle style;
   style.ascii = IsTrue(bound[0]);
   style.sort_keys = IsTrue(bound[3]);
-  if (Given(bound[1])) {
+  if (bound[1].is_given()) {
     const int64_t indent = IntOf(bound[1], "tojson: 'indent'");
     if (indent > 100) {
       FailWith(
@@ -73,7 +69,7 @@ Value ToJson(Renderer& r, const Value& value, Arguments& arguments) {
     style.indent = static_cast<int>(std::max<int64_t>(indent, 0));
     style.item_separator = ",";
   }
-  if (Given(bound[2])) {
+  if (bound[2].is_given()) {
     const Values parts = ItemsOf(bound[2], r.budget());
     if (parts.size() != 2) {
       FailWith(
@@ -88,7 +84,7 @@ Value ToJson(Renderer& r, const Value& value, Arguments& arguments) {
 Value Replace(Renderer& r, const Value& value, Arguments& arguments) {
   const Values bound = arguments.Bind({"old", "new", "count"}, 2);
   const int64_t times =
-      Given(bound[2]) ? IntOf(bound[2], "replace: 'count'") : -1;
+      bound[2].is_given() ? IntOf(bound[2], "replace: 'count'") : -1;
   return r.NewString(Replaced(TextOf(value, r.budget()),
                               TextOf(bound[0], r.budget()),
                               TextOf(bound[1], r.budget()), times, r.budget()));

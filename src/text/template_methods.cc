@@ -27,10 +27,6 @@ bool IsOneOf(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-bool Given(const Value& value) {
-  return value.is_defined() && !value.is(Kind::kNone);
-}
-
 int64_t CharactersBefore(std::string_view text, size_t at) {
   return static_cast<int64_t>(
       std::count_if(text.begin(), text.begin() + at,
@@ -322,7 +318,7 @@ Value Renderer::CallStringMethod(const std::string& text,
   };
   if (name.ends_with("strip")) {
     const Values bound = arguments.Bind({"chars"});
-    if (Given(bound[0])) {
+    if (bound[0].is_given()) {
       budget_.Spend(text.size() * StringOf(bound[0], name).size() / 16);
     }
     return NewString(std::string(
@@ -331,7 +327,7 @@ Value Renderer::CallStringMethod(const std::string& text,
   if (name == "split" || name == "rsplit") {
     const Values bound = arguments.Bind({"sep", "maxsplit"});
     const int64_t times = bound[1].is_defined() ? IntOf(bound[1], name) : -1;
-    if (!Given(bound[0])) {
+    if (!bound[0].is_given()) {
       if (name == "rsplit" && times >= 0) {
         FailWith("rsplit at blanks a few times only is not supported");
       }

@@ -82,6 +82,7 @@ class Value {
   Kind kind() const { return kind_; }
   bool is(Kind kind) const { return kind_ == kind; }
   bool is_defined() const { return kind_ != Kind::kUndefined; }
+  bool is_given() const { return is_defined() && kind_ != Kind::kNone; }
   bool is_string() const { return kind_ == Kind::kString; }
   bool is_sequence() const {
     return kind_ == Kind::kList || kind_ == Kind::kTuple;

@@ -9,7 +9,7 @@ namespace {
 
 constexpr size_t kFewestSlots = 64;
 
-int HexDigit(char c) {
+int UpperHexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
@@ -70,8 +70,8 @@ TokenId Vocabulary::Find(std::string_view text) const {
 
 int ByteOfToken(std::string_view text) {
   if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return -1;
-  const int high = HexDigit(text[3]);
-  const int low = HexDigit(text[4]);
+  const int high = UpperHexDigit(text[3]);
+  const int low = UpperHexDigit(text[4]);
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
