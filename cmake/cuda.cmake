@@ -49,6 +49,8 @@ message(STATUS "CUDA backend: ${TL_CUDA}")
 function(tl_cuda_room name)
   file(GLOB kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cu)
   target_sources(tl_${name} PRIVATE ${kernels})
+  # nvcc takes one at a time, and so does the emulator.
+  set_target_properties(tl_${name} PROPERTIES UNITY_BUILD OFF)
   if(TL_CUDA STREQUAL "on")
     set_target_properties(tl_${name} PROPERTIES
       CUDA_ARCHITECTURES "${TL_CUDA_ARCHITECTURES}")

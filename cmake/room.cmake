@@ -17,7 +17,10 @@ function(tl_room name)
     endif()
   endforeach()
   target_link_libraries(tl_${name} PUBLIC ${ROOM_LIBS})
-  set_target_properties(tl_${name} PROPERTIES LINKER_LANGUAGE CXX)
+  # Where CMAKE_UNITY_BUILD is on, some files of a room are compiled as one: what is
+  # in their unnamed namespaces has a name that no other file of the room uses.
+  set_target_properties(tl_${name} PROPERTIES LINKER_LANGUAGE CXX
+                        UNITY_BUILD_BATCH_SIZE 6)
   set_property(GLOBAL APPEND PROPERTY TL_ROOMS ${name})
   set_property(GLOBAL PROPERTY TL_TESTS_${name} ${tests})
 endfunction()
@@ -29,6 +32,8 @@ function(tl_simd_room name)
   # on an older machine. Debian's Highway 1.0.3 leaves AVX3_DL out unless asked.
   target_compile_definitions(tl_${name} PUBLIC HWY_WANT_SSE4 HWY_WANT_SSSE3
                              HWY_WANT_AVX3_DL)
+  # Highway includes each file again for each target.
+  set_target_properties(tl_${name} PROPERTIES UNITY_BUILD OFF)
   if(TL_SIMD_TARGETS)
     target_compile_definitions(tl_${name} PUBLIC
       "HWY_DISABLED_TARGETS=(~(HWY_BASELINE_SCALAR|HWY_SSE4|${TL_SIMD_TARGETS}))")
@@ -75,6 +80,13 @@ function(tl_room_tests)
       get_property(definitions GLOBAL PROPERTY TL_TEST_DEFINITIONS_${room})
       target_compile_definitions(tl_${room}_test PRIVATE
         TL_SOURCE_DIR="${CMAKE_SOURCE_DIR}" ${definitions})
+      # Each test's helpers are its own, whatever their names.
+      set_target_properties(tl_${room}_test PROPERTIES UNITY_BUILD OFF)
+      # It is what they test that takes time to run, but for kernels, whose tests
+      # compute all of it once more.
+      if(TL_SANITIZE AND NOT definitions)
+        target_compile_options(tl_${room}_test PRIVATE -O0)
+      endif()
       add_test(NAME ${room} COMMAND tl_${room}_test)
     endif()
   endforeach()

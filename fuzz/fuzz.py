@@ -23,6 +23,7 @@ import time
 FUZZ = pathlib.Path(__file__).resolve().parent
 ROOT = FUZZ.parent
 LEDGER = FUZZ / "LEDGER.md"
+PRESET = "asan"  # the build whose programs these are
 FOUND = FUZZ / "found"  # inputs of which one failed once: tried in each run
 KEPT = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"),
                     "tensorlogic", "fuzz")
@@ -99,11 +100,10 @@ def keep_failures(folder, name, scratch):
 
 
 def build():
-    folder = ROOT / "build-fuzz"
-    for command in (["cmake", "--preset", "fuzz"],
-                    ["cmake", "--build", "--preset", "fuzz"]):
+    for command in (["cmake", "--preset", PRESET],
+                    ["cmake", "--build", "--preset", PRESET, "--target", "tl_fuzz"]):
         subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
-    return folder
+    return ROOT / f"build-{PRESET}"
 
 
 def main():

@@ -9,6 +9,7 @@ failure, whatever it counted.
 import argparse
 import collections
 import concurrent.futures
+import functools
 import json
 import os
 import pathlib
@@ -30,18 +31,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
 FUZZ_SECONDS = 20  # for each fuzz program
 
-Result = collections.namedtuple("Result", "name passed failed skipped")
-
-
-def run(*command, **env):
-    """Runs a command with its output shown as it comes; returns (exit status, output)."""
-    child = started(*command, **env)
-    lines = []
-    for line in child.stdout:
-        lines.append(line)
-        sys.stdout.write(line)
-        sys.stdout.flush()
-    return child.wait(), "".join(lines)
+Result = collections.namedtuple("Result", "name passed failed skipped seconds")
 
 
 def started(*command, **env):
@@ -49,6 +39,24 @@ def started(*command, **env):
         [str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         env={**os.environ, **{key: str(value) for key, value in env.items()}})
+
+
+def run(*command, **env):
+    """Runs a command and shows its output in one piece, since others may run beside it;
+    returns (exit status, output, seconds)."""
+    began = time.monotonic()
+    child = started(*command, **env)
+    output = child.communicate()[0]
+    sys.stdout.write(output)
+    sys.stdout.flush()
+    return child.returncode, output, time.monotonic() - began
+
+
+def side_by_side(jobs):
+    """Several jobs at once, as many as there are processors: most tests are one thread,
+    or start one short program after another. Yields what they return, in order."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(lambda job: job(), jobs)
 
 
 def build(preset, *options, target="all"):
@@ -59,45 +67,56 @@ def build(preset, *options, target="all"):
         cmake += [f"-DCMAKE_{language}_COMPILER_LAUNCHER=ccache"
                   for language in ("CXX", "CUDA")]
     for command in (cmake, ["cmake", "--build", folder, "--target", target]):
-        if run(*command)[0] != 0:
+        child = started(*command)
+        for line in child.stdout:  # it takes minutes: as it comes
+            sys.stdout.write(line)
+            sys.stdout.flush()
+        if child.wait() != 0:
             return None
     return folder
 
 
 def script(name, python=sys.executable, under=(), **env):
     """Runs a Python test script, under another command if one is named, and reads its
-    closing line. What it says is shown in one piece, since others may run beside it."""
-    child = started(*under, python, "-B", TESTS / name, **env)
-    output = child.communicate()[0]
-    status = child.returncode
-    sys.stdout.write(output)
-    sys.stdout.flush()
+    closing line."""
+    status, output, seconds = run(*under, python, "-B", TESTS / name, **env)
     found = report.SUMMARY.findall(output)
     label = " ".join([name, *(f"{key}={value}" for key, value in env.items())])
     if not found or (status != 0) != (int(found[-1][1]) > 0):
         print(f"FAILED {label}: exit status {status}")
-        return Result(label, 0, 1, 0)
-    return Result(label, *map(int, found[-1]))
+        return Result(label, 0, 1, 0, seconds)
+    return Result(label, *map(int, found[-1]), seconds)
+
+
+def scripts(names, python=sys.executable, under=(), **env):
+    """A job for each script."""
+    return [functools.partial(script, name, python, under, **env) for name in names]
 
 
 def unit_tests(folder, under=(), **env):
-    """Runs the test program of each room, under another command if one is named."""
+    """A job for each room's test program, under another command if one is named."""
     listing = subprocess.run(
         ["ctest", "--test-dir", folder, "--show-only=json-v1"],
         capture_output=True, text=True, check=True)
-    for test in json.loads(listing.stdout)["tests"]:
-        label = f"{folder.name}/tl_{test['name']}_test"
-        with tempfile.TemporaryDirectory() as scratch:
-            xml_file = pathlib.Path(scratch) / "result.xml"
-            status, _ = run(*under, *test["command"], "--gtest_brief=1",
-                            f"--gtest_output=xml:{xml_file}", **env)
-            yield gtest_result(label, status, xml_file)
+    # First those of the backends, which take longest.
+    tests = sorted(json.loads(listing.stdout)["tests"],
+                   key=lambda test: test["name"] not in ("cpu", "cuda"))
+    return [functools.partial(unit_test, f"{folder.name}/tl_{test['name']}_test",
+                              (*under, *test["command"]), **env) for test in tests]
 
 
-def gtest_result(label, status, xml_file):
+def unit_test(label, command, **env):
+    with tempfile.TemporaryDirectory() as scratch:
+        xml_file = pathlib.Path(scratch) / "result.xml"
+        status, _, seconds = run(*command, "--gtest_brief=1",
+                                 f"--gtest_output=xml:{xml_file}", **env)
+        return gtest_result(label, status, xml_file, seconds)
+
+
+def gtest_result(label, status, xml_file, seconds):
     if not xml_file.exists():
         print(f"FAILED {label}: exit status {status}, no result written")
-        return Result(label, 0, 1, 0)
+        return Result(label, 0, 1, 0, seconds)
     suites = xml.etree.ElementTree.parse(xml_file).getroot()
     total, failed, off = (int(suites.get(key, 0))
                           for key in ("tests", "failures", "disabled"))
@@ -106,12 +125,12 @@ def gtest_result(label, status, xml_file):
         # The tests passed, then a sanitizer or a destructor objected.
         print(f"FAILED {label}: exit status {status}")
         failed, total = 1, total + 1
-    return Result(label, total - failed - skipped, failed, skipped)
+    return Result(label, total - failed - skipped, failed, skipped, seconds)
 
 
 def cannot_build(preset):
     print(f"FAILED to build the preset {preset}")
-    return Result(f"build {preset}", 0, 1, 0)
+    return Result(f"build {preset}", 0, 1, 0, 0)
 
 
 def tree_suite():
@@ -139,16 +158,15 @@ def release_suite():
     if not folder:
         yield cannot_build("release")
         return
-    yield from unit_tests(folder)
     tl = folder / "tl"
-    yield script("hardening_test.py", TL=tl)
-    yield script("run_programs.py", TL=tl)
-    yield script("install_test.py", BUILD=folder)
-    yield script("crash_test.py", TL=tl)
-    yield script("sandbox_test.py", TL=tl)
-    yield script("long_run_test.py", TL=tl)
-    yield script("interrupt_test.py", TL=tl)
-    yield from command_tests(tl)
+    yield from side_by_side(unit_tests(folder))
+    # These measure time and memory, or stop programs at some moment: alone.
+    for job in (*scripts(("hardening_test.py", "run_programs.py"), TL=tl),
+                *scripts(("install_test.py",), BUILD=folder),
+                *scripts(("crash_test.py", "sandbox_test.py", "long_run_test.py",
+                          "interrupt_test.py"), TL=tl)):
+        yield job()
+    yield from side_by_side(command_tests(tl))
 
 
 # Everything that is tested through the tl command, in each build.
@@ -161,8 +179,8 @@ COMMAND_TESTS = (
 
 
 def command_tests(tl, under=(), **env):
-    yield from scripts([*COMMAND_TESTS, *interop_tests()], python_env.python_for("base"),
-                       under, TL=tl, **env)
+    return scripts([*COMMAND_TESTS, *interop_tests()], python_env.python_for("base"),
+                   under, TL=tl, **env)
 
 
 def interop_tests():
@@ -170,15 +188,8 @@ def interop_tests():
             for path in sorted((TESTS / "interop").glob("*_test.py"))]
 
 
-def scripts(names, python, under=(), **env):
-    """Several at once: most of the time a script starts one short program after another."""
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(lambda name: script(name, python, under, **env), names)
-
-
 def asan_suite():
-    # Clang here and GCC for the release, so that both compile every line.
-    folder = build("asan", "-DCMAKE_CXX_COMPILER=clang++-16")
+    folder = build("asan")
     if not folder:
         yield cannot_build("asan")
         return
@@ -186,16 +197,17 @@ def asan_suite():
     strict = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:handle_sigbus=0",
               "UBSAN_OPTIONS": "print_stacktrace=1:handle_sigbus=0"}
     tl = folder / "tl"
-    yield from unit_tests(folder, **strict)
-    # The emulated GPU is in this build alone.
-    yield script("run_programs.py", TL=tl, TL_EMULATED_GPU=1, **strict)
-    for name in ("gpu_memory_test.py", "gpu_ahead_test.py"):
-        yield script(name, python_env.python_for("base"), TL=tl, **strict)
-    yield from command_tests(tl, **strict)
+    base = python_env.python_for("base")
+    yield from side_by_side([
+        *unit_tests(folder, **strict),
+        # The emulated GPU is in this build alone.
+        *scripts(("run_programs.py",), TL=tl, TL_EMULATED_GPU=1, **strict),
+        *scripts(("gpu_memory_test.py", "gpu_ahead_test.py"), base, TL=tl, **strict),
+        *command_tests(tl, **strict)])
 
 
 def tsan_suite():
-    folder = build("tsan", "-DCMAKE_CXX_COMPILER=clang++-16")
+    folder = build("tsan")
     if not folder:
         yield cannot_build("tsan")
         return
@@ -205,33 +217,35 @@ def tsan_suite():
     allowed = subprocess.run([*fixed, "true"], capture_output=True).returncode == 0
     under = fixed if allowed else ()
     strict = {"TSAN_OPTIONS": "handle_sigbus=0"}
-    yield from unit_tests(folder, under, **strict)
-    yield script("run_programs.py", sys.executable, under, TL=folder / "tl", **strict)
-    yield from command_tests(folder / "tl", under, **strict)
+    tl = folder / "tl"
+    yield from side_by_side([
+        *unit_tests(folder, under, **strict),
+        *scripts(("run_programs.py",), sys.executable, under, TL=tl, **strict),
+        *command_tests(tl, under, **strict)])
 
 
 def fuzz_suite():
-    folder = build("fuzz", target="tl_fuzz")
+    folder = build(fuzz.PRESET, target="tl_fuzz")
     if not folder:
-        yield cannot_build("fuzz")
+        yield cannot_build(fuzz.PRESET)
         return
-    for name in fuzz.targets():
-        yield fuzz_program(folder, name)
+    yield from side_by_side(functools.partial(fuzz_program, folder, name)
+                            for name in fuzz.targets())
 
 
 def fuzz_program(folder, name):
     """Runs a fuzz program for a while, and shows the input that it failed on."""
+    began = time.monotonic()
     # In memory, since the programs write a file for each input.
     with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
         scratch = pathlib.Path(scratch)
         running = fuzz.start(folder, name, scratch, FUZZ_SECONDS, "-seed=1",
                              "-verbosity=0")
-        for line in running.stdout:
-            sys.stdout.write(line)
-        failed = int(running.wait() != 0)
+        sys.stdout.write(running.communicate()[0])
+        failed = int(running.returncode != 0)
         for path in scratch.glob("failed-*"):
             print(f"FAILED on this input: {path.read_bytes().hex()}")
-    return Result(f"fuzz {name}", 1 - failed, failed, 0)
+    return Result(f"fuzz {name}", 1 - failed, failed, 0, time.monotonic() - began)
 
 
 def full_suite():
@@ -247,7 +261,7 @@ def full_suite():
                  python_env.python_for("coreml"))
     yield script("transformers_test.py", python, TL=tl)
     yield script("llama_cpp_test.py", python, TL=tl)
-    yield from scripts(interop_tests(), python, TL=tl)
+    yield from side_by_side(scripts(interop_tests(), python, TL=tl))
 
 
 SUITES = {"tree": tree_suite, "release": release_suite, "asan": asan_suite,
@@ -290,9 +304,9 @@ def main():
         print(f"== {name}: {time.monotonic() - started:.0f} s", flush=True)
     print()
     for result in results:
-        print("{1:6} passed {2:4} failed {3:4} skipped  {0}".format(*result))
+        print("{1:6} passed {2:4} failed {3:4} skipped {4:5.0f} s  {0}".format(*result))
     passed, failed, skipped = (sum(column) for column in zip(
-        *(result[1:] for result in results)))
+        *(result[1:4] for result in results)))
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     sys.exit(1 if failed or not passed else 0)
 
