@@ -201,9 +201,18 @@ def asan_suite():
     yield from side_by_side([
         *unit_tests(folder, **strict),
         # The emulated GPU is in this build alone.
+        *step_list_tests(folder, **strict),
         *scripts(("run_programs.py",), TL=tl, TL_EMULATED_GPU=1, **strict),
         *scripts(("gpu_memory_test.py", "gpu_ahead_test.py"), base, TL=tl, **strict),
         *command_tests(tl, **strict)])
+
+
+def step_list_tests(folder, **env):
+    """Jobs for lists of steps on the emulated GPU, one block far ahead of the others."""
+    command = (folder / "tl_cuda_test", "--gtest_filter=StepList*")
+    return [functools.partial(unit_test, f"{folder.name}/StepList* {order} block ahead",
+                              command, TL_EMULATED_ORDER=order, **env)
+            for order in ("first", "last")]
 
 
 def tsan_suite():

@@ -4,7 +4,9 @@
 
 #include <sys/mman.h>
 
-#include <exception>
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -49,6 +51,15 @@ struct Fiber {
   int lane = 0;
   int exchanges = 0;
   bool done = false;
+  // Where it waits for others, until they are in another generation.
+  const Barrier* barrier = nullptr;
+  int64_t generation = 0;
+  bool looking = false;  // at memory, for what another is to write
+
+  bool CanRun() const {
+    const bool waits = barrier != nullptr && barrier->generation == generation;
+    return !done && !looking && !waits;
+  }
 };
 
 // Stacks are kept from one launch to the next: making one costs more than most
@@ -75,9 +86,72 @@ class Stacks {
 };
 
 Stacks stacks;
-Context scheduler;
+Context host;  // of who launches
+std::vector<Fiber> fibers;  // of a launch, or of one of its blocks
+size_t current_at = 0;
 Fiber* current = nullptr;
 const std::function<void()>* body = nullptr;
+
+void Enter(Context& left, size_t at) {
+  current_at = at;
+  current = &fibers[at];
+  threadIdx = current->thread;
+  blockIdx = current->block->index;
+  Switch(left, current->context);
+}
+
+// Who is next: all threads in turn; or those of one block, until what they wait
+// for lets none of them go on, and then those of the first or last block that can.
+enum class Order { kInTurn, kFirstBlock, kLastBlock };
+
+Order OrderOf(const char* name) {
+  if (name == nullptr) return Order::kInTurn;
+  const bool first = std::strcmp(name, "first") == 0;
+  TL_CHECK(first || std::strcmp(name, "last") == 0);
+  return first ? Order::kFirstBlock : Order::kLastBlock;
+}
+const Order order = OrderOf(std::getenv("TL_EMULATED_ORDER"));
+
+// The place in [begin, end) of a fiber that can run, in turn after the one that
+// runs; or fibers.size().
+size_t NextAmong(size_t begin, size_t end) {
+  const size_t after = std::clamp(current_at + 1, begin, end);
+  for (size_t at = after; at < end; ++at) {
+    if (fibers[at].CanRun()) return at;
+  }
+  for (size_t at = begin; at < after; ++at) {
+    if (fibers[at].CanRun()) return at;
+  }
+  return fibers.size();
+}
+
+size_t NextInOrder() {
+  const size_t all = fibers.size();
+  if (order == Order::kInTurn) return NextAmong(0, all);
+  const size_t threads = blockDim.x * blockDim.y * blockDim.z;
+  const size_t own = current_at / threads * threads;
+  size_t next = NextAmong(own, own + threads);
+  for (size_t done = 0; done < all && next == all; done += threads) {
+    const size_t begin =
+        order == Order::kFirstBlock ? done : all - threads - done;
+    next = NextAmong(begin, begin + threads);
+  }
+  return next;
+}
+
+// Who looks at memory looks again when nobody else gets any further.
+size_t NextAt() {
+  const size_t next = NextInOrder();
+  if (next < fibers.size() || order == Order::kInTurn) return next;
+  for (Fiber& fiber : fibers) fiber.looking = false;
+  return NextInOrder();
+}
+
+void LetOthersRun() {
+  const size_t next = NextAt();
+  TL_CHECK(next < fibers.size());  // else all wait for each other
+  if (next != current_at) Enter(current->context, next);
+}
 
 void Leave(Barrier& barrier) {
   --barrier.alive;
@@ -93,30 +167,27 @@ void Arrive(Barrier& barrier) {
     ++barrier.generation;
     return;
   }
-  const int64_t generation = barrier.generation;
-  while (barrier.generation == generation) Yield();
+  current->barrier = &barrier;
+  current->generation = barrier.generation;
+  LetOthersRun();
+  current->barrier = nullptr;
 }
 
 void RunFiber() {
-  Begin(current->context, scheduler);
+  Begin(current->context);
   (*body)();
   current->done = true;
   Leave(*current->warp);
   Leave(*current->block);
-  Switch(current->context, scheduler);
-}
-
-void Resume(Fiber& fiber) {
-  current = &fiber;
-  threadIdx = fiber.thread;
-  blockIdx = fiber.block->index;
-  Switch(scheduler, fiber.context);
+  const size_t next = NextAt();
+  if (next < fibers.size()) Enter(current->context, next);
+  Switch(current->context, host);
 }
 
 void RunBlocks(std::vector<Block>& blocks, int shared_bytes) {
   const int threads =
       static_cast<int>(blockDim.x * blockDim.y * blockDim.z);
-  std::vector<Fiber> fibers(blocks.size() * threads);
+  fibers.assign(blocks.size() * threads, {});
   for (size_t b = 0; b < blocks.size(); ++b) {
     Block& block = blocks[b];
     block.alive = threads;
@@ -137,13 +208,8 @@ void RunBlocks(std::vector<Block>& blocks, int shared_bytes) {
       Prepare(fiber.context, stack.memory, kStackBytes, RunFiber);
     }
   }
-  for (size_t left = fibers.size(); left > 0;) {
-    for (Fiber& fiber : fibers) {
-      if (fiber.done) continue;
-      Resume(fiber);
-      left -= fiber.done;
-    }
-  }
+  Enter(host, 0);
+  for (const Fiber& fiber : fibers) TL_CHECK(fiber.done);
   for (size_t i = 0; i < fibers.size(); ++i) {
     stacks.Get(i).frames = fibers[i].context.frames;
   }
@@ -173,8 +239,8 @@ void Run(dim3 grid, dim3 block, int shared_bytes, bool together,
 std::byte* DynamicShared() { return current->block->shared.get(); }
 
 void Yield() {
-  Fiber& self = *current;
-  Switch(self.context, scheduler);
+  current->looking = order != Order::kInTurn;
+  LetOthersRun();
 }
 
 void SyncBlock() { Arrive(*current->block); }
@@ -185,12 +251,9 @@ void SyncSome(int id, int threads) {
 }
 int LaneOf() { return current->lane; }
 
-const std::byte* Exchange(const void* mine, size_t bytes, size_t step) {
-  Warp& warp = *current->warp;
-  auto* given = reinterpret_cast<std::byte*>(warp.given[++current->exchanges % 2]);
-  std::memcpy(given + current->lane * step, mine, bytes);
-  Arrive(warp);
-  return given;
+std::byte* NextGiven() {
+  return reinterpret_cast<std::byte*>(
+      current->warp->given[++current->exchanges % 2]);
 }
 
 unsigned Ballot(bool vote) {

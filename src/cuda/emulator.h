@@ -2,7 +2,9 @@
 // and tests the kernels of this room with. Every thread of a block is a fiber
 // of one operating-system thread; blocks run one after another, or all together
 // where the launch asks for it. Races are not seen (bench/gpu.sh has racecheck
-// for that), addresses outside of what was allocated are, under ASan.
+// for that), addresses outside of what was allocated are, under ASan. All threads
+// take turns; TL_EMULATED_ORDER=first or last lets the first or the last block get
+// as far ahead of the others as it can, which shows where it should have waited.
 // Only what our kernels use is here, under CUDA's names: CUDA C++ Programming
 // Guide, chapters 10 (language extensions) and the CUDA Math API.
 #pragma once
@@ -67,15 +69,18 @@ void Yield();  // lets others run: for loops that wait
 unsigned Ballot(bool vote);
 int LaneOf();
 
-// What each lane of this warp gives, `step` bytes apart, until the lane's next
-// exchange.
+// Room for what each lane of this warp gives in its next exchange.
 inline constexpr size_t kMostGiven = 64;
-const std::byte* Exchange(const void* mine, size_t bytes, size_t step);
+std::byte* NextGiven();
 
+// What each lane of this warp gives, until the lane's next exchange.
 template <class T>
 const T* Exchange(const T& mine) {
   static_assert(sizeof(T) <= kMostGiven);
-  return reinterpret_cast<const T*>(Exchange(&mine, sizeof(T), sizeof(T)));
+  T* given = reinterpret_cast<T*>(NextGiven());
+  given[LaneOf()] = mine;
+  SyncWarp();
+  return given;
 }
 
 template <class T>

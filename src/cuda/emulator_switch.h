@@ -112,16 +112,21 @@ inline void Prepare(Context& context, std::byte* stack, size_t bytes,
 
 #ifdef TL_ADDRESS_SANITIZER
 
+inline Context* last_left = nullptr;
+
 inline void Switch(Context& left, Context& entered) {
+  last_left = &left;
   __sanitizer_start_switch_fiber(&left.frames, entered.stack,
                                  entered.stack_bytes);
   SwitchRegisters(left.registers, entered.registers);
   __sanitizer_finish_switch_fiber(left.frames, nullptr, nullptr);
 }
 
-// The first thing on a stack, which was entered from `left`.
-inline void Begin(Context& self, Context& left) {
-  __sanitizer_finish_switch_fiber(self.frames, &left.stack, &left.stack_bytes);
+// The first thing on a stack. Where the one lies that was left is told here, which
+// nobody else says of the host's.
+inline void Begin(Context& self) {
+  __sanitizer_finish_switch_fiber(self.frames, &last_left->stack,
+                                  &last_left->stack_bytes);
 }
 
 #else
@@ -129,7 +134,7 @@ inline void Begin(Context& self, Context& left) {
 inline void Switch(Context& left, Context& entered) {
   SwitchRegisters(left.registers, entered.registers);
 }
-inline void Begin(Context&, Context&) {}
+inline void Begin(Context&) {}
 
 #endif
 
