@@ -61,24 +61,33 @@ StepList::Range StepList::RangeOf(const View& view) {
   return {view.data + low * bytes, view.data + (high + 1) * bytes};
 }
 
-// The other's results, or memory that the other still reads, are touched by
-// another thread.
-bool StepList::MustFollow(const Touched& step, const Touched& before) {
+// After it where the other's results, or memory that the other still reads, are
+// touched by another thread.
+StepList::Order StepList::OrderOf(const Touched& step, const Touched& before) {
+  const bool same_rows = step.rows == before.rows &&
+                         step.rows_per_group == before.rows_per_group &&
+                         step.first_warp == before.first_warp;
+  Order order = Order::kAny;
   const auto meet = [&](const Ranges& a, const Ranges& b) {
     for (const Range& x : a) {
       for (const Range& y : b) {
-        const bool same_thread = x.by_row && y.by_row &&
-                                 step.rows == before.rows &&
-                                 step.rows_per_group == before.rows_per_group &&
-                                 step.first_warp == before.first_warp &&
+        if (!x.Meets(y)) continue;
+        order = Order::kBehind;
+        const bool same_thread = same_rows && x.by_row && y.by_row &&
                                  x.begin == y.begin && x.end == y.end;
-        if (x.Meets(y) && !same_thread) return true;
+        if (!same_thread) return true;
       }
     }
     return false;
   };
-  return meet(step.reads, before.writes) || meet(step.writes, before.writes) ||
-         meet(step.writes, before.reads);
+  const bool after = meet(step.reads, before.writes) ||
+                     meet(step.writes, before.writes) ||
+                     meet(step.writes, before.reads);
+  return after ? Order::kAfter : order;
+}
+
+bool StepList::MustFollow(const Touched& step, const Touched& before) {
+  return OrderOf(step, before) == Order::kAfter;
 }
 
 bool StepList::MustFollow(const Touched& step, const Level& level) {
@@ -87,7 +96,7 @@ bool StepList::MustFollow(const Touched& step, const Level& level) {
       [&](const Touched& before) { return MustFollow(step, before); });
 }
 
-// The earliest level that is behind all that the step must follow.
+// The earliest level where the step is behind all that it must be behind.
 StepList::Position StepList::PositionOf(const Touched& touched, bool alone,
                                         const PreparedX& x) const {
   for (size_t l = levels_.size(); l-- > 0;) {
@@ -98,15 +107,18 @@ StepList::Position StepList::PositionOf(const Touched& touched, bool alone,
       return {l, StepWait::kNone, kAllBlocks};
     }
     Position position = {l, StepWait::kNone, kAllBlocks};
+    bool behind = false;
     for (const Touched& before : level.touched) {
-      if (!MustFollow(touched, before)) continue;
+      const Order order = OrderOf(touched, before);
+      behind |= order != Order::kAny;
+      if (order != Order::kAfter) continue;
       const bool one_block =
           alone && before.block != kAllBlocks &&
           (position.block == kAllBlocks || position.block == before.block);
       if (!one_block) return {l + 1, StepWait::kGrid, kAllBlocks};
       position = {l, StepWait::kBlock, before.block};
     }
-    if (position.wait == StepWait::kBlock) return position;
+    if (behind) return position;
   }
   return {};
 }

@@ -81,6 +81,11 @@ class StepList {
 
   struct Level;
   static Range RangeOf(const View& view);
+  // Where a step may be beside one that was added before it: anywhere; behind it, in
+  // its level too, since what both touch is touched by the same threads; or in a
+  // later level only.
+  enum class Order : uint8_t { kAny, kBehind, kAfter };
+  static Order OrderOf(const Touched& step, const Touched& before);
   static bool MustFollow(const Touched& step, const Touched& before);
   static bool MustFollow(const Touched& step, const Level& level);
   // Where a step may go in the order of steps.
@@ -103,6 +108,7 @@ class StepList {
   bool AddTokenAttention(const KernelArgs& args, const AttentionProblem& problem);
   // step_list_folds.cc
   static void RecognizeEnd(RowsStep& step);
+  static bool Meet(const Ranges& ranges, const Range& other);
   bool MeetsHeldNorm(const Touched& touched) const;
   bool FoldAssign(const View& from, const View& to);
   bool FoldRope(const RopeStep& rope, const Touched& touched);

@@ -98,15 +98,16 @@ void StepList::RecognizeEnd(RowsStep& step) {
   if (group.inputs == 2) step.operand = group.input[1].data;
 }
 
+bool StepList::Meet(const Ranges& ranges, const Range& other) {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const Range& range) { return range.Meets(other); });
+}
+
 bool StepList::MeetsHeldNorm(const Touched& touched) const {
-  const auto meets = [&](const Ranges& ranges, const Range& norm) {
-    return std::any_of(ranges.begin(), ranges.end(),
-                       [&](const Range& range) { return range.Meets(norm); });
-  };
-  return held_norm_ && (meets(touched.writes, held_norm_->read) ||
-                        meets(touched.writes, held_norm_->weights) ||
-                        meets(touched.writes, held_norm_->written) ||
-                        meets(touched.reads, held_norm_->written));
+  return held_norm_ && (Meet(touched.writes, held_norm_->read) ||
+                        Meet(touched.writes, held_norm_->weights) ||
+                        Meet(touched.writes, held_norm_->written) ||
+                        Meet(touched.reads, held_norm_->written));
 }
 
 // Makes the norm that was held for this product a part of it, or emits it.
@@ -117,12 +118,13 @@ void StepList::FoldNorm(const View& x, RowsStep& step, Touched& touched) {
       norm.step.out == x.data && norm.step.k == step.k &&
       IsAligned(norm.step.x) && IsAligned(norm.step.weight) &&
       FitsTile(norm.step.k * ElementBytes(norm.step.weight_dtype));
-  const bool overwrites =
-      std::any_of(touched.writes.begin(), touched.writes.end(),
-                  [&](const Range& range) { return range.Meets(norm.read); });
-  if (!reads_it || overwrites || norm.written.Meets(norm.read)) {
-    return EmitHeldNorm();
-  }
+  // x is made by each block for itself; whatever else the product touches, no
+  // block may be at work on.
+  const bool apart = !Meet(touched.writes, norm.read) &&
+                     !Meet(touched.writes, norm.written) &&
+                     !Meet(touched.reads, norm.written) &&
+                     !norm.written.Meets(norm.read);
+  if (!reads_it || !apart) return EmitHeldNorm();
   step.x = norm.step.x;
   step.norm_weight = norm.step.weight;
   step.norm_dtype = norm.step.weight_dtype;
@@ -254,10 +256,16 @@ bool StepList::JoinRows(const RowsStep& step, const Touched& touched, Level& lev
   part.end = all.n + step.n;
   CutRows(part.end, all.k, all.row_bytes, Card().multiprocessors, all);
   if (all.end != RowsEnd::kStore && !GroupInPairs(all)) return false;
-  Touched more = touched;
+  Touched more = touched, apart = touched;
   for (Range& read : more.reads) {
     if (gates && read.begin == step.operand) read = {};  // which is at hand
   }
+  // Rows of the two are not in the same threads, but for those that are gated.
+  apart.reads = more.reads;
+  for (Range& write : apart.writes) {
+    if (gates && write.begin == step.operand) write = {};
+  }
+  if (OrderOf(apart, level.touched.back()) != Order::kAny) return false;
   return Recut(level, level.records.size() - 1, record, more);
 }
 

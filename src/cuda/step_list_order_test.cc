@@ -97,5 +97,71 @@ TEST(StepListOrderTest, WritesToACacheWhatBecameOfAProduct) {
   }
 }
 
+// Of three products the last has the x of the first, and the second is one
+// level further. Rows of all are in the same threads, which does not put them in
+// order.
+TEST(StepListOrderTest, DoesNotOvertakeAProductThatReadsWhatItWrites) {
+  const int n = 64;
+  const TestArray x = RandomArray(DType::F16, {1, n}, 1);
+  std::vector<TestArray> w;
+  for (uint32_t i = 0; i < 3; ++i) {
+    w.push_back(RandomArray(DType::F16, {n, n}, 2 + i, -0.1, 0.1));
+  }
+  const TestArray y = Poisoned(DType::F16, {1, n});
+  const TestArray beside = RandomArray(DType::F16, {1, n}, 8);
+  const std::vector<double> before = beside.Values();
+  const TestArray z = Poisoned(DType::F16, {1, n});
+  const ElementwiseProgram add = EpilogueOf({OpId::Add});
+  TestList list;
+  ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(w[0], {1, 0})}, y));
+  ASSERT_TRUE(list.Add(OpId::Matmul, {y, Permuted(w[1], {1, 0}), beside}, z, {},
+                       {}, &add));
+  ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(w[2], {1, 0})}, beside));
+  list.Run();
+  const std::vector<double> second = Product(y.Values(), w[1].Values());
+  const std::vector<double> last = Product(x.Values(), w[2].Values());
+  for (int i = 0; i < n; ++i) {
+    ASSERT_NEAR(z.Get(i), second[i] + before[i], 5e-3) << i;
+    ASSERT_NEAR(beside.Get(i), last[i], 5e-3) << i;
+  }
+}
+
+// The row that a norm makes is there for all blocks only when it is a step.
+TEST(StepListOrderTest, KeepsANormThatIsAddedToItsProductApart) {
+  const int n = 64;
+  const TestArray x = RandomArray(DType::F16, {1, n}, 1);
+  const TestArray g = RandomArray(DType::F16, {n}, 2);
+  const TestArray w = RandomArray(DType::F16, {n, n}, 3, -0.1, 0.1);
+  const TestArray h = Poisoned(DType::F16, {1, n});
+  const TestArray y = Poisoned(DType::F16, {1, n});
+  const ElementwiseProgram add = EpilogueOf({OpId::Add});
+  TestList list;
+  ASSERT_TRUE(list.Add(OpId::RmsNorm, {x, g}, h, {}, {1e-5}));
+  ASSERT_TRUE(
+      list.Add(OpId::Matmul, {h, Permuted(w, {1, 0}), h}, y, {}, {}, &add));
+  EXPECT_EQ(list.steps(), 2u);
+  list.Run();
+  const std::vector<double> normed = RmsNormOf(x.Values(), g.Values(), 1e-5);
+  const std::vector<double> product = Product(normed, w.Values());
+  for (int i = 0; i < n; ++i) {
+    ASSERT_NEAR(y.Get(i), product[i] + normed[i], 0.01) << i;
+  }
+}
+
+TEST(StepListOrderTest, WritesTheLaterOfTwoProductsToAPlace) {
+  const int n = 64;
+  const TestArray x = RandomArray(DType::F16, {1, n}, 1);
+  const TestArray first = RandomArray(DType::F16, {n, n}, 2, -0.1, 0.1);
+  const TestArray second = RandomArray(DType::F16, {n, n}, 3, -0.1, 0.1);
+  const TestArray y = Poisoned(DType::F16, {1, n});
+  TestList list;
+  ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(first, {1, 0})}, y));
+  ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(second, {1, 0})}, y));
+  EXPECT_EQ(list.steps(), 2u);
+  list.Run();
+  const std::vector<double> want = Product(x.Values(), second.Values());
+  for (int i = 0; i < n; ++i) ASSERT_NEAR(y.Get(i), want[i], 5e-3) << i;
+}
+
 }  // namespace
 }  // namespace tl::cuda
