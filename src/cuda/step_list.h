@@ -186,8 +186,17 @@ class StepList {
     Range range;
     int32_t rows;
   };
-  AddressSet unseen_;
-  std::vector<OwnRows> unseen_rows_;
+  struct Unseen {
+    AddressSet bytes;
+    std::vector<OwnRows> rows;
+    AddressSet bytes_of_rows;  // of all of those: most of what is asked meets none
+
+    void clear() {
+      bytes.clear();
+      rows.clear();
+      bytes_of_rows.clear();
+    }
+  } unseen_;
   unsigned waits_ = 0;
   unsigned reached_ = 0;  // what the counter is when the next launch begins
 };

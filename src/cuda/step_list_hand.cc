@@ -71,7 +71,6 @@ unsigned StepList::HandRows() {
   DropUnreadStores();
   unsigned waits = 0;
   unseen_.clear();
-  unseen_rows_.clear();
   for (size_t l = 1; l < levels_.size(); ++l) {
     const Level& before = levels_[l - 1];
     for (const Touched& touched : before.touched) {
@@ -87,8 +86,7 @@ unsigned StepList::HandRows() {
     }
     first.wait = StepWait::kGrid;
     unseen_.clear();
-    unseen_rows_.clear();
-    ++waits;
+      ++waits;
   }
   return waits;
 }
@@ -292,7 +290,7 @@ void StepList::NoteUnseen(const Touched& touched, const Touched* taker) {
       continue;
     }
     if (!write.by_row) {
-      unseen_.Insert(write.begin, write.end);
+      unseen_.bytes.Insert(write.begin, write.end);
       continue;
     }
     const OwnRows own = {write, touched.rows};
@@ -300,17 +298,20 @@ void StepList::NoteUnseen(const Touched& touched, const Touched* taker) {
       return other.rows == own.rows && other.range.begin == write.begin &&
              other.range.end == write.end;
     };
-    if (std::none_of(unseen_rows_.begin(), unseen_rows_.end(), same)) {
-      unseen_rows_.push_back(own);
+    if (!unseen_.bytes_of_rows.Meets(write.begin, write.end) ||
+        std::none_of(unseen_.rows.begin(), unseen_.rows.end(), same)) {
+      unseen_.rows.push_back(own);
     }
+    unseen_.bytes_of_rows.Insert(write.begin, write.end);
   }
 }
 
 bool StepList::IsUnseen(const Range& range, const Touched& touched) const {
   if (range.begin == range.end) return false;
-  if (unseen_.Meets(range.begin, range.end)) return true;
+  if (unseen_.bytes.Meets(range.begin, range.end)) return true;
+  if (!unseen_.bytes_of_rows.Meets(range.begin, range.end)) return false;
   return std::any_of(
-      unseen_rows_.begin(), unseen_rows_.end(), [&](const OwnRows& own) {
+      unseen_.rows.begin(), unseen_.rows.end(), [&](const OwnRows& own) {
         const bool same_block = range.by_row && touched.rows == own.rows &&
                                 range.begin == own.range.begin;
         return range.Meets(own.range) && !same_block;
