@@ -189,6 +189,7 @@ def interop_tests():
 
 
 def asan_suite():
+    # Clang here and GCC for the release, so that both compile every line.
     folder = build("asan")
     if not folder:
         yield cannot_build("asan")

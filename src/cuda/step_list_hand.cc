@@ -86,7 +86,7 @@ unsigned StepList::HandRows() {
     }
     first.wait = StepWait::kGrid;
     unseen_.clear();
-      ++waits;
+    ++waits;
   }
   return waits;
 }
