@@ -67,9 +67,24 @@ ElementwiseProgram ProgramOf(OpId op, uint8_t inputs) {
   return program;
 }
 
+// Small ones around 0, of blocks that begin with their scales: what grows without
+// end takes other ways through a kernel.
+std::vector<uint16_t> SmallWeights(DType dtype) {
+  const int64_t words = BlockBytes(dtype, Info(dtype).block_elements) / 2;
+  const int64_t scales = dtype == DType::Q4_K ? 2 : 1;
+  std::vector<uint16_t> all = RandomWords((8 << 20) / words * words);
+  for (size_t at = 0; at < all.size(); at += words) {
+    for (int64_t i = 0; i < scales; ++i) {
+      all[at + i] = RandomHalf(all[at + i], dtype == DType::F16 ? 0x1800 : 0x0c00);
+    }
+  }
+  return all;
+}
+
 class Model {
  public:
-  Model(const Size& size, DType dtype) : size_(size), dtype_(dtype) {
+  Model(const Size& size, DType dtype)
+      : size_(size), dtype_(dtype), chunk_(SmallWeights(dtype)) {
     for (Layer& layer : layers_) {
       layer.q = Weights(size_.width, size_.width);
       layer.k = Weights(size_.kv_width(), size_.width);
@@ -101,7 +116,7 @@ class Model {
   Bytes Weights(int64_t rows, int64_t columns) {
     const int64_t bytes = BlockBytes(dtype_, rows * columns);
     bytes_ += bytes;
-    return RandomBytes(bytes);
+    return Filled(bytes, chunk_);
   }
 
   void Add(StepList& list, Part part, OpId op, std::vector<View> inputs,
@@ -185,6 +200,7 @@ class Model {
 
   const Size& size_;
   const DType dtype_;
+  const std::vector<uint16_t> chunk_;  // of the weights
   int64_t bytes_ = 0;
   std::vector<Layer> layers_ = std::vector<Layer>(size_.layers);
   const Bytes logits_w_ = Weights(size_.tokens, size_.width);
@@ -193,8 +209,7 @@ class Model {
               gate_ = RandomBytes(size_.gated * 2),
               up_ = RandomBytes(size_.gated * 2),
               logits_ = RandomBytes(size_.tokens * 2);
-  // Weights are of any size, sums must not be.
-  const Bytes norm_ = Floats(size_.width, dtype_ == DType::F16 ? 0.1f : 0.01f),
+  const Bytes norm_ = Floats(size_.width, 1),
               cos_ = Floats(size_.dim() / 2, 0.8f),
               sin_ = Floats(size_.dim() / 2, 0.6f);
   const ElementwiseProgram add_ = ProgramOf(OpId::Add, 2);
