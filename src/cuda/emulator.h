@@ -200,6 +200,7 @@ inline float __fdiv_rn(float x, float y) { return x / y; }
 inline float __fsqrt_rn(float x) { return std::sqrt(x); }
 inline float __expf(float x) { return std::exp(x); }
 inline float __fdividef(float x, float y) { return x / y; }
+inline float rsqrtf(float x) { return 1 / std::sqrt(x); }
 inline float __int2float_rn(int x) { return static_cast<float>(x); }
 // Toward zero; what does not fit becomes the nearest int32, NaN becomes 0.
 inline int __float2int_rz(float x) {

@@ -214,11 +214,11 @@ struct Unit<DType::Q4_0> {
 // Of sub-blocks 2 * pair and 2 * pair + 1 of Q4_K, whose 8 scales and 8 minima of
 // 6 bits share 12 bytes: each in a byte of its own. Without a branch, since lanes
 // have different pairs.
-TL_DEVICE void ScalesAndMinima(const uint32_t* packed, int pair,
-                               uint32_t& scales, uint32_t& minima) {
+TL_DEVICE void ScalesAndMinima(const uint4& head, int pair, uint32_t& scales,
+                               uint32_t& minima) {
   const int shift = pair % 2 * 16;
-  const uint32_t first = packed[0] >> shift, second = packed[1] >> shift;
-  const uint32_t third = packed[2] >> shift;
+  const uint32_t first = head.y >> shift, second = head.z >> shift;
+  const uint32_t third = head.w >> shift;
   const bool low = pair < 2;
   scales = low ? first & 0x3f3f : (third & 0x0f0f) | (first & 0xc0c0) >> 2;
   minima =
@@ -236,12 +236,12 @@ struct Unit<DType::Q4_K> {
   TL_DEVICE float Times(const std::byte* row, int unit) const {
     const std::byte* block = row + unit / 4 * 144;
     const int pair = unit % 4;
-    const auto* head = reinterpret_cast<const uint32_t*>(block);
-    const auto* quants = reinterpret_cast<const uint4*>(block) + 1 + 2 * pair;
-    const uint4 a = quants[0], b = quants[1];
+    const auto* from = reinterpret_cast<const uint4*>(block);
+    const uint4 head = from[0];
+    const uint4 a = from[1 + 2 * pair], b = from[2 + 2 * pair];
     const uint32_t words[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
     uint32_t scales, minima, low[8], high[8];
-    ScalesAndMinima(head + 1, pair, scales, minima);
+    ScalesAndMinima(head, pair, scales, minima);
     Nibbles(words, 0, low);
     Nibbles(words, 4, high);
     const int first = Dot32(low, x.q[0], x.q[1]) * static_cast<int>(scales & 0xff);
@@ -250,7 +250,7 @@ struct Unit<DType::Q4_K> {
                          x.groups.z * static_cast<float>(second);
     const float lifted = x.groups.y * static_cast<float>(minima & 0xff) +
                          x.groups.w * static_cast<float>(minima >> 8);
-    const float2 factors = UnpackHalves(head[0]);
+    const float2 factors = UnpackHalves(head.x);
     return factors.x * scaled - factors.y * lifted;
   }
 };

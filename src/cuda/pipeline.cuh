@@ -34,6 +34,7 @@ TL_DEVICE void Init(Mbarrier* barrier, int count) {
   *barrier = {count, count, 0, 0};
 }
 TL_DEVICE void FenceInit() {}
+TL_DEVICE void FenceBulk() {}
 TL_DEVICE void Arrive(Mbarrier* barrier) {
   --barrier->pending;
   emulator::Settle(*barrier);
@@ -98,6 +99,12 @@ TL_DEVICE void Init(Mbarrier* barrier, int count) {
 TL_DEVICE void FenceInit() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+#endif
+}
+// Makes what this thread knows of by now, in device memory, visible to bulk copies.
+TL_DEVICE void FenceBulk() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("fence.proxy.async.global;" ::: "memory");
 #endif
 }
 TL_DEVICE void Arrive(Mbarrier* barrier) {

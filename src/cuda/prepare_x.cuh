@@ -8,9 +8,29 @@
 
 namespace tl::cuda {
 
-// A thread's part of x is every kConsumers-th 8 elements: up to so many.
-inline constexpr int kMostEights =
-    (RowsStep::kMostColumns / 8 + kConsumers - 1) / kConsumers;
+// A thread's part of x is 8 elements and those `stride` times 8 behind them, kEach at
+// most. Packed rows are ended by the first warps (run_slices.cuh), which come late to
+// the next step then, though they go before others where both have something to do: x
+// is the last ones' as far as it goes.
+struct ThreadEights {
+  int first, stride, count;
+
+  template <int kEach>
+  TL_DEVICE static ThreadEights Of(int k, bool packed) {
+    const int count = k / 8;
+    const int warps =
+        packed ? (count + kEach * kWarpSize - 1) / (kEach * kWarpSize)
+               : kConsumerWarps;
+    const int warp = kConsumerWarps - 1 - WarpOf();
+    return {warp < warps ? warp * kWarpSize + Lane() : count, warps * kWarpSize,
+            count};
+  }
+  TL_DEVICE int At(int i) const { return first + i * stride; }
+  TL_DEVICE bool Has(int i) const { return At(i) < count; }
+};
+constexpr int MostColumns(int each) { return kConsumers * 8 * each; }
+inline constexpr int kMostEights = 4;
+static_assert(MostColumns(kMostEights) >= RowsStep::kMostColumns);
 
 TL_DEVICE void Spread(const uint4& bits, float (&values)[8]) {
   const uint32_t words[4] = {bits.x, bits.y, bits.z, bits.w};
@@ -46,46 +66,66 @@ TL_DEVICE float Normed(float x, float scale, float weight) {
   return __fmul_rn(__fmul_rn(x, scale), weight);
 }
 
-TL_DEVICE float NormScale(float squares, int k, float eps) {
-  const float mean = __fdiv_rn(SumOfConsumers(squares), static_cast<float>(k));
-  return __fdiv_rn(1.0f, __fsqrt_rn(__fadd_rn(mean, eps)));
+// a / b and the root of a, rounded as they should be where neither they nor b leave the
+// normal floats: without a branch, and a call, for those that do (Markstein,
+// "Computation of elementary functions on the IBM RISC System/6000 processor", 1990).
+TL_DEVICE float Quotient(float a, float b) {
+  const float about = __fdividef(1.0f, b);
+  const float inverse = fmaf(fmaf(-b, about, 1.0f), about, about);
+  const float quotient = a * inverse;
+  return fmaf(fmaf(-b, quotient, a), inverse, quotient);
+}
+TL_DEVICE float Root(float a) {
+  const float inverse = rsqrtf(a), root = a * inverse;
+  return fmaf(fmaf(-root, root, a), 0.5f * inverse, root);
 }
 
-// x = norm of x, each thread its part. The weights have come as a tile.
-template <int kEights>
-TL_DEVICE void Norm(const RowsStep& step, uint4 (&part)[kEights]) {
+TL_DEVICE float NormScale(float squares, int k, float eps) {
+  const float all = SumOfConsumers(squares);
+  const float mean = Quotient(all, static_cast<float>(k));
+  const float scale = Quotient(1.0f, Root(__fadd_rn(mean, eps)));
+  return all == INFINITY ? 0 : scale;
+}
+
+// The slot of a norm's weights, which come as a tile.
+TL_DEVICE unsigned NormWeights() {
   BlockMemory& shared = Shared();
-  const unsigned tile = shared.next_tile[WarpOf()];
+  const unsigned tile = shared.next_tile[WarpOf()], slot = tile % kTiles;
+  WaitPhase(&shared.tile_full[slot], tile / kTiles & 1);
+  return slot;
+}
+
+// x = norm of x, each thread its part.
+template <int kEights>
+TL_DEVICE void Norm(const RowsStep& step, const ThreadEights& mine, unsigned slot,
+                    uint4 (&part)[kEights]) {
+  BlockMemory& shared = Shared();
   float weights[8], values[8];
   float squares = 0;
 #pragma unroll
   for (int i = 0; i < kEights; ++i) {
-    const int at = i * kConsumers + static_cast<int>(threadIdx.x);
-    if (at >= step.k / 8) continue;
+    if (!mine.Has(i)) continue;
     Spread(part[i], values);
 #pragma unroll
     for (int e = 0; e < 8; ++e) squares = fmaf(values[e], values[e], squares);
   }
   const float scale = NormScale(squares, step.k, step.eps);
-  const unsigned slot = tile % kTiles;
-  WaitPhase(&shared.tile_full[slot], tile / kTiles & 1);
 #pragma unroll
   for (int i = 0; i < kEights; ++i) {
-    const int at = i * kConsumers + static_cast<int>(threadIdx.x);
-    if (at >= step.k / 8) continue;
-    LoadWeights(shared.tiles[slot], step.norm_dtype, at, weights);
+    if (!mine.Has(i)) continue;
+    LoadWeights(shared.tiles[slot], step.norm_dtype, mine.At(i), weights);
     Spread(part[i], values);
 #pragma unroll
     for (int e = 0; e < 8; ++e) values[e] = Normed(values[e], scale, weights[e]);
     part[i] = Gather(values);
     if (step.norm_out && blockIdx.x == 0) {
-      reinterpret_cast<uint4*>(step.norm_out)[at] = part[i];
+      reinterpret_cast<uint4*>(step.norm_out)[mine.At(i)] = part[i];
     }
   }
   __syncwarp();
   if (Lane() == 0) {
     Arrive(&shared.tile_empty[slot]);
-    shared.next_tile[WarpOf()] = tile + 1;
+    ++shared.next_tile[WarpOf()];
   }
 }
 
@@ -106,10 +146,11 @@ TL_DEVICE uint32_t MaxOfBits(uint32_t a, uint32_t b) {
 TL_DEVICE uint32_t RoundFour(float a, float b, float c, float d, float factor) {
   // Added to this, what is behind the point falls off and the last byte is it.
   constexpr float kAligned = 12582912.0f;  // 1.5 * 2^23
-  const auto byte = [&](float x) {
-    return __float_as_uint(__fadd_rn(__fmul_rn(x, factor), kAligned)) & 0xff;
+  const auto rounded = [&](float x) {
+    return __float_as_uint(__fadd_rn(__fmul_rn(x, factor), kAligned));
   };
-  return byte(a) | byte(b) << 8 | byte(c) << 16 | byte(d) << 24;
+  return __byte_perm(__byte_perm(rounded(a), rounded(b), 0x0040),
+                     __byte_perm(rounded(c), rounded(d), 0x0040), 0x5410);
 }
 
 // 8 elements as int8: 4 neighbouring lanes have a group of 32. Whole warps take
@@ -125,7 +166,7 @@ TL_DEVICE void RoundToInt8(const uint4& bits, int at, const Int8Row& place) {
   }
   const uint32_t top = MaxOfBits(pair, pair >> 16) & 0xffff;
   const float largest = FromHalf(static_cast<uint16_t>(top));
-  const float inverse = top > 0 ? 127.0f / largest : 0.0f;
+  const float inverse = top > 0 ? Quotient(127.0f, largest) : 0.0f;
   float values[8];
   Spread(bits, values);
   const uint32_t low =
@@ -149,32 +190,36 @@ TL_DEVICE void RoundToInt8(const uint4& bits, int at, const Int8Row& place) {
 template <int kEights>
 __device__ TL_NOINLINE void PrepareX(unsigned place) {
   const RowsStep& step = RecordAt(place).rows;
-  uint4 part[kEights];
-  const int eights = step.k / 8;
-  if (step.handed_x != nullptr) {
-    TakeHanded(step.handed_x, step.number_of_x, static_cast<int>(threadIdx.x),
-               kConsumers, eights, part);
+  const bool packed = step.w_dtype != DType::F16;
+  const auto mine = ThreadEights::Of<kEights>(step.k, packed);
+  uint4 part[kEights] = {};
+  const unsigned weights = step.norm_weight ? NormWeights() : 0;
+  if (!mine.Has(0)) {
+    // Nothing of it is this thread's.
+  } else if (step.handed_x != nullptr) {
+    TakeHanded(step.handed_x, step.number_of_x, mine.first, mine.stride,
+               mine.count, part);
   } else {
 #pragma unroll
     for (int i = 0; i < kEights; ++i) {
       // All loads are on their way before one is waited for.
-      const int at = i * kConsumers + static_cast<int>(threadIdx.x);
-      part[i] = reinterpret_cast<const uint4*>(step.x)[min(at, eights - 1)];
+      part[i] = reinterpret_cast<const uint4*>(
+          step.x)[min(mine.At(i), mine.count - 1)];
     }
   }
-  if (step.norm_weight) Norm(step, part);
+  if (step.norm_weight) Norm(step, mine, weights, part);
   // Nobody reads the x of before: a wait before the step or in the norm says so.
   if (step.header.wait == StepWait::kNone && !step.norm_weight) SyncConsumers();
   const Int8Row int8 = PlaceOfInt8();
-  const bool packed = step.w_dtype != DType::F16;
 #pragma unroll
   for (int i = 0; i < kEights; ++i) {
-    const int at = i * kConsumers + static_cast<int>(threadIdx.x);
-    const bool has = at < eights;
+    const bool has = mine.Has(i);
     if (packed) {
-      RoundToInt8(has ? part[i] : make_uint4(0, 0, 0, 0), has ? at : -1, int8);
+      if (!__any_sync(kFullWarp, has)) continue;
+      RoundToInt8(has ? part[i] : make_uint4(0, 0, 0, 0), has ? mine.At(i) : -1,
+                  int8);
     } else if (has) {
-      reinterpret_cast<uint4*>(Shared().scratch)[at] = part[i];
+      reinterpret_cast<uint4*>(Shared().scratch)[mine.At(i)] = part[i];
     }
   }
   SyncConsumers();
@@ -183,8 +228,9 @@ __device__ TL_NOINLINE void PrepareX(unsigned place) {
 // As few turns as x needs.
 TL_DEVICE void PrepareXOf(unsigned place) {
   const int k = RecordAt(place).rows.k;
-  if (k <= kConsumers * 8) return PrepareX<1>(place);
-  if (k <= kConsumers * 16) return PrepareX<2>(place);
+  if (k <= MostColumns(1)) return PrepareX<1>(place);
+  if (k <= MostColumns(2)) return PrepareX<2>(place);
+  if (k <= MostColumns(3)) return PrepareX<3>(place);
   PrepareX<kMostEights>(place);
 }
 

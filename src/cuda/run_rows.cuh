@@ -82,11 +82,12 @@ template <int kRows>
 __device__ TL_NOINLINE void RunGroups(unsigned place) {
   const RowsStep& step = RecordAt(place).rows;
   BlockMemory& shared = Shared();
-  unsigned tile = shared.next_tile[WarpOf()];
   const RowRange rows = RowsOf(step);
   const auto* x = reinterpret_cast<const uint4*>(shared.scratch);
   const int row_bytes = step.row_bytes, rows_per_tile = step.rows_per_tile;
   WarpRows<kRows> mine(step, rows);
+  if (step.fresh_x) PrepareXOf(place);
+  unsigned tile = shared.next_tile[WarpOf()];  // behind a norm's weights
   // Where in a line of 16 bytes a tile begins.
   auto start = static_cast<unsigned>(reinterpret_cast<uintptr_t>(step.part[0].w)) +
                static_cast<unsigned>(rows.begin) *
@@ -106,33 +107,6 @@ __device__ TL_NOINLINE void RunGroups(unsigned place) {
   __syncwarp();  // all lanes have read where they began
   if (Lane() == 0) shared.next_tile[WarpOf()] = tile;
   mine.Flush();
-}
-
-__device__ TL_NOINLINE void RunRows(unsigned place) {
-  const RowsStep& step = RecordAt(place).rows;
-  if (step.fresh_x) PrepareXOf(place);
-  switch (step.w_dtype) {
-    case DType::Q8_0:
-      return RunPacked<DType::Q8_0>(place);
-    case DType::Q4_0:
-      return RunPacked<DType::Q4_0>(place);
-    case DType::Q4_K:
-      return RunPacked<DType::Q4_K>(place);
-    case DType::Q6_K:
-      return RunPacked<DType::Q6_K>(place);
-    default:
-      break;
-  }
-  switch (step.rows_per_group) {
-    case 1:
-      return RunGroups<1>(place);
-    case 2:
-      return RunGroups<2>(place);
-    case 3:
-      return RunGroups<3>(place);
-    default:
-      return RunGroups<kMostRowsPerGroup>(place);
-  }
 }
 
 }  // namespace tl::cuda

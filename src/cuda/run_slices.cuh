@@ -32,18 +32,11 @@ TL_DEVICE float SumOfWarps(int round, int row) {
 template <DType dtype, int kUnits>
 class Slice {
  public:
-  // Once x is there.
   TL_DEVICE explicit Slice(const RowsStep& step)
-      : width_(SliceWidth(dtype, step.k, kUnits)),
-        at_once_(kWarpSize / width_),
-        row_(Lane() / width_),
-        place_(Lane() - row_ * width_),
-        pitch_(PackedPitch(step.row_bytes)),
-        row_bytes_(step.row_bytes),
-        start_(
-            static_cast<unsigned>(reinterpret_cast<uintptr_t>(step.part[0].w))),
-        // Rows of several parts are whole lines.
-        in_line_(step.parts > 1 ? 0 : 15) {
+      : width_(step.lanes_of_row),
+        row_(QuotientOfLane(Lane(), width_)),
+        at_once_(QuotientOfLane(kWarpSize, width_)),
+        place_(Lane() - row_ * width_) {
     const int units = step.k / Unit<dtype>::kElements;
     const int each = units / kConsumerWarps, more = units % kConsumerWarps;
     const int warp = WarpOf(), begin = warp * each + min(warp, more);
@@ -55,8 +48,17 @@ class Slice {
       const int unit = begin + place_ + (row_ / 8 + i) % kUnits * width_;
       has_[i] = unit < end;  // a short row has no work for some lanes
       unit_[i] = min(unit, units - 1);
-      x_[i].Load(PlaceOfInt8(), unit_[i]);
     }
+  }
+
+  // Once x is there.
+  TL_DEVICE void Load(const RowsStep& step) {
+#pragma unroll
+    for (int i = 0; i < kUnits; ++i) x_[i].Load(PlaceOfInt8(), unit_[i]);
+    row_bytes_ = step.row_bytes;
+    pitch_ = PackedPitch(row_bytes_);
+    start_ = static_cast<unsigned>(reinterpret_cast<uintptr_t>(step.part[0].w));
+    in_line_ = step.parts > 1 ? 0 : 15;  // rows of several parts are whole lines
   }
 
   // The warp's share of rows [begin, end), which are in a tile, to
@@ -81,6 +83,13 @@ class Slice {
   }
 
  private:
+  // lane / width of up to a warp's size.
+  TL_DEVICE static int QuotientOfLane(int lane, int width) {
+    constexpr float kMore = 1.0f + 1.0f / 4096;  // than rounding takes away
+    return static_cast<int>(__fdividef(static_cast<float>(lane) * kMore,
+                                       static_cast<float>(width)));
+  }
+
   // In the first lane of a row.
   TL_DEVICE float SumOfLanes(float value) const {
 #pragma unroll
@@ -96,9 +105,9 @@ class Slice {
       SliceWidth(dtype, RowsStep::kMostColumns, kUnits);
   static_assert(kMostWidth <= kWarpSize);
 
-  const int width_, at_once_, row_, place_;
-  const int pitch_, row_bytes_;
-  const unsigned start_, in_line_;
+  const int width_, row_, at_once_, place_;
+  int pitch_, row_bytes_;
+  unsigned start_, in_line_;
   int unit_[kUnits];
   bool has_[kUnits];
   Unit<dtype> x_[kUnits];
@@ -108,22 +117,26 @@ template <DType dtype, int kUnits>
 __device__ TL_NOINLINE void RunSlices(unsigned place) {
   const RowsStep& step = RecordAt(place).rows;
   BlockMemory& shared = Shared();
-  unsigned tile = shared.next_tile[WarpOf()];
-  if (!step.fresh_x) SyncConsumers();  // the sums of the step before are read
-  const Slice<dtype, kUnits> slice(step);
+  // What can be found before x is there.
+  Slice<dtype, kUnits> slice(step);
   const RowRange rows = RowsOf(step);
-  const int rows_per_tile = step.rows_per_tile;
-  // Whole pairs of rows: those of an odd number of rows in pairs of tiles.
-  const int tiles = kRoundRows / rows_per_tile;
-  const int rows_per_round = (tiles > 1 ? tiles & ~1 : 1) * rows_per_tile;
   const int own = static_cast<int>(threadIdx.x);  // of a round's rows, to end
+  if (step.fresh_x) {
+    PrepareXOf(place);
+  } else {
+    SyncConsumers();  // the sums of the step before are read
+  }
+  unsigned tile = shared.next_tile[WarpOf()];  // behind a norm's weights
+  slice.Load(step);
+  LaneRow ending(step);
+  const int rows_per_tile = step.rows_per_tile;
+  const int rows_per_round = step.rows_per_round;
   unsigned slot = tile % kTiles, parity = tile / kTiles & 1;
   int round = 0;
   for (int begin = rows.begin; begin < rows.end;
        begin += rows_per_round, ++round) {
     const int end = min(begin + rows_per_round, rows.end);
     const bool has = own < end - begin;
-    LaneRow ending(step);
     ending.Begin(begin + own, has);
     float* partial = PartialSums(round, WarpOf()) - begin;
     for (int row = begin; row < end; row += rows_per_tile, ++tile) {
@@ -140,15 +153,6 @@ __device__ TL_NOINLINE void RunSlices(unsigned place) {
   }
   __syncwarp();  // all lanes have read where they began
   if (Lane() == 0) shared.next_tile[WarpOf()] = tile;
-}
-
-template <DType dtype>
-TL_DEVICE void RunPacked(unsigned place) {
-  if (RecordAt(place).rows.units_of_lane == 1) {
-    RunSlices<dtype, 1>(place);
-  } else {
-    RunSlices<dtype, 2>(place);
-  }
 }
 
 }  // namespace tl::cuda

@@ -8,6 +8,7 @@
 #include "cuda/attention_decode.cuh"
 #include "cuda/attention_token.cuh"
 #include "cuda/launch.h"
+#include "cuda/run_fetch.cuh"
 #include "cuda/run_rows.cuh"
 #include "cuda/run_steps.cuh"
 #include "cuda/run_steps.h"
@@ -15,135 +16,6 @@
 
 namespace tl::cuda {
 namespace {
-
-TL_DEVICE int64_t NormBytes(const RowsStep& step) {
-  return int64_t{step.k} * (step.norm_dtype == DType::F16 ? 2 : 4);
-}
-
-// --- Fetching ----------------------------------------------------------------
-
-// By some warps of each block. What is to be done once is the first thread's.
-
-TL_DEVICE bool IsFirstFetcher() {
-  return static_cast<int>(threadIdx.x) == kConsumers;
-}
-
-// Room for a tile, once it is free, of which this warp fetches so many bytes.
-TL_DEVICE std::byte* BeginTile(unsigned tile, uint32_t bytes) {
-  BlockMemory& shared = Shared();
-  const unsigned slot = tile % kTiles;
-  WaitPhase(&shared.tile_empty[slot], (tile / kTiles + 1) & 1);
-  if (Lane() == 0) ArriveExpecting(&shared.tile_full[slot], bytes);
-  __syncwarp();
-  return shared.tiles[slot];
-}
-
-TL_DEVICE void CopyToTile(unsigned tile, std::byte* to, const std::byte* from,
-                          uint32_t bytes) {
-  BulkCopyOnce(to, from, bytes, &Shared().tile_full[tile % kTiles]);
-}
-
-// `bytes` from `from` and what else is in their lines of 16 bytes.
-struct Lines {
-  const std::byte* from;
-  uint32_t bytes;
-
-  TL_DEVICE Lines(const std::byte* begin, int64_t size) {
-    const auto offset =
-        static_cast<int64_t>(reinterpret_cast<uintptr_t>(begin) & 15);
-    from = begin - offset;
-    bytes = static_cast<uint32_t>((offset + size + 15) & ~int64_t{15});
-  }
-};
-
-TL_DEVICE void FetchTile(const std::byte* from, int64_t bytes, unsigned tile) {
-  const Lines lines(from, bytes);
-  const bool mine = WarpOf() == kConsumerWarps;
-  std::byte* const to = BeginTile(tile, mine ? lines.bytes : 0);
-  if (IsFirstFetcher()) CopyToTile(tile, to, lines.from, lines.bytes);
-}
-
-// Rows of more than one part, which are whole lines of 16.
-TL_DEVICE void FetchParts(const RowsStep& step, int row, int end, unsigned tile) {
-  const int row_bytes = step.row_bytes;
-  const bool mine = WarpOf() == kConsumerWarps;
-  const auto bytes = static_cast<uint32_t>((end - row) * row_bytes);
-  std::byte* to = BeginTile(tile, mine ? bytes : 0);
-  while (IsFirstFetcher() && row < end) {
-    const PartOfRow at = PartOf(step, row);
-    const RowsPart& part = step.part[at.part];
-    const int rows =
-        step.end == RowsEnd::kGated ? 1 : min(part.end, end) - row;
-    const auto of_part = static_cast<uint32_t>(rows * row_bytes);
-    CopyToTile(tile, to, part.w + int64_t{at.row} * row_bytes, of_part);
-    to += of_part;
-    row += rows;
-  }
-}
-
-// Packed rows, each at its place. A lane fetches a row: one after the other they
-// would take longer than their bytes.
-TL_DEVICE void FetchPacked(const RowsStep& step, int row, int end, unsigned tile) {
-  const int pitch = PackedPitch(step.row_bytes);
-  const auto lines_of = [&](int r) {
-    const PartOfRow at = PartOf(step, r);
-    return Lines(step.part[at.part].w + int64_t{at.row} * step.row_bytes,
-                 step.row_bytes);
-  };
-  const int first = row + (WarpOf() - kConsumerWarps) + Lane() * kFetchWarps;
-  uint32_t bytes = 0;
-  for (int r = first; r < end; r += kFetchers) bytes += lines_of(r).bytes;
-  for (int mask = kWarpSize / 2; mask > 0; mask /= 2) {
-    bytes += __shfl_xor_sync(kFullWarp, bytes, mask);
-  }
-  std::byte* const to = BeginTile(tile, bytes);
-  for (int r = first; r < end; r += kFetchers) {
-    const Lines lines = lines_of(r);
-    CopyToTile(tile, to + (r - row) * pitch, lines.from, lines.bytes);
-  }
-}
-
-TL_DEVICE void FetchTiles(const RowsStep& step, unsigned& tile) {
-  const int64_t row_bytes = step.row_bytes;
-  const RowRange rows = RowsOf(step);
-  if (step.norm_weight) FetchTile(step.norm_weight, NormBytes(step), tile++);
-  for (int row = rows.begin; row < rows.end; row += step.rows_per_tile, ++tile) {
-    const int end = min(row + step.rows_per_tile, rows.end);
-    if (step.w_dtype != DType::F16) {
-      FetchPacked(step, row, end, tile);
-    } else if (step.parts > 1) {
-      FetchParts(step, row, end, tile);
-    } else {
-      FetchTile(step.part[0].w + row * row_bytes, (end - row) * row_bytes, tile);
-    }
-  }
-}
-
-TL_DEVICE void Fetch(const StepRecord* steps, int count) {
-  BlockMemory& shared = Shared();
-  unsigned tile = 0;
-  int fetched = 0;
-  for (int at = 0; at < count; ++at) {
-    for (; fetched < count && fetched <= at + kRecordsAhead; ++fetched) {
-      const int slot = fetched % kRecords;
-      WaitPhase(&shared.record_empty[slot], (fetched / kRecords + 1) & 1);
-      if (!IsFirstFetcher()) continue;
-      ArriveExpecting(&shared.record_full[slot], sizeof(StepRecord));
-      BulkCopy(&shared.records[slot], steps + fetched, sizeof(StepRecord),
-               &shared.record_full[slot]);
-    }
-    const int slot = at % kRecords;
-    WaitPhase(&shared.record_full[slot], at / kRecords & 1);
-    const StepRecord& step = shared.records[slot];
-    if (step.header.kind == StepKind::kRows) {
-      FetchTiles(step.rows, tile);
-    }
-    __syncwarp();
-    if (Lane() == 0) Arrive(&shared.record_empty[slot]);
-  }
-}
-
-// --- Computing ---------------------------------------------------------------
 
 // What runs steps is not inlined: registers that one of them wants would be taken
 // from all, and what is put aside in local memory comes from far away, since each
@@ -248,10 +120,6 @@ __device__ TL_NOINLINE void RunAttention(unsigned place) {
   }
 }
 
-TL_DEVICE bool IsMine(const StepHeader& step) {
-  return step.block == kAllBlocks || step.block == static_cast<int>(blockIdx.x);
-}
-
 // Which keys and heads a block has is found while it waits for what they are.
 TL_DEVICE void PrepareAttention(const StepRecord& step) {
   const auto block = static_cast<int>(blockIdx.x);
@@ -262,9 +130,9 @@ TL_DEVICE void PrepareAttention(const StepRecord& step) {
 }
 
 // All blocks have come as far as this one.
-TL_DEVICE void WaitForGrid(unsigned* counter, const StepRecord& next) {
+__device__ TL_NOINLINE void WaitForGrid(unsigned* counter, unsigned next) {
   SyncConsumers();
-  if (ThreadAgain() == kWarpSize) PrepareAttention(next);
+  if (ThreadAgain() == kWarpSize) PrepareAttention(RecordAt(next));
   if (ThreadAgain() == 0) {
     const unsigned target = Shared().reached + gridDim.x;
     Shared().reached = target;
@@ -276,76 +144,98 @@ TL_DEVICE void WaitForGrid(unsigned* counter, const StepRecord& next) {
 }
 
 // By the first block, of the step that it is at.
-TL_DEVICE void NoteTime(uint64_t* times, unsigned step) {
-  if (times && blockIdx.x == 0 && ThreadAgain() == 0) times[step] = GlobalTime();
+__device__ TL_NOINLINE void NoteTime(uint64_t* times, unsigned step) {
+  if (blockIdx.x == 0 && ThreadAgain() == 0) times[step] = GlobalTime();
 }
 
-// A step as its warps go on to it: its kind, and the place of its record.
-TL_DEVICE unsigned NextOf(StepKind kind, unsigned place) {
-  return static_cast<unsigned>(kind) << 8 | place;
+// What a warp goes on to: what runs it, and the place of its record.
+TL_DEVICE unsigned NextOf(StepRun run, unsigned place) {
+  return static_cast<unsigned>(run) << 8 | place;
 }
 inline constexpr unsigned kNoStep = ~0u;
 
 // Lets go of the step that a warp is at and goes to the next one of this block, once
 // what it follows is done. That is all that the loop which calls it needs to know:
 // what it kept in registers would go to local memory in each step.
-__device__ TL_NOINLINE unsigned NextStep(int count, unsigned* counter,
-                                         uint64_t* times) {
+TL_DEVICE unsigned NextStep(int count, unsigned* counter,
+                            uint64_t* times) {
   BlockMemory& shared = Shared();
   unsigned at = shared.step[WarpOf()];
   while (true) {
     ++at;
     __syncwarp();
     if (Lane() == 0 && at > 0) Arrive(&shared.record_empty[(at - 1) % kRecords]);
-    if (at == static_cast<unsigned>(count)) {
-      NoteTime(times, at);
-      return kNoStep;
-    }
     const unsigned place = at % kRecords;
-    WaitPhase(&shared.record_full[place], at / kRecords & 1);
-    const StepHeader& step = shared.records[place].header;
-    const bool mine = IsMine(step);
-    if (step.wait == StepWait::kGrid) {
-      WaitForGrid(counter, shared.records[place]);
-    } else if (step.wait == StepWait::kBlock && mine) {
-      SyncConsumers();
+    const bool last = at == static_cast<unsigned>(count);
+    if (!last) {
+      WaitPhase(&shared.record_full[place], at / kRecords & 1);
+      const StepHeader step = HeaderAt(place);
+      const bool mine =
+          step.block == kAllBlocks || step.block == static_cast<int>(blockIdx.x);
+      if (step.wait == StepWait::kGrid) {
+        WaitForGrid(counter, place);
+      } else if (step.wait == StepWait::kBlock && mine) {
+        SyncConsumers();
+      }
+      if (mine) {
+        if (times != nullptr) NoteTime(times, at);
+        if (Lane() == 0) shared.step[WarpOf()] = at;
+        __syncwarp();
+        return NextOf(step.run, place);
+      }
     }
-    NoteTime(times, at);
-    if (!mine) continue;
-    if (Lane() == 0) shared.step[WarpOf()] = at;
-    __syncwarp();
-    return NextOf(step.kind, place);
+    if (times != nullptr) NoteTime(times, at);
+    if (last) return kNoStep;
+  }
+}
+
+TL_DEVICE void RunStep(StepRun run, unsigned place) {
+  switch (run) {
+    case StepRun::kElementwise:
+      return RunElementwise(place);
+    case StepRun::kRmsNorm:
+      return RunRmsNorm(place);
+    case StepRun::kRope:
+      return RunRope(place);
+    case StepRun::kCopy:
+      return RunCopy(place);
+    case StepRun::kAttention:
+      return RunAttention(place);
+    case StepRun::kTokenAttention64:
+      return AttendToken<64>(place);
+    case StepRun::kTokenAttention128:
+      return AttendToken<128>(place);
+    case StepRun::kHalf1:
+      return RunGroups<1>(place);
+    case StepRun::kHalf2:
+      return RunGroups<2>(place);
+    case StepRun::kHalf3:
+      return RunGroups<3>(place);
+    case StepRun::kHalf4:
+      return RunGroups<4>(place);
+    case StepRun::kQ8_0x1:
+      return RunSlices<DType::Q8_0, 1>(place);
+    case StepRun::kQ8_0x2:
+      return RunSlices<DType::Q8_0, 2>(place);
+    case StepRun::kQ4_0x1:
+      return RunSlices<DType::Q4_0, 1>(place);
+    case StepRun::kQ4_0x2:
+      return RunSlices<DType::Q4_0, 2>(place);
+    case StepRun::kQ4_Kx1:
+      return RunSlices<DType::Q4_K, 1>(place);
+    case StepRun::kQ4_Kx2:
+      return RunSlices<DType::Q4_K, 2>(place);
+    case StepRun::kQ6_Kx1:
+      return RunSlices<DType::Q6_K, 1>(place);
+    case StepRun::kQ6_Kx2:
+      return RunSlices<DType::Q6_K, 2>(place);
   }
 }
 
 TL_DEVICE void Compute(int count, unsigned* counter, uint64_t* times) {
   unsigned next;
   while ((next = NextStep(count, counter, times)) != kNoStep) {
-    const unsigned place = next & 0xff;
-    switch (static_cast<StepKind>(next >> 8)) {
-      case StepKind::kRows:
-        RunRows(place);
-        break;
-      case StepKind::kElementwise:
-        RunElementwise(place);
-        break;
-      case StepKind::kRmsNorm:
-        RunRmsNorm(place);
-        break;
-      case StepKind::kRope:
-        RunRope(place);
-        break;
-      case StepKind::kCopy:
-        RunCopy(place);
-        break;
-      case StepKind::kAttention:
-        RunAttention(place);
-        break;
-      case StepKind::kTokenAttention:
-        RecordAt(place).token_attention.dims == 64 ? AttendToken<64>(place)
-                                                   : AttendToken<128>(place);
-        break;
-    }
+    RunStep(static_cast<StepRun>(next >> 8), next & 0xff);
   }
 }
 
@@ -376,7 +266,7 @@ __global__ void __launch_bounds__(kStepThreads, 1)
     Compute(count, counter, times);
   } else {
     GiveRegisters<kFetchRegisters>();
-    Fetch(steps, count);
+    Fetch(steps, count, counter, reached);
   }
 }
 
@@ -407,21 +297,65 @@ void SetGroup(int rows, RowsStep& step) {
 
 // A lane has two units of a row where that leaves less than half of the lanes
 // without work, and a tile whole turns of the lanes if more than one fits. A round
-// has two tiles at least, or one of an even number of rows.
+// is of whole pairs of rows: of an odd number of rows it has pairs of tiles.
 void SetPackedTiles(RowsStep& step) {
   int fit = std::min(kTileSpace / PackedPitch(step.row_bytes), kRoundRows);
   const int lanes = std::min(fit, MostRows(step)) *
                     SliceWidth(step.w_dtype, step.k, 2);
   const int units = lanes > kWarpSize / 2 ? 2 : 1;
-  const int at_once = kWarpSize / SliceWidth(step.w_dtype, step.k, units);
+  const int width = SliceWidth(step.w_dtype, step.k, units);
+  const int at_once = kWarpSize / width;
   if (fit > at_once) fit = fit / at_once * at_once;
   if (fit > kRoundRows / 2) fit &= ~1;
   step.rows_per_tile = static_cast<int16_t>(fit);
   step.rows_per_group = 0;
   step.units_of_lane = static_cast<int8_t>(units);
+  step.lanes_of_row = static_cast<int8_t>(width);
+  const int tiles = kRoundRows / fit;
+  step.rows_per_round =
+      static_cast<int16_t>((tiles > 1 ? tiles & ~1 : 1) * fit);
+}
+
+StepRun RunOfRows(const RowsStep& step) {
+  const auto run = [](StepRun first, int place) {
+    return static_cast<StepRun>(static_cast<int>(first) + place - 1);
+  };
+  switch (step.w_dtype) {
+    case DType::Q8_0:
+      return run(StepRun::kQ8_0x1, step.units_of_lane);
+    case DType::Q4_0:
+      return run(StepRun::kQ4_0x1, step.units_of_lane);
+    case DType::Q4_K:
+      return run(StepRun::kQ4_Kx1, step.units_of_lane);
+    case DType::Q6_K:
+      return run(StepRun::kQ6_Kx1, step.units_of_lane);
+    default:
+      return run(StepRun::kHalf1, step.rows_per_group);
+  }
 }
 
 }  // namespace
+
+StepRun RunOf(const StepRecord& step) {
+  switch (step.header.kind) {
+    case StepKind::kRows:
+      return RunOfRows(step.rows);
+    case StepKind::kElementwise:
+      return StepRun::kElementwise;
+    case StepKind::kRmsNorm:
+      return StepRun::kRmsNorm;
+    case StepKind::kRope:
+      return StepRun::kRope;
+    case StepKind::kCopy:
+      return StepRun::kCopy;
+    case StepKind::kAttention:
+      return StepRun::kAttention;
+    case StepKind::kTokenAttention:
+      break;
+  }
+  return step.token_attention.dims == 64 ? StepRun::kTokenAttention64
+                                         : StepRun::kTokenAttention128;
+}
 
 int StepSharedBytes() { return static_cast<int>(sizeof(BlockMemory)); }
 

@@ -35,6 +35,9 @@ static_assert(kConsumers * kConsumerRegisters + kFetchers * kFetchRegisters <=
 inline constexpr int kTiles = 5;
 inline constexpr int kTileBytes = 35 * 1024 - 512;
 inline constexpr int kTileSpace = kTileBytes + 128;
+// More would not come faster: they would only stand in the way of the words that
+// blocks hand to each other.
+inline constexpr unsigned kTilesUnderWay = 2;
 // Room for records, and how many are fetched ahead of the one whose weights are:
 // the rest is for steps that are still computed.
 inline constexpr int kRecords = 16;
@@ -63,7 +66,7 @@ struct BlockMemory {
   StepRecord records[kRecords];
   alignas(128) std::byte tiles[kTiles][kTileSpace];
   alignas(16) std::byte scratch[kScratchBytes];
-  float partial[kConsumerWarps];
+  alignas(16) float partial[kConsumerWarps];
   DecodeItem item;  // of an attention that the block is coming to
   // Kept here and not in registers, which each step wants for itself: the step
   // that each warp is at and its next tile, and what the grid's counter was at
@@ -82,6 +85,13 @@ TL_DEVICE BlockMemory& Shared() {
 // handed over the compiler would not know that it is to shared memory.
 TL_DEVICE const StepRecord& RecordAt(unsigned place) {
   return Shared().records[place];
+}
+
+TL_DEVICE StepHeader HeaderAt(unsigned place) {
+  static_assert(sizeof(StepHeader) == sizeof(uint64_t));
+  const auto word = *reinterpret_cast<const uint64_t*>(&RecordAt(place));
+  return {static_cast<StepWait>(word), static_cast<StepRun>(word >> 8),
+          static_cast<int16_t>(word >> 16), static_cast<StepKind>(word >> 32)};
 }
 
 // The rows of a matrix that a block multiplies.
@@ -120,10 +130,14 @@ TL_DEVICE float SumOfConsumers(float value) {
   value = WarpSum(value);
   if (Lane() == 0) partial[WarpOf()] = value;
   SyncConsumers();
-  float sum = 0;
+  float sums[kConsumerWarps / 4];
 #pragma unroll
-  for (int warp = 0; warp < kConsumerWarps; ++warp) sum += partial[warp];
-  return sum;
+  for (int i = 0; i < kConsumerWarps / 4; ++i) {
+    const float4 four = reinterpret_cast<const float4*>(partial)[i];
+    sums[i] = (four.x + four.y) + (four.z + four.w);
+  }
+  static_assert(kConsumerWarps == 16);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 }  // namespace tl::cuda

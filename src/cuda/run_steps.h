@@ -30,6 +30,8 @@ bool CanAttend(const DecodeAttention& decode);
 // Sets what a TokenAttentionStep says of splits, for a launch of `blocks`.
 void CutKeys(int blocks, TokenAttentionStep& step);
 
+StepRun RunOf(const StepRecord& step);
+
 // `steps` in device memory. `counter` counts the arrivals of blocks, `reached` of
 // which were before this launch; each step that waits for the grid adds
 // `blocks`. `times`, [count + 1] or null: when one of the blocks begins each step,

@@ -446,6 +446,7 @@ void StepList::Flush(Laps* laps) {
       laps_of_records.push_back(touched.lap);
     }
   }
+  for (StepRecord& record : records_) record.header.run = RunOf(record);
   const auto bytes = static_cast<int64_t>(records_.size() * sizeof(StepRecord));
   const std::shared_ptr<std::byte> steps = Allocate(bytes);
   CopyToDevice(steps.get(), reinterpret_cast<const std::byte*>(records_.data()),

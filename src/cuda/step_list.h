@@ -61,9 +61,9 @@ class StepList {
     int8_t rows_per_group = 0, first_warp = 0;
     int16_t block = kAllBlocks;
     int lap = 0;
-    // Of a token's attention: what the row that it was handed has of k and v, which
-    // the step before writes to these places.
-    const std::byte* taken[2] = {nullptr, nullptr};
+    // Of a token's attention: blocks are handed a part of the row that they need.
+    bool takes_part = false;
+    bool makes_keys = false;  // of its keys the list writes more than the last
 
     // The rows are in other threads than `by_row` counted on.
     void ForgetByRow() {
@@ -106,6 +106,7 @@ class StepList {
   // step_list_attention.cc
   bool AddAttention(const KernelArgs& args);
   bool AddTokenAttention(const KernelArgs& args, const AttentionProblem& problem);
+  bool WritesKeys(const AttentionProblem& problem, int64_t keys) const;
   // step_list_folds.cc
   static void RecognizeEnd(RowsStep& step);
   static bool Meet(const Ranges& ranges, const Range& other);
@@ -138,8 +139,9 @@ class StepList {
   void DropUnreadStores();
   void DropStores(RowsStep& step, Touched& touched);
   void DropStore(std::byte*& out, int64_t bytes, Touched& touched);
-  void NoteUnseen(const Touched& touched, const Touched* taker);
+  void NoteUnseen(const Touched& touched);
   bool IsUnseen(const Range& range, const Touched& touched) const;
+  bool MustSync(size_t level) const;
   bool MustWait(size_t level) const;
 
   // A norm that becomes part of the product that comes next, if that reads it.

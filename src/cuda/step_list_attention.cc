@@ -48,8 +48,23 @@ bool StepList::AddTokenAttention(const KernelArgs& args,
   Touched touched;
   for (const View& input : args.inputs) touched.reads.push_back(RangeOf(input));
   touched.writes = {RangeOf(args.outputs[0])};
+  // Fetched ahead of all waits, unless this list writes them.
+  touched.makes_keys = WritesKeys(problem, problem.keys - 1);
+  step.wait_for_keys = WritesKeys(problem, problem.keys);
   levels_[Append(record, std::move(touched), false, {})].prepared = {};
   return true;
+}
+
+// Whether what was added writes to the first `keys` of them or their values.
+bool StepList::WritesKeys(const AttentionProblem& problem, int64_t keys) const {
+  if (keys == 0) return false;
+  const auto is_written = [&](const auto& rows) {
+    const View view = {const_cast<std::byte*>(rows.data), DType::F16, 3,
+                       {keys, problem.kv_heads, problem.dim},
+                       {rows.row_stride, rows.head_stride, 1}};
+    return IsWritten(RangeOf(view));
+  };
+  return is_written(problem.k) || is_written(problem.v);
 }
 
 // Who is the last to have a part of the keys joins them all.

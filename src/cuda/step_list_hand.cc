@@ -73,15 +73,10 @@ unsigned StepList::HandRows() {
   unseen_.clear();
   for (size_t l = 1; l < levels_.size(); ++l) {
     const Level& before = levels_[l - 1];
-    for (const Touched& touched : before.touched) {
-      NoteUnseen(touched, &levels_[l].touched[0]);
-    }
+    for (const Touched& touched : before.touched) NoteUnseen(touched);
     StepHeader& first = levels_[l].records[0].header;
-    first.wait = StepWait::kBlock;
     if (handed[l] && !MustWait(l)) {
-      for (const Touched& touched : before.touched) {
-        NoteUnseen(touched, nullptr);
-      }
+      first.wait = MustSync(l) ? StepWait::kBlock : StepWait::kNone;
       continue;
     }
     first.wait = StepWait::kGrid;
@@ -190,10 +185,12 @@ bool StepList::HandToAttention(Level& maker, Level& taker) {
     words += record.rows.n;
   }
   Touched& touched = taker.touched[0];
-  touched.taken[0] = key;
-  touched.taken[1] = value;
+  step.wait_for_keys = touched.makes_keys;
+  touched.takes_part = true;
   for (Range& read : touched.reads) {
-    if (read.begin == step.q) read = {};
+    if (read.begin == step.k) read.end = key;
+    if (read.begin == step.v) read.end = value;
+    if (read.begin == step.q || read.begin == read.end) read = {};
   }
   return true;
 }
@@ -281,14 +278,9 @@ void StepList::DropStore(std::byte*& out, int64_t bytes, Touched& touched) {
 
 // What a step stored counts as unseen until all blocks have waited for each
 // other.
-void StepList::NoteUnseen(const Touched& touched, const Touched* taker) {
+void StepList::NoteUnseen(const Touched& touched) {
   for (const Range& write : touched.writes) {
     if (write.begin == write.end) continue;
-    // Who takes the row has it from there.
-    if (taker &&
-        (write.begin == taker->taken[0] || write.begin == taker->taken[1])) {
-      continue;
-    }
     if (!write.by_row) {
       unseen_.bytes.Insert(write.begin, write.end);
       continue;
@@ -318,6 +310,16 @@ bool StepList::IsUnseen(const Range& range, const Touched& touched) const {
       });
 }
 
+// Whether a block must be done with the level before, all its threads, to begin this
+// one, which is handed its row. Of the levels before that they are: in each the block
+// waits for itself.
+bool StepList::MustSync(size_t level) const {
+  const Level& before = levels_[level - 1];
+  return std::any_of(
+      levels_[level].touched.begin(), levels_[level].touched.end(),
+      [&](const Touched& mine) { return MustFollow(mine, before); });
+}
+
 // Whether a level that was handed its row must wait for all blocks all the
 // same. Who has taken the row knows that all blocks have read what they wanted
 // of the steps before, but not that he sees what they stored; and who has taken
@@ -331,7 +333,7 @@ bool StepList::MustWait(size_t level) const {
         std::any_of(mine.writes.begin(), mine.writes.end(), is_unseen)) {
       return true;
     }
-    if (mine.taken[0] == nullptr) continue;
+    if (!mine.takes_part) continue;
     for (const Touched& before : levels_[level - 1].touched) {
       for (const Range& read : before.reads) {
         for (const Range& write : mine.writes) {

@@ -89,6 +89,26 @@ TEST(StepListHandTest, WaitsForWhatIsNotPartOfTheRow) {
   ExpectNear(y[2], ProductAndSum(y[1], weights[2], h));
 }
 
+// Rows of so many columns are one to a group, others are more: they are in other
+// threads of a block.
+TEST(StepListHandTest, ThreadsOfABlockWaitForWhatOthersOfItMade) {
+  constexpr int kColumns = RowsStep::kMostColumns;
+  const TestArray x = RandomArray(DType::F16, {1, kColumns}, 1, -0.1, 0.1);
+  const Weights a(DType::F16, kWidth, kColumns, 2), b(DType::F16, kWidth, kWidth, 3);
+  const TestArray beside = RandomArray(DType::F16, {1, kWidth}, 4);
+  const TestArray y = Poisoned(DType::F16, {1, kWidth});
+  const TestArray z = Poisoned(DType::F16, {1, kWidth});
+  TestList list;
+  ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(a.array, {1, 0}), beside}, y, {},
+                       {}, &Plus()));
+  ASSERT_TRUE(list.Add(OpId::Matmul, {y, Permuted(b.array, {1, 0}), y}, z, {}, {},
+                       &Plus()));
+  list.Run();
+  EXPECT_EQ(list.waits(), 0u);
+  ExpectNear(y, ProductAndSum(x, a, beside));
+  ExpectNear(z, ProductAndSum(y, b, y));
+}
+
 // Who wrote there first has handed on what he made: he need not write it, and
 // who writes there next need not wait for that.
 TEST(StepListHandTest, StoresNothingThatIsWrittenOverUnread) {
@@ -197,6 +217,51 @@ TEST(StepListHandTest, AttendsToATokenThatIsHandedOn) {
   }
   ExpectLayer({150, 8, 2, 64, 0}, DType::Q4_0, DType::Q4_0);
   ExpectLayer({150, 8, 2, 64, 0}, DType::Q4_K, DType::Q6_K);
+}
+
+// What the first of two tokens adds to keys and values the second reads, which are
+// fetched ahead of the steps before it if nothing of the list writes them.
+TEST(StepListHandTest, AttendsToWhatATokenOfTheSameListAdded) {
+  const int keys = 40, heads = 4, dim = 64, k = 512;
+  std::vector<TestArray> caches, made, y;
+  std::vector<Weights> weights;
+  for (uint32_t i = 0; i < 2; ++i) {
+    caches.push_back(RandomArray(DType::F16, {keys, heads, dim}, 1 + i));
+  }
+  for (uint32_t i = 0; i < 3; ++i) {
+    weights.emplace_back(DType::F16, heads * dim, k, 3 + i);
+  }
+  TestList list;
+  for (int token = 0; token < 2; ++token) {
+    const TestArray x =
+        RandomArray(DType::F16, {1, k}, static_cast<uint32_t>(6 + token));
+    for (int i = 0; i < 3; ++i) {
+      made.push_back(Poisoned(DType::F16, {1, heads, dim}));
+      ASSERT_TRUE(list.Add(OpId::Matmul,
+                           {x, Permuted(weights[i].array, {1, 0})}, made.back()));
+    }
+    const TestArray* const rows = &made[3 * token];
+    const int seen = keys - 1 + token;
+    std::vector<TestArray> there = caches;
+    for (int i = 0; i < 2; ++i) {
+      ASSERT_TRUE(list.Add(OpId::Assign, {caches[i], rows[1 + i]}, caches[i],
+                           {1, 1, heads, 1, dim, 1},
+                           {double(seen - 1), 0, 0}));
+      there[i].dims[0] = seen;
+    }
+    y.push_back(Poisoned(DType::F16, {1, heads, dim}));
+    ASSERT_TRUE(list.Add(OpId::Attention, {rows[0], there[0], there[1]}, y.back(),
+                         {1, 0, 0}, {0.02, 0, 0}));
+  }
+  list.Run();
+  for (int token = 0; token < 2; ++token) {
+    const std::vector<double> want = Attended(made[3 * token], caches[0],
+                                              caches[1], keys - 1 + token, 0.02);
+    for (int i = 0; i < heads * dim; ++i) {
+      ASSERT_NEAR(y[token].Get(i), want[i], 2e-3 * (1 + std::abs(want[i])))
+          << token << " " << i;
+    }
+  }
 }
 
 // Each joins its own splits.

@@ -28,10 +28,35 @@ enum class StepKind : uint8_t {
 // or all before it.
 enum class StepWait : uint8_t { kNone, kBlock, kGrid };
 
-struct StepHeader {
-  StepKind kind;
+// What runs a step: something for each kind, or for some of its types and sizes.
+enum class StepRun : uint8_t {
+  kElementwise,
+  kRmsNorm,
+  kRope,
+  kCopy,
+  kAttention,
+  kTokenAttention64,  // elements of a head
+  kTokenAttention128,
+  kHalf1,  // rows of a group
+  kHalf2,
+  kHalf3,
+  kHalf4,
+  kQ8_0x1,  // units of a lane
+  kQ8_0x2,
+  kQ4_0x1,
+  kQ4_0x2,
+  kQ4_Kx1,
+  kQ4_Kx2,
+  kQ6_Kx1,
+  kQ6_Kx2,
+};
+
+// Read as one word by those who run steps: each takes long to come.
+struct alignas(8) StepHeader {
   StepWait wait;
+  StepRun run;    // RunOf (run_steps.h), once all else is known
   int16_t block;  // the only one that runs it, or kAllBlocks
+  StepKind kind;
 };
 inline constexpr int16_t kAllBlocks = -1;
 
@@ -103,11 +128,15 @@ struct RowsStep {
   int32_t row_bytes;
   // A block has rows_per_block rows, the first more_rows blocks rows_more more. They
   // come in tiles of rows_per_tile. Of F16 a warp multiplies rows_per_group of them
-  // together, which divides rows_per_tile, and warp first_warp has the first. Of packed
-  // ones all warps have a slice (run_slices.cuh), and a lane units_of_lane units of it.
+  // together, which divides rows_per_tile, and warp first_warp has the first.
   int32_t rows_per_block, more_rows, rows_more;
   int16_t rows_per_tile;
-  int8_t rows_per_group, first_warp, units_of_lane;
+  int8_t rows_per_group, first_warp;
+  // Of packed rows all warps have a slice (run_slices.cuh), lanes_of_row of a warp's
+  // lanes that of a row, and a lane units_of_lane units of it. Sums are joined after
+  // rows_per_round, which are whole tiles.
+  int8_t units_of_lane, lanes_of_row;
+  int16_t rows_per_round;
   RowsPart part[kMaxParts];
   const std::byte* x;
   const std::byte* operand;  // [n]
@@ -186,6 +215,7 @@ struct TokenAttentionStep {
   int32_t kv_heads, group, splits;
   int32_t warps;  // that have keys at once
   int32_t first_key, keys;
+  bool wait_for_keys;  // those of before are of steps of this list too
   float scale;  // a score, in powers of two, is dot * scale
   const std::byte *q, *k, *v;
   int64_t k_row, k_head, v_row, v_head;  // strides in elements
