@@ -155,8 +155,30 @@ TL_DEVICE void FetchOf(const StepRecord& step, const unsigned* counter,
   }
 }
 
-TL_DEVICE void Fetch(const StepRecord* steps, int count, const unsigned* counter,
-                     unsigned reached) {
+// By the first of the warps.
+TL_DEVICE void FetchRecord(const StepRecord* from, int slot) {
+  BlockMemory& shared = Shared();
+  if (Lane() != 0) return;
+  ArriveExpecting(&shared.record_full[slot], sizeof(StepRecord));
+  BulkCopy(&shared.records[slot], from, sizeof(StepRecord),
+           &shared.record_full[slot]);
+}
+// From the launch's arguments, which are not in device memory.
+TL_DEVICE void CopyRecord(const StepRecord& from, int slot) {
+  BlockMemory& shared = Shared();
+  const auto* words = reinterpret_cast<const uint32_t*>(&from);
+  auto* to = reinterpret_cast<uint32_t*>(&shared.records[slot]);
+  for (int i = Lane(); i < static_cast<int>(sizeof(StepRecord) / 4);
+       i += kWarpSize) {
+    to[i] = words[i];
+  }
+  __syncwarp();
+  if (Lane() == 0) Arrive(&shared.record_full[slot]);
+}
+
+// `steps` is null where there are few.
+TL_DEVICE void Fetch(const StepRecord* steps, const FewSteps& few, int count,
+                     const unsigned* counter, unsigned reached) {
   BlockMemory& shared = Shared();
   unsigned tile = 0;
   int fetched = 0;
@@ -164,10 +186,9 @@ TL_DEVICE void Fetch(const StepRecord* steps, int count, const unsigned* counter
     for (; fetched < count && fetched <= at + kRecordsAhead; ++fetched) {
       const int slot = fetched % kRecords;
       WaitPhase(&shared.record_empty[slot], (fetched / kRecords + 1) & 1);
-      if (!IsFirstFetcher()) continue;
-      ArriveExpecting(&shared.record_full[slot], sizeof(StepRecord));
-      BulkCopy(&shared.records[slot], steps + fetched, sizeof(StepRecord),
-               &shared.record_full[slot]);
+      if (WarpOf() != kConsumerWarps) continue;
+      steps != nullptr ? FetchRecord(steps + fetched, slot)
+                       : CopyRecord(few.at[fetched], slot);
     }
     const int slot = at % kRecords;
     WaitPhase(&shared.record_full[slot], at / kRecords & 1);

@@ -241,8 +241,9 @@ TL_DEVICE void Compute(int count, unsigned* counter, uint64_t* times) {
 
 // `reached` counts the blocks that came to a wait before this launch.
 __global__ void __launch_bounds__(kStepThreads, 1)
-    RunStepsKernel(const StepRecord* steps, int count, unsigned* counter,
-                   unsigned reached, uint64_t* times) {
+    RunStepsKernel(const StepRecord* steps, const __grid_constant__ FewSteps few,
+                   int count, unsigned* counter, unsigned reached,
+                   uint64_t* times) {
   BlockMemory& shared = Shared();
   if (threadIdx.x == 0) {
     for (int i = 0; i < kRecords; ++i) {
@@ -266,7 +267,7 @@ __global__ void __launch_bounds__(kStepThreads, 1)
     Compute(count, counter, times);
   } else {
     GiveRegisters<kFetchRegisters>();
-    Fetch(steps, count, counter, reached);
+    Fetch(steps, few, count, counter, reached);
   }
 }
 
@@ -418,11 +419,13 @@ void CutKeys(int blocks, TokenAttentionStep& step) {
   step.splits = std::clamp(splits, 1, blocks / step.kv_heads);
 }
 
-void RunSteps(const StepRecord* steps, int count, int blocks, unsigned* counter,
-              unsigned reached, uint64_t* times) {
+void RunSteps(std::span<const StepRecord> steps, const StepRecord* on_card,
+              int blocks, unsigned* counter, unsigned reached, uint64_t* times) {
+  FewSteps few = {};
+  if (on_card == nullptr) std::copy(steps.begin(), steps.end(), few.at);
   Launch(RunStepsKernel,
          {{static_cast<unsigned>(blocks)}, {kStepThreads}, StepSharedBytes(), true},
-         steps, count, counter, reached, times);
+         on_card, few, static_cast<int>(steps.size()), counter, reached, times);
 }
 
 }  // namespace tl::cuda

@@ -1,6 +1,8 @@
 // The kernel that runs a list of steps (run_steps.cu).
 #pragma once
 
+#include <span>
+
 #include "cuda/steps.h"
 
 namespace tl::cuda {
@@ -32,11 +34,12 @@ void CutKeys(int blocks, TokenAttentionStep& step);
 
 StepRun RunOf(const StepRecord& step);
 
-// `steps` in device memory. `counter` counts the arrivals of blocks, `reached` of
-// which were before this launch; each step that waits for the grid adds
-// `blocks`. `times`, [count + 1] or null: when one of the blocks begins each step,
-// and when it is done, in nanoseconds.
-void RunSteps(const StepRecord* steps, int count, int blocks, unsigned* counter,
-              unsigned reached, uint64_t* times = nullptr);
+// `on_card`: where the steps are in device memory, or null for kFewSteps or fewer.
+// `counter` counts the arrivals of blocks, `reached` of which were before this launch;
+// each step that waits for the grid adds `blocks`. `times`, [steps + 1] or null: when
+// one of the blocks begins each step, and when it is done, in nanoseconds.
+void RunSteps(std::span<const StepRecord> steps, const StepRecord* on_card,
+              int blocks, unsigned* counter, unsigned reached,
+              uint64_t* times = nullptr);
 
 }  // namespace tl::cuda

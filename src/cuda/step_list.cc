@@ -447,12 +447,14 @@ void StepList::Flush(Laps* laps) {
     }
   }
   for (StepRecord& record : records_) record.header.run = RunOf(record);
-  const auto bytes = static_cast<int64_t>(records_.size() * sizeof(StepRecord));
-  const std::shared_ptr<std::byte> steps = Allocate(bytes);
-  CopyToDevice(steps.get(), reinterpret_cast<const std::byte*>(records_.data()),
-               bytes);
-  RunSteps(reinterpret_cast<const StepRecord*>(steps.get()),
-           static_cast<int>(records_.size()), blocks,
+  std::shared_ptr<std::byte> on_card;
+  if (records_.size() > kFewSteps) {
+    const auto bytes = static_cast<int64_t>(records_.size() * sizeof(StepRecord));
+    on_card = Allocate(bytes);
+    CopyToDevice(on_card.get(), reinterpret_cast<const std::byte*>(records_.data()),
+                 bytes);
+  }
+  RunSteps(records_, reinterpret_cast<const StepRecord*>(on_card.get()), blocks,
            reinterpret_cast<unsigned*>(counter_.get()), reached_,
            laps ? laps->NoteSteps(std::move(laps_of_records)) : nullptr);
   reached_ += waits_ * static_cast<unsigned>(blocks);

@@ -251,4 +251,11 @@ union alignas(16) StepRecord {
 };
 static_assert(sizeof(StepRecord) <= 624);
 
+// Those of a short list are arguments of its launch: a copy to device memory before it
+// would take longer than they do.
+inline constexpr int kFewSteps = 4;
+struct FewSteps {
+  StepRecord at[kFewSteps];
+};
+
 }  // namespace tl::cuda
