@@ -109,10 +109,14 @@ Node& TensorRuntime::Compute(const TensorRef& ref) {
 }
 
 const Tensor& TensorRuntime::Evaluate(const TensorRef& ref) {
+  const bool was_asked_for = static_cast<Node*>(ref.get())->has_value();
   const Node& node = Compute(ref);
   const bool waits = node.value().device != Device::kCpu && !node.mirror();
+  // The device was done before the program came to ask: it waits for the program all
+  // the time, which makes work fastest if it hands it over at once.
+  const bool is_early = was_asked_for && waits && !backend_->Busy();
   if (waits) HandOver();
-  ahead_nodes_ = kFirstNodesAhead;
+  ahead_nodes_ = is_early ? kMaxPendingNodes : kFirstNodesAhead;
   return OnHost(node);
 }
 
