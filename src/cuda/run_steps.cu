@@ -157,8 +157,7 @@ inline constexpr unsigned kNoStep = ~0u;
 // Lets go of the step that a warp is at and goes to the next one of this block, once
 // what it follows is done. That is all that the loop which calls it needs to know:
 // what it kept in registers would go to local memory in each step.
-TL_DEVICE unsigned NextStep(int count, unsigned* counter,
-                            uint64_t* times) {
+TL_DEVICE unsigned NextStep(int count, unsigned* counter, uint64_t* times) {
   BlockMemory& shared = Shared();
   unsigned at = shared.step[WarpOf()];
   while (true) {
