@@ -190,44 +190,10 @@ TL_DEVICE unsigned NextStep(int count, unsigned* counter, uint64_t* times) {
 
 TL_DEVICE void RunStep(StepRun run, unsigned place) {
   switch (run) {
-    case StepRun::kElementwise:
-      return RunElementwise(place);
-    case StepRun::kRmsNorm:
-      return RunRmsNorm(place);
-    case StepRun::kRope:
-      return RunRope(place);
-    case StepRun::kCopy:
-      return RunCopy(place);
-    case StepRun::kAttention:
-      return RunAttention(place);
-    case StepRun::kTokenAttention64:
-      return AttendToken<64>(place);
-    case StepRun::kTokenAttention128:
-      return AttendToken<128>(place);
-    case StepRun::kHalf1:
-      return RunGroups<1>(place);
-    case StepRun::kHalf2:
-      return RunGroups<2>(place);
-    case StepRun::kHalf3:
-      return RunGroups<3>(place);
-    case StepRun::kHalf4:
-      return RunGroups<4>(place);
-    case StepRun::kQ8_0x1:
-      return RunSlices<DType::Q8_0, 1>(place);
-    case StepRun::kQ8_0x2:
-      return RunSlices<DType::Q8_0, 2>(place);
-    case StepRun::kQ4_0x1:
-      return RunSlices<DType::Q4_0, 1>(place);
-    case StepRun::kQ4_0x2:
-      return RunSlices<DType::Q4_0, 2>(place);
-    case StepRun::kQ4_Kx1:
-      return RunSlices<DType::Q4_K, 1>(place);
-    case StepRun::kQ4_Kx2:
-      return RunSlices<DType::Q4_K, 2>(place);
-    case StepRun::kQ6_Kx1:
-      return RunSlices<DType::Q6_K, 1>(place);
-    case StepRun::kQ6_Kx2:
-      return RunSlices<DType::Q6_K, 2>(place);
+#define TL_STEP_RUN(name, ...) \
+  case StepRun::k##name:       \
+    return __VA_ARGS__(place);
+#include "cuda/step_runs.def"
   }
 }
 

@@ -28,27 +28,10 @@ enum class StepKind : uint8_t {
 // or all before it.
 enum class StepWait : uint8_t { kNone, kBlock, kGrid };
 
-// What runs a step: something for each kind, or for some of its types and sizes.
+// What runs a step.
 enum class StepRun : uint8_t {
-  kElementwise,
-  kRmsNorm,
-  kRope,
-  kCopy,
-  kAttention,
-  kTokenAttention64,  // elements of a head
-  kTokenAttention128,
-  kHalf1,  // rows of a group
-  kHalf2,
-  kHalf3,
-  kHalf4,
-  kQ8_0x1,  // units of a lane
-  kQ8_0x2,
-  kQ4_0x1,
-  kQ4_0x2,
-  kQ4_Kx1,
-  kQ4_Kx2,
-  kQ6_Kx1,
-  kQ6_Kx2,
+#define TL_STEP_RUN(name, ...) k##name,
+#include "cuda/step_runs.def"
 };
 
 // Read as one word by those who run steps: each takes long to come.
