@@ -90,24 +90,28 @@ class TokenAttention {
     if (Lane() == 0) shared.next_tile[WarpOf()] = tile;
   }
 
-  // Element `at` of a key or value in a tile that begins with key `begin`. What is
-  // behind the last one is that again; the token's own is not in the tile.
-  TL_DEVICE uint4 EightOfKey(const std::byte* tile, int begin, int key,
-                             int at) const {
-    const int there = min(key, item_.end - 1);
-    const auto* from = fresh_ && there == item_.end - 1
-                           ? reinterpret_cast<const std::byte*>(Memory::Of().key)
-                           : tile + Tile::PlaceOfKey(there - begin);
-    return LoadEight(reinterpret_cast<const uint16_t*>(from) + at);
-  }
-  TL_DEVICE uint4 EightOfValue(const std::byte* tile, int begin, int key,
-                               int at) const {
+  // Elements `at` and the seven behind it of a key or value, `place` of which tells
+  // where it is in a tile that begins with key `begin`. What is behind the last one is
+  // that again; the token's own is not in the tile.
+  template <class F>
+  TL_DEVICE uint4 EightOf(const uint16_t* own, const std::byte* tile, int begin,
+                          int key, int at, F place) const {
     const int there = min(key, item_.end - 1);
     const auto* from =
         fresh_ && there == item_.end - 1
-            ? reinterpret_cast<const std::byte*>(Memory::Of().value)
-            : tile + Tile::PlaceOfValue(there - begin);
-    return LoadEight(reinterpret_cast<const uint16_t*>(from) + at);
+            ? own
+            : reinterpret_cast<const uint16_t*>(tile + place(there - begin));
+    return LoadEight(from + at);
+  }
+  TL_DEVICE uint4 EightOfKey(const std::byte* tile, int begin, int key,
+                             int at) const {
+    return EightOf(Memory::Of().key, tile, begin, key, at,
+                   [](int i) { return Tile::PlaceOfKey(i); });
+  }
+  TL_DEVICE uint4 EightOfValue(const std::byte* tile, int begin, int key,
+                               int at) const {
+    return EightOf(Memory::Of().value, tile, begin, key, at,
+                   [](int i) { return Tile::PlaceOfValue(i); });
   }
 
   // 16 keys and their values, in the layout of attention_decode_keys.cuh.
