@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bench/cuda_memory.h"
+#include "cuda/epilogue.h"
 #include "cuda/step_list.h"
 
 namespace tl {
@@ -40,12 +41,7 @@ View Array(const Bytes& data, std::initializer_list<int64_t> dims,
            DType dtype = DType::F16) {
   View view = {data.get(), dtype, static_cast<int>(dims.size()), {}, {}};
   std::copy(dims.begin(), dims.end(), view.dims);
-  int64_t stride = 1;
-  for (int axis = view.rank - 1; axis >= 0; --axis) {
-    view.strides[axis] = stride;
-    stride *= view.dims[axis];
-  }
-  return view;
+  return cuda::DenseView(view, dtype, data.get());
 }
 
 Bytes Floats(int64_t count, float value) {

@@ -4,6 +4,7 @@
 // TL_EMULATED_ORDER too, one block far ahead of the others (emulator.h).
 #include <random>
 
+#include "cuda/epilogue.h"
 #include "cuda/kernel_test_target.h"
 #include "cuda/step_list.h"
 #include "cuda/step_list_test.h"
@@ -18,12 +19,7 @@ constexpr int kLists = 100, kOperations = 16;
 View Dense(std::byte* data, DType dtype, std::initializer_list<int64_t> dims) {
   View view = {data, dtype, static_cast<int>(dims.size()), {}, {}};
   std::copy(dims.begin(), dims.end(), view.dims);
-  int64_t stride = 1;
-  for (int axis = view.rank - 1; axis >= 0; --axis) {
-    view.strides[axis] = stride;
-    stride *= view.dims[axis];
-  }
-  return view;
+  return DenseView(view, dtype, data);
 }
 
 // The rows and caches that operations read and write, random numbers at first.
