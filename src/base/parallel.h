@@ -1,4 +1,4 @@
-// The only threads of the house: one pool of std::threads that spin briefly and
+// The threads that compute: one pool of std::threads that spin briefly and
 // then sleep. Work is cut into chunks by its shape alone, never by the number
 // of threads, so a kernel that keeps one partial result per chunk gives the
 // same bits on 1, 2 and 8 threads. No futures, no task graph, no priorities.

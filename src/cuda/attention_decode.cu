@@ -66,7 +66,7 @@ unsigned* FinishedCounters(int64_t count) {
   if (count > room) {
     room = PowerOfTwoFrom(std::max<int64_t>(count, 1024));
     const int64_t bytes = room * static_cast<int64_t>(sizeof(unsigned));
-    memory = Allocate(bytes);
+    memory = AllocateScratch(bytes);
     Fill(memory.get(), 0, bytes);
   }
   return reinterpret_cast<unsigned*>(memory.get());

@@ -221,26 +221,54 @@ void Memory::FailFull(int64_t bytes) const {
        BinarySize(total()), limited() ? ", as --gpu-memory says" : "");
 }
 
+namespace {
+
+#ifdef TL_CUDA_EMULATED
+constexpr int64_t kSlab = 0;  // a sanitizer sees what leaves its block
+constexpr int64_t kScratchSlab = 0;
+#else
+constexpr int64_t kSlab = int64_t{128} << 20;
+constexpr int64_t kScratchSlab = kSmallSlab;
+#endif
+
+thread_local bool is_apart = false;
+
+std::shared_ptr<std::byte> AllocateIn(Memory& memory, int64_t bytes) {
+  return std::shared_ptr<std::byte>(
+      memory.Take(bytes),
+      [bytes, &memory](std::byte* block) { memory.Return(block, bytes); });
+}
+
+}  // namespace
+
 // Never destroyed: tensors of static lifetime may outlive everything else, and
 // the driver frees what a process leaves.
 Memory& TheMemory() {
-#ifdef TL_CUDA_EMULATED
-  constexpr int64_t kSlab = 0;  // a sanitizer sees what leaves its block
-#else
-  constexpr int64_t kSlab = int64_t{128} << 20;
-#endif
   static Memory& memory = *new Memory(TheMemorySource(), kSlab);
+  return memory;
+}
+
+// What is returned may be of a list that was not started.
+Memory& ScratchMemory() {
+  static Memory& memory = [&]() -> Memory& {
+    auto* made = new Memory(TheMemorySource(), kScratchSlab);
+    made->set_before_release([] { return false; });
+    return *made;
+  }();
   return memory;
 }
 
 int64_t FreeMemory() { return TheMemory().free(); }
 int64_t PlacedBytes() { return TheMemory().placed(); }
 
+void TakeMemoryApart() { is_apart = true; }
+
 std::shared_ptr<std::byte> Allocate(int64_t bytes) {
-  Memory& memory = TheMemory();
-  return std::shared_ptr<std::byte>(
-      memory.Take(bytes),
-      [bytes, &memory](std::byte* block) { memory.Return(block, bytes); });
+  return AllocateIn(is_apart ? ScratchMemory() : TheMemory(), bytes);
+}
+
+std::shared_ptr<std::byte> AllocateScratch(int64_t bytes) {
+  return AllocateIn(TheMemory().limited() ? TheMemory() : ScratchMemory(), bytes);
 }
 
 }  // namespace tl::cuda

@@ -80,6 +80,7 @@ class Memory {
 
   // All work was started; work is done in order.
   void DeleteReturned();
+  bool HasMuchToDelete() const { return returned_.size() > 4096; }
 
   // Holds at most so many bytes from now on, what it holds already included.
   void Limit(int64_t bytes);
@@ -113,5 +114,7 @@ class Memory {
 
 MemorySource& TheMemorySource();  // runtime.cc, runtime_emulated.cc
 Memory& TheMemory();
+// Of operations at work rather than of tensors (AllocateScratch).
+Memory& ScratchMemory();
 
 }  // namespace tl::cuda

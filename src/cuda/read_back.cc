@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "base/error.h"
 #include "cuda/check.h"
@@ -18,32 +19,44 @@ constexpr int64_t kSmall = int64_t{1} << 20;
 class Marks {
  public:
   Marks() {
-    for (cudaEvent_t& event : events_) {
-      Check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming),
+    for (Mark& mark : marks_) {
+      Check(cudaEventCreateWithFlags(&mark.event, cudaEventDisableTiming),
             "cudaEventCreate");
     }
   }
 
-  uint64_t Next(cudaStream_t work) {
-    ++last_;
-    Check(cudaEventRecord(events_[last_ % kCount], work), "cudaEventRecord");
-    return last_;
+  void Add(uint64_t number, cudaStream_t work) {
+    const std::lock_guard lock(mutex_);
+    Mark& mark = marks_[++count_ % kMost];
+    mark.number = number;
+    Check(cudaEventRecord(mark.event, work), "cudaEventRecord");
   }
-  bool IsDone() const {
-    if (last_ == 0) return true;
-    return cudaEventQuery(events_[last_ % kCount]) != cudaErrorNotReady;
+  bool IsDone() {
+    const std::lock_guard lock(mutex_);
+    if (count_ == 0) return true;
+    return cudaEventQuery(marks_[count_ % kMost].event) != cudaErrorNotReady;
   }
-  // Of marks whose event has become another's, the first that there is.
-  cudaEvent_t At(uint64_t mark) const {
-    TL_CHECK(mark > 0 && mark <= last_);
-    return events_[std::max(mark, last_ - std::min(last_, kCount) + 1) % kCount];
+  // Waits for the first mark of that number or above, or the first that is known.
+  void MakeWait(cudaStream_t stream, uint64_t number) {
+    const std::lock_guard lock(mutex_);
+    TL_CHECK(count_ > 0 && number <= marks_[count_ % kMost].number);
+    const uint64_t known = std::min(count_, kMost);
+    uint64_t at = count_;
+    while (count_ - at + 1 < known && marks_[(at - 1) % kMost].number >= number) --at;
+    Check(cudaStreamWaitEvent(stream, marks_[at % kMost].event, 0),
+          "cudaStreamWaitEvent");
   }
 
  private:
-  static constexpr uint64_t kCount = 256;
+  static constexpr uint64_t kMost = 256;
+  struct Mark {
+    cudaEvent_t event;
+    uint64_t number;
+  };
 
-  cudaEvent_t events_[kCount];
-  uint64_t last_ = 0;
+  std::mutex mutex_;  // one thread may mark while another waits
+  Mark marks_[kMost];
+  uint64_t count_ = 0;
 };
 
 Marks& TheMarks() {
@@ -75,9 +88,9 @@ cudaStream_t WorkStream() {
 
 }  // namespace
 
-uint64_t MarkWork() {
+void MarkWork(uint64_t mark) {
   const cudaStream_t work = WorkStream();  // opens the card
-  return TheMarks().Next(work);
+  TheMarks().Add(mark, work);
 }
 
 bool IsDone() { return TheMarks().IsDone(); }
@@ -86,10 +99,7 @@ void CopyWhenDone(std::byte* to, const std::byte* from, int64_t bytes,
                   uint64_t mark) {
   WorkStream();
   Reader& reader = TheReader();
-  if (mark > 0) {
-    Check(cudaStreamWaitEvent(reader.stream, TheMarks().At(mark), 0),
-          "cudaStreamWaitEvent");
-  }
+  if (mark > 0) TheMarks().MakeWait(reader.stream, mark);
   const bool small = bytes <= kSmall;
   if (bytes > 0) {
     Check(cudaMemcpyAsync(small ? reader.aside : to, from, bytes,

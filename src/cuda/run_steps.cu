@@ -101,6 +101,13 @@ __device__ TL_NOINLINE void RunCopy(unsigned place) {
   }
 }
 
+__device__ TL_NOINLINE void RunWrite(unsigned place) {
+  const WriteStep& step = RecordAt(place).write;
+  for (int i = threadIdx.x; i < step.words; i += kConsumers) {
+    reinterpret_cast<uint32_t*>(step.to)[i] = step.word[i];
+  }
+}
+
 template <int kDims, int kTileRows>
 __device__ TL_NOINLINE void AttendTo(unsigned place) {
   const AttentionStep& step = RecordAt(place).attention;
@@ -314,6 +321,8 @@ StepRun RunOf(const StepRecord& step) {
       return StepRun::kRope;
     case StepKind::kCopy:
       return StepRun::kCopy;
+    case StepKind::kWrite:
+      return StepRun::kWrite;
     case StepKind::kAttention:
       return StepRun::kAttention;
     case StepKind::kTokenAttention:

@@ -35,14 +35,20 @@ int64_t PlacedBytes();
 
 // Uninitialised, 256-byte aligned. Fails with what was wanted, placed and free.
 std::shared_ptr<std::byte> Allocate(int64_t bytes);
+// For what operations at work share with those to come, some of which another thread
+// may start: memory that tensors never have, unless there is a limit for both.
+std::shared_ptr<std::byte> AllocateScratch(int64_t bytes);
+// From here on Allocate of this thread is AllocateScratch: memory that goes back while
+// the thread still has to start what uses it must not be handed out to it.
+void TakeMemoryApart();
 
 void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes);
 void CopyFromDevice(std::byte* to, const std::byte* from, int64_t bytes);
-// The number of all that was asked for so far, from 1 on.
-uint64_t MarkWork();
+// Gives all that was asked for so far a number above those before.
+void MarkWork(uint64_t mark);
 // Whether all up to the last mark is done, or has failed.
 bool IsDone();
-// Waits for what that number stands for and no more; 0 is done.
+// Waits for what that number stands for, or the next that was given; 0 is done.
 void CopyWhenDone(std::byte* to, const std::byte* from, int64_t bytes,
                   uint64_t mark);
 void CopyOnDevice(std::byte* to, const std::byte* from, int64_t bytes);

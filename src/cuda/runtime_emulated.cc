@@ -1,13 +1,16 @@
 #ifdef TL_CUDA_EMULATED
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "cuda/memory.h"
 #include "cuda/runtime.h"
+#include "cuda/upload.h"
 
 namespace tl::cuda {
 namespace {
@@ -22,6 +25,7 @@ int64_t MemoryOfCard() {
 class Processor final : public MemorySource {
  public:
   std::byte* New(int64_t bytes) override {
+    const std::lock_guard lock(mutex_);
     if (bytes > free()) return nullptr;
     const int64_t size = (bytes + 255) / 256 * 256;
     auto* memory = static_cast<std::byte*>(std::aligned_alloc(256, size));
@@ -31,6 +35,7 @@ class Processor final : public MemorySource {
     return memory;
   }
   void Delete(std::byte* memory) override {
+    const std::lock_guard lock(mutex_);
     used_ -= sizes_.extract(memory).mapped();
     std::free(memory);
   }
@@ -38,8 +43,9 @@ class Processor final : public MemorySource {
   int64_t total() const override { return Card().memory; }
 
  private:
+  std::mutex mutex_;
   std::unordered_map<std::byte*, int64_t> sizes_;
-  int64_t used_ = 0;
+  std::atomic<int64_t> used_ = 0;
 };
 
 }  // namespace
@@ -73,10 +79,10 @@ void CopyFromDevice(std::byte* to, const std::byte* from, int64_t bytes) {
 }
 
 namespace {
-uint64_t last_mark = 0;
+std::atomic<uint64_t> last_mark = 0;
 }  // namespace
 
-uint64_t MarkWork() { return ++last_mark; }
+void MarkWork(uint64_t mark) { last_mark = mark; }
 bool IsDone() { return true; }
 void CopyWhenDone(std::byte* to, const std::byte* from, int64_t bytes,
                   uint64_t mark) {
@@ -90,6 +96,21 @@ void Fill(std::byte* to, int byte, int64_t bytes) {
   if (bytes > 0) std::memset(to, byte, bytes);
 }
 void Synchronize() {}
+
+// Where it is as large as it was asked for.
+struct Upload::State {
+  std::shared_ptr<std::byte> bytes;
+};
+
+Upload::Upload() : state_(std::make_unique<State>()) {}
+Upload::~Upload() = default;
+
+const std::byte* Upload::Put(const std::byte* from, int64_t bytes) {
+  state_->bytes = AllocateScratch(bytes);
+  std::memcpy(state_->bytes.get(), from, bytes);
+  return state_->bytes.get();
+}
+void Upload::Launched() { state_->bytes = nullptr; }
 
 struct Moment::State {
   std::chrono::steady_clock::time_point time = std::chrono::steady_clock::now();

@@ -1,6 +1,7 @@
 #include "cuda/step_list.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -394,6 +395,26 @@ bool StepList::AddCopy(const View& from, const View& to) {
   return true;
 }
 
+bool StepList::AddBytes(std::byte* to, const std::byte* from, int64_t bytes) {
+  StepRecord record = {};
+  WriteStep& step = record.write;
+  constexpr int64_t kWord = sizeof(uint32_t);
+  if (Card().capability < kLeastCapability || bytes <= 0 ||
+      bytes > WriteStep::kMostBytes || bytes % kWord != 0 ||
+      !IsAligned(to, kWord)) {
+    return false;
+  }
+  EmitHeldNorm();
+  step.header.kind = StepKind::kWrite;
+  step.words = static_cast<int32_t>(bytes / kWord);
+  step.to = to;
+  std::memcpy(step.word, from, static_cast<size_t>(bytes));
+  Touched touched;
+  touched.writes = {{to, to + bytes}};
+  Append(record, std::move(touched), true, {});
+  return true;
+}
+
 // Only where x is written where it lies.
 bool StepList::AddAssign(const KernelArgs& args) {
   if (args.inputs[0].data != args.outputs[0].data) return false;
@@ -433,7 +454,7 @@ void StepList::Flush(Laps* laps) {
   if (levels_.empty()) return;
   const int blocks = Card().multiprocessors;
   if (!counter_) {
-    counter_ = Allocate(sizeof(unsigned));
+    counter_ = AllocateScratch(sizeof(unsigned));
     Fill(counter_.get(), 0, sizeof(unsigned));
   }
   records_.clear();
@@ -447,16 +468,16 @@ void StepList::Flush(Laps* laps) {
     }
   }
   for (StepRecord& record : records_) record.header.run = RunOf(record);
-  std::shared_ptr<std::byte> on_card;
-  if (records_.size() > kFewSteps) {
-    const auto bytes = static_cast<int64_t>(records_.size() * sizeof(StepRecord));
-    on_card = Allocate(bytes);
-    CopyToDevice(on_card.get(), reinterpret_cast<const std::byte*>(records_.data()),
-                 bytes);
+  const bool many = records_.size() > kFewSteps;
+  const std::byte* on_card = nullptr;
+  if (many) {
+    on_card = upload_.Put(reinterpret_cast<const std::byte*>(records_.data()),
+                          static_cast<int64_t>(records_.size() * sizeof(StepRecord)));
   }
-  RunSteps(records_, reinterpret_cast<const StepRecord*>(on_card.get()), blocks,
+  RunSteps(records_, reinterpret_cast<const StepRecord*>(on_card), blocks,
            reinterpret_cast<unsigned*>(counter_.get()), reached_,
            laps ? laps->NoteSteps(std::move(laps_of_records)) : nullptr);
+  if (many) upload_.Launched();
   reached_ += waits_ * static_cast<unsigned>(blocks);
   for (Level& level : levels_) {
     level.Clear();

@@ -13,6 +13,7 @@
 #include "cuda/elementwise_group.h"
 #include "cuda/laps.h"
 #include "cuda/steps.h"
+#include "cuda/upload.h"
 #include "exec/backend.h"
 
 namespace tl::cuda {
@@ -27,6 +28,9 @@ class StepList {
   // changed then, and the caller flushes before it starts the operation itself.
   // Its time counts for `lap`, unless it becomes part of another's step.
   bool Add(OpId op, const KernelArgs& args, int lap = 0);
+
+  // The same for bytes that the host has: device memory that they are copied to.
+  bool AddBytes(std::byte* to, const std::byte* from, int64_t bytes);
 
   void Flush(Laps* laps = nullptr);
 
@@ -169,6 +173,7 @@ class StepList {
   std::vector<Level> levels_;
   std::vector<Level> spare_levels_;  // empty ones that have memory
   std::vector<StepRecord> records_;  // of a Flush
+  Upload upload_;
   AddressSet written_;  // by the steps of all levels
   std::optional<HeldNorm> held_norm_;
   int16_t next_block_ = 0;

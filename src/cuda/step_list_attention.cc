@@ -83,7 +83,7 @@ bool StepList::AddAttention(const KernelArgs& args) {
   EmitHeldNorm();
   step.header.kind = StepKind::kAttention;
   if (step.decode.splits > 1) {
-    scratch_.push_back(Allocate(DecodePartBytes(step.decode)));
+    scratch_.push_back(AllocateScratch(DecodePartBytes(step.decode)));
     SetDecodeParts(scratch_.back().get(), step.decode);
     step.decode.finished = FinishedCounters(DecodeTiles(step.decode));
   }

@@ -90,7 +90,7 @@ unsigned StepList::HandRows() {
 // row.
 void StepList::ReadyToHand() {
   if (handed_ && number_ + 2 * levels_.size() <= most_number_) return;
-  if (!handed_) handed_ = Allocate(2 * kHandedBytes);
+  if (!handed_) handed_ = AllocateScratch(2 * kHandedBytes);
   Fill(handed_.get(), 0, 2 * kHandedBytes);
   if (parts_) Fill(parts_.get(), 0, part_bytes_);
   number_ = 0;
@@ -214,7 +214,7 @@ void StepList::SetParts(Level& level) {
   if (bytes > part_bytes_) {
     scratch_.push_back(parts_);  // steps of this list may have it
     part_bytes_ = 2 * bytes;
-    parts_ = Allocate(part_bytes_);
+    parts_ = AllocateScratch(part_bytes_);
     Fill(parts_.get(), 0, part_bytes_);
   }
   ++number_;

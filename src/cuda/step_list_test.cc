@@ -379,6 +379,27 @@ TEST(StepListTest, TimesEachOperationOfAListAndKernelsOutOfIt) {
   EXPECT_EQ(list.laps().NoteSteps({0}), nullptr);  // nothing is timed any more
 }
 
+// The bytes may change once they were added.
+TEST(StepListTest, WritesBytesOfTheHostWhereTheyStandInTheOrder) {
+  const TestArray x = Poisoned(DType::F16, {1, 64});
+  const TestArray y = Poisoned(DType::F16, {1, 64});
+  const TestArray z = Poisoned(DType::F16, {1, 64});
+  const TestArray bytes = RandomArray(DType::F16, {1, 64}, 1);
+  const std::vector<double> first = bytes.Values();
+  const ElementwiseProgram negate = ProgramOf(OpId::Neg);
+  TestList list;
+  ASSERT_TRUE(list.AddBytes(x, bytes));
+  ASSERT_TRUE(list.Add(OpId::Identity, {x}, y, {}, {}, &negate));
+  for (int i = 0; i < 64; ++i) bytes.Set(i, i);
+  ASSERT_TRUE(list.AddBytes(x, bytes));
+  ASSERT_TRUE(list.Add(OpId::Identity, {x}, z, {}, {}, &negate));
+  list.Run();
+  for (int i = 0; i < 64; ++i) {
+    EXPECT_EQ(y.Get(i), -first[i]) << i;
+    EXPECT_EQ(z.Get(i), -i) << i;
+  }
+}
+
 TEST(StepListTest, LeavesWhatIsNotSmall) {
   TestList list;
   const TestArray two = RandomArray(DType::F16, {2, 64}, 1);
@@ -389,6 +410,9 @@ TEST(StepListTest, LeavesWhatIsNotSmall) {
   const TestArray v = RandomArray(DType::F16, {5, 7}, 2);
   const TestArray z = Poisoned(DType::F16, {1, 5});
   EXPECT_FALSE(list.Add(OpId::Matmul, {odd, Permuted(v, {1, 0})}, z));
+  const TestArray many = RandomArray(DType::F16, {257}, 1);
+  EXPECT_FALSE(list.AddBytes(Poisoned(DType::F16, {257}), many));
+  EXPECT_FALSE(list.AddBytes(z, z));  // 10 bytes
 }
 
 }  // namespace

@@ -35,6 +35,12 @@ class TestList {
     inputs_.insert(inputs_.end(), inputs.begin(), inputs.end());
     return list_.Add(op, args, laps_.lap());
   }
+  // To the card's copy of an array, from the host's of another.
+  bool AddBytes(const TestArray& to, const TestArray& from) {
+    inputs_.push_back(to);
+    return list_.AddBytes(memory_.Place(to).data, from.AsView().data,
+                          BytesOf(from.dtype, ElementCount(from.dims)));
+  }
   size_t levels() const { return list_.levels(); }
   size_t steps() const { return list_.steps(); }
   unsigned waits() const { return list_.waits(); }  // of the last Run

@@ -20,6 +20,7 @@ enum class StepKind : uint8_t {
   kRmsNorm,      // of one row
   kRope,
   kCopy,       // strided elements
+  kWrite,      // of bytes that the record has
   kAttention,  // of few queries
   kTokenAttention,  // of one
 };
@@ -185,6 +186,15 @@ struct CopyStep {
   std::byte* to;
 };
 
+struct WriteStep {
+  static constexpr int kMostBytes = 512;
+
+  StepHeader header;
+  int32_t words;
+  std::byte* to;
+  uint32_t word[kMostBytes / sizeof(uint32_t)];
+};
+
 struct AttentionStep {
   StepHeader header;
   DecodeAttention decode;
@@ -229,6 +239,7 @@ union alignas(16) StepRecord {
   RmsNormStep rms_norm;
   RopeStep rope;
   CopyStep copy;
+  WriteStep write;
   AttentionStep attention;
   TokenAttentionStep token_attention;
 };

@@ -128,16 +128,14 @@ class Backend {
   // Elementwise ops come as OpId::Identity with a program.
   virtual void Run(OpId op, const KernelArgs& args) = 0;
 
-  // Begins everything handed over so far, and returns when it can no longer fail:
-  // at once, where a device works on by itself and nothing of it can. That is
-  // the work of the ticket.
-  virtual Ticket Submit() {
+  // What was handed over so far is the work of the ticket, and is begun without
+  // another call. Returns when it can no longer fail: at once, where a device works
+  // on by itself and nothing of it can. `kept` has the attributes and programs that
+  // arguments since the last call point to; without it they are no longer needed then.
+  virtual Ticket Submit(std::shared_ptr<const void> /*kept*/) {
     Wait();
     return 0;
   }
-
-  // Whether some of what was submitted is not done yet.
-  virtual bool Busy() { return false; }
 
   // Returns when everything handed over so far is done.
   virtual void Wait() = 0;

@@ -245,16 +245,26 @@ void PlanRun::End(const Step& step) {
   passing_.clear();
 }
 
-Tensor PlanRun::ResultOf(const Operand& operand) {
+void PlanRun::BringResults() {
+  for (const Plan::Result& result : plan_.results) {
+    const Operand& operand = result.operand;
+    if (operand.source == Operand::Source::kLeaf) {
+      Mirror(*structure_.leaves[operand.index]);
+    }
+  }
+}
+
+Tensor PlanRun::ResultOf(const Operand& operand, Ticket ticket) {
   const bool slot = operand.source == Operand::Source::kSlot;
   const Node* leaf = slot ? nullptr : structure_.leaves[operand.index];
-  if (leaf) Mirror(*leaf);
   Tensor tensor;
   tensor.dtype = operand.dtype;
   tensor.device = device_;
   tensor.shape = Shape::Of(std::span(operand.dims.data(), size_t(operand.rank)));
   const std::shared_ptr<std::byte>& owner =
       slot ? memory_[operand.index] : LeafMemory(*leaf);
+  // A part of what an earlier run made is there when that is.
+  tensor.ticket = leaf && IsHere(*leaf) ? leaf->value().ticket : ticket;
   tensor.mapped = leaf && IsHere(*leaf) && leaf->value().mapped;
   const int64_t offset = OffsetOf(operand, structure_.numbers);
   tensor.data = std::shared_ptr<std::byte>(

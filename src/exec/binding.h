@@ -72,7 +72,10 @@ class PlanRun {
   std::span<const double> Numbers(const Step& step) const;
   void End(const Step& step);
 
-  Tensor ResultOf(const Operand& operand);
+  // Makes the bytes of results that are parts of leaves be where the backend computes.
+  void BringResults();
+  // `ticket` is that of the run.
+  Tensor ResultOf(const Operand& operand, Ticket ticket);
 
  private:
   using Place = Binding::Place;

@@ -142,9 +142,9 @@ void Executor::ReportLaps(const Plan& plan) {
   }
 }
 
-void Executor::RunPlan(Known& known, const Structure& structure) {
-  const Plan& plan = known.plan;
-  PlanRun run(plan, known.binding, structure, backend_, scratch_,
+void Executor::RunPlan(const KnownPtr& known, const Structure& structure) {
+  const Plan& plan = known->plan;
+  PlanRun run(plan, known->binding, structure, backend_, scratch_,
               residency_);
   if (timed()) backend_.StartLaps();
   try {
@@ -173,11 +173,12 @@ void Executor::RunPlan(Known& known, const Structure& structure) {
       if (conversion) ReportLoss(*conversion);
       run.End(step);
     }
+    run.BringResults();
   } catch (...) {
-    backend_.Submit();  // what was begun still uses the memory of this run
+    backend_.Submit(nullptr);  // what was begun still uses the memory of this run
     throw;
   }
-  const Ticket ticket = backend_.Submit();
+  const Ticket ticket = backend_.Submit(known);
   if (timed()) ReportLaps(plan);
   for (Conversion& conversion : conversions_) ReportLoss(conversion);
   conversions_.clear();
@@ -187,8 +188,7 @@ void Executor::RunPlan(Known& known, const Structure& structure) {
   results.reserve(plan.results.size());
   for (const Plan::Result& result : plan.results) {
     results.emplace_back(NodePtr(structure.items[result.node].node),
-                         run.ResultOf(result.operand));
-    results.back().second.ticket = ticket;
+                         run.ResultOf(result.operand, ticket));
   }
   for (auto& [node, tensor] : results) {
     node->SetValue(std::move(tensor));
@@ -201,7 +201,7 @@ void Executor::RunAll(std::span<Node* const> wanted,
   for (Conversion& failed : conversions_) failed.node = nullptr;
   Structure structure = CollectStructure(wanted, visit, std::move(room_));
   const KnownPtr known = GetPlan(structure);
-  RunPlan(*known, structure);
+  RunPlan(known, structure);
   room_ = std::move(structure);
 }
 

@@ -78,7 +78,7 @@ class Executor {
 
   void RunAll(std::span<Node* const> wanted, std::span<Node* const> visit);
   void ReportLoss(Conversion& conversion);
-  void RunPlan(Known& known, const Structure& structure);
+  void RunPlan(const KnownPtr& known, const Structure& structure);
   KnownPtr GetPlan(const Structure& structure);
   const void* PreparedFor(const Step& step, const Structure& structure,
                           std::span<const View> inputs);

@@ -236,6 +236,16 @@ TEST_F(ExecutorTest, AResultSaysWhichWorkMakesIt) {
   EXPECT_EQ(AsNode(y)->value().ticket, 2u);
 }
 
+// Who waits for a token does not wait for what was handed over behind it.
+TEST_F(ExecutorTest, AViewIsMadeByTheWorkThatMakesWhatItLooksAt) {
+  const NodePtr a = Make({2}, {3, 4});
+  const TensorRef sum = Add(a, a), view = Unsqueeze(builder_, sum, 0);
+  executor_.Run(std::array{AsNode(sum).get()});
+  Values(Mul(a, a));
+  executor_.Run(std::array{AsNode(view).get()});
+  EXPECT_EQ(AsNode(view)->value().ticket, 1u);
+}
+
 // On another device it could only say later that an index has no place.
 TEST_F(ExecutorTest, KnowsThatTheLargestOfAsManyHasItsPlace) {
   backend_.where = Device::kGpu;

@@ -82,8 +82,13 @@ void RopeTables::Expand(std::span<Value> arguments, Builder& builder) {
   const double scale = NumberOf(settings, "scale");
   if (frequencies_ != frequencies || position_ != position || count_ != count ||
       scale_ != scale) {
-    const TensorRef places = Unsqueeze(
-        builder, Iota(builder, Dim(count), DType::F32, double(position)), 1);
+    // A number of the program is no step of its own.
+    const TensorRef places =
+        count == 1 ? BroadcastTo(builder, builder.Number(double(position), DType::F32),
+                                 Shape{1, 1})
+                   : Unsqueeze(builder,
+                               Iota(builder, Dim(count), DType::F32, double(position)),
+                               1);
     const TensorRef angle = Binary(builder, OpId::Mul, places, frequencies);
     const TensorRef factor = builder.Number(scale, DType::F32);
     cos_ = Binary(builder, OpId::Mul, Unary(builder, OpId::Cos, angle), factor);

@@ -109,14 +109,9 @@ Node& TensorRuntime::Compute(const TensorRef& ref) {
 }
 
 const Tensor& TensorRuntime::Evaluate(const TensorRef& ref) {
-  const bool was_asked_for = static_cast<Node*>(ref.get())->has_value();
   const Node& node = Compute(ref);
-  const bool waits = node.value().device != Device::kCpu && !node.mirror();
-  // The device was done before the program came to ask: it waits for the program all
-  // the time, which makes work fastest if it hands it over at once.
-  const bool is_early = was_asked_for && waits && !backend_->Busy();
-  if (waits) HandOver();
-  ahead_nodes_ = is_early ? kMaxPendingNodes : kFirstNodesAhead;
+  // So that the device has work while the program waits for it and thinks.
+  if (node.value().device != Device::kCpu && !node.mirror()) HandOver();
   return OnHost(node);
 }
 
@@ -126,55 +121,58 @@ void TensorRuntime::RequireIntact(const Tensor& tensor) {
   if (file) file->CheckIntact();
 }
 
-// A device that works by itself gets its work while the program makes more of
-// it: little at first, so that it begins early, then twice as much each time, so
-// that it is asked few times. While it is busy this grows by the first of them, and
-// it is not given more: what it gets at once it does without a pause.
-int64_t TensorRuntime::PendingNodesLimit() {
-  // What one run makes has to be there at once: little, where it is limited.
+// What one run makes has to be there at once, where memory is limited.
+bool TensorRuntime::WorksByItself() const {
+  return executor_ && backend_->device() != Device::kCpu &&
+         !backend_->has_memory_limit();
+}
+
+int64_t TensorRuntime::PendingNodesLimit() const {
   const bool limited =
       executor_ ? backend_->has_memory_limit() : options_.gpu_memory > 0;
-  if (limited) return max_pending_nodes_ - kMaxPendingNodes + kFirstNodesAhead;
-  if (!executor_ || backend_->device() == Device::kCpu) {
-    return max_pending_nodes_;
-  }
-  return std::min(max_pending_nodes_, ahead_nodes_);
+  if (limited) return left_nodes_ + kNodesOfTurns;
+  const bool ahead = WorksByItself() && !sweep_failed_;
+  return left_nodes_ + (ahead ? kNodesAhead : kMaxPendingNodes);
 }
 
 bool TensorRuntime::ManyBytesArePending() {
-  // Asking the system costs more than a small program runs.
-  constexpr int64_t kSmall = int64_t{64} << 20;
-  if (builder_.pending_bytes() < kSmall) return false;
+  if (builder_.pending_bytes() < kFewBytes) return false;
   if (pending_bytes_limit_ == 0) {
     pending_bytes_limit_ =
-        std::max(kSmall, AvailableMemory() / kPendingShareOfMemory);
+        std::max(kFewBytes, AvailableMemory() / kPendingShareOfMemory);
   }
   return builder_.pending_bytes() >= pending_bytes_limit_;
 }
 
-void TensorRuntime::RunIfMuchIsPending() {
-  bool many = builder_.pending() >= PendingNodesLimit();
-  if (many && builder_.pending() < max_pending_nodes_ && executor_ &&
-      !backend_->has_memory_limit() && backend_->Busy()) {
-    ahead_nodes_ += kFirstNodesAhead;
-    many = false;
+void TensorRuntime::RunIfTooMuchIsPending() {
+  if (builder_.pending() >= PendingNodesLimit() || ManyBytesArePending()) {
+    SweepPending();
   }
-  if (!many && !ManyBytesArePending()) return;
-  ahead_nodes_ *= 2;
-  SweepPending();
 }
 
-// So that the device has work while the program waits for it and thinks.
+// A token that goes back into a model: who waits for it shall not wait for what is made
+// of it from here on.
+void TensorRuntime::OnSelection(const Node& node) {
+  if (node.has_value() || node.inputs().size() < 2) return;
+  const Node& index = *node.inputs()[1];
+  if (index.indices_of > 0 && !index.has_value()) HandOver();
+}
+
+void TensorRuntime::HandOverOfTurn() {
+  // What failed would be tried again each time.
+  if (WorksByItself() && !sweep_failed_) SweepPending();
+}
+
 void TensorRuntime::HandOver() {
-  const int64_t failed_before = max_pending_nodes_ - kMaxPendingNodes;
-  if (backend_->has_memory_limit()) return;
-  if (builder_.pending() > failed_before) SweepPending();
+  if (WorksByItself() && builder_.pending() > left_nodes_) SweepPending();
 }
 
 void TensorRuntime::SweepPending() {
   try {
     executor().Sweep(builder_.PendingNodes());
+    sweep_failed_ = false;
   } catch (const Error&) {
+    sweep_failed_ = true;
     // A failing tensor is its reader's business, not that of whoever happened
     // to be at work: the others are computed one by one.
     for (const NodePtr& node : HeldNodes()) {
@@ -184,7 +182,7 @@ void TensorRuntime::SweepPending() {
       }
     }
   }
-  max_pending_nodes_ = builder_.pending() + kMaxPendingNodes;
+  left_nodes_ = builder_.pending();
 }
 
 void TensorRuntime::EndEntry(bool failed) {

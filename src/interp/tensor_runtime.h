@@ -40,9 +40,21 @@ class TensorRuntime final : private Observer {
   const Tensor& Evaluate(const TensorRef& ref);
   // To be called after reading a tensor: fails if its file shrank meanwhile.
   static void RequireIntact(const Tensor& tensor);
-  // Computes what is held once a lot is pending; called when no intermediate
-  // of a lowering is alive.
-  void RunIfMuchIsPending();
+  // Computes what is held once a lot is pending. Called when no intermediate of a
+  // lowering is alive: after it, with its result where there is one, and where a loop
+  // of the program turns.
+  void RunIfMuchIsPending() {
+    const bool few = builder_.pending() < left_nodes_ + kNodesOfTurns &&
+                     builder_.pending_bytes() < kFewBytes;
+    if (!few) RunIfTooMuchIsPending();
+  }
+  void OnResult(const Node& node) {
+    if (node.op() == OpId::IndexSelect) OnSelection(node);
+    RunIfMuchIsPending();
+  }
+  void OnTurn() {
+    if (builder_.pending() >= left_nodes_ + kNodesOfTurns) HandOverOfTurn();
+  }
 
   // Called with what converting a stored tensor lost.
   using DecodeListener =
@@ -74,10 +86,14 @@ class TensorRuntime final : private Observer {
 
  private:
   std::vector<NodePtr> HeldNodes() const;
-  int64_t PendingNodesLimit();
+  void OnSelection(const Node& node);
+  void RunIfTooMuchIsPending();
+  int64_t PendingNodesLimit() const;
   bool ManyBytesArePending();
   Node& Compute(const TensorRef& ref);
+  bool WorksByItself() const;
   void HandOver();
+  void HandOverOfTurn();
   void SweepPending();
   const Tensor& OnHost(const Node& node);
   void OnPlan(const Plan& plan, const Structure& structure) override;
@@ -102,10 +118,16 @@ class TensorRuntime final : private Observer {
   // A run of this many nodes plans in about a millisecond; waiting longer
   // would only make the graph large. More where nodes that fail stay pending.
   static constexpr int64_t kMaxPendingNodes = 4096;
-  int64_t max_pending_nodes_ = kMaxPendingNodes;
-  // About a layer of a language model.
-  static constexpr int64_t kFirstNodesAhead = 48;
-  int64_t ahead_nodes_ = kFirstNodesAhead;
+  // A device that works by itself gets its work while the program makes more of it:
+  // little where a loop turns, since what a turn made for itself is no longer held
+  // then; else later, so that what belongs together mostly comes together.
+  static constexpr int64_t kNodesOfTurns = 48;  // two layers of a language model
+  static constexpr int64_t kNodesAhead = 256;
+  int64_t left_nodes_ = 0;  // still pending after the last sweep
+  bool sweep_failed_ = false;
+  // Of results to come: asking the system how many are too many costs more than a
+  // small program runs.
+  static constexpr int64_t kFewBytes = int64_t{64} << 20;
 };
 
 // Opens the backend for a device by name, the best there is for an empty one;

@@ -7,6 +7,7 @@
 #include "interp/map.h"
 #include "interp/operators.h"
 #include "interp/subscripts.h"
+#include "interp/tensor_runtime.h"
 #include "interp/type_check.h"
 #include "interp/vm.h"
 
@@ -337,6 +338,7 @@ Value Vm::Loop(const Frame* entry) {
       case Opcode::kJumpBack:
         save();
         PollInterrupt();
+        tensors_.runtime().OnTurn();
         pc += i.jump();
         continue;
       case Opcode::kJumpIf: {
@@ -431,6 +433,7 @@ Value Vm::Loop(const Frame* entry) {
                                  static_cast<uint64_t>(loop[2].as_int())));
         save();
         PollInterrupt();
+        tensors_.runtime().OnTurn();
         pc += i.jump();
         continue;
       }
@@ -441,6 +444,7 @@ Value Vm::Loop(const Frame* entry) {
       case Opcode::kEachNext:
         save();
         PollInterrupt();
+        tensors_.runtime().OnTurn();
         if (NextElement(base + i.a)) pc += i.jump();
         continue;
 
