@@ -1,5 +1,7 @@
 #include "exec/structure.h"
 
+#include "base/hash.h"
+
 namespace tl {
 namespace {
 
@@ -110,11 +112,7 @@ class KeyWriter {
 
   void Put(int64_t value) {
     structure_.key.push_back(value);
-    // Multiplying spreads a word over those above it, the shift over those
-    // below (2^64 / golden ratio).
-    uint64_t& hash = structure_.hash;
-    hash = (hash ^ static_cast<uint64_t>(value)) * 0x9E3779B97F4A7C15u;
-    hash ^= hash >> 32;
+    structure_.hash = HashWord(structure_.hash, static_cast<uint64_t>(value));
   }
   void Put(const Shape& shape) {
     Put(shape.rank());

@@ -61,13 +61,18 @@ TensorRef Builder::Make(OpId op, std::span<const TensorRef> inputs,
     nodes.emplace_back(AsNode(input));
   }
   const TensorType type = ResultType(op, types, attributes);
+  return MakeOf(op, type, std::move(nodes), std::move(attributes));
+}
+
+TensorRef Builder::MakeOf(OpId op, const TensorType& type, Node::Inputs&& inputs,
+                          Attributes&& attributes) {
   if (op == OpId::Matmul) {
-    ReadPacked(nodes, type.dtype, attributes);
+    ReadPacked(inputs, type.dtype, attributes);
   } else if (op == OpId::IndexSelect && attributes.ints[0] == 0) {
-    const NodePtr packed = PackedRows(nodes[0]);
-    if (packed) nodes[0] = packed;
+    const NodePtr packed = PackedRows(inputs[0]);
+    if (packed) inputs[0] = packed;
   }
-  NodePtr node = MakeRef<Node>(op, type, std::move(nodes),
+  NodePtr node = MakeRef<Node>(op, type, std::move(inputs),
                                std::move(attributes), location_);
   node->indices_of = IndicesOf(*node);
   // Nobody computes a decoding for its own sake: that it is held is no reason.
@@ -105,7 +110,8 @@ NodePtr Builder::InFloat32(const NodePtr& node) {
   if (PackedSource(*node)) {
     if (node->dtype() == DType::F32) return node;
     return MakeRef<Node>(OpId::Decode, TensorType{DType::F32, node->shape()},
-                         node->inputs(), Attributes{{int64_t(DType::F32)}, {}},
+                         Node::Inputs(node->inputs()),
+                         Attributes{{int64_t(DType::F32)}, {}},
                          node->location());
   }
   const bool view =
@@ -134,7 +140,8 @@ NodePtr Builder::PackedColumns(const NodePtr& w) {
 // The view that `like` is, of another base.
 NodePtr Builder::View(const Node& like, const NodePtr& base) {
   return MakeRef<Node>(like.op(), TensorType{base->dtype(), like.shape()},
-                       Node::Inputs{base}, like.attributes(), like.location());
+                       Node::Inputs{base}, Attributes(like.attributes()),
+                       like.location());
 }
 
 std::vector<Node*> Builder::PendingNodes() const {

@@ -23,6 +23,10 @@ class Builder final : public Lowering {
   using Reader = std::function<double(const TensorRef&)>;
   void set_reader(Reader reader) { reader_ = std::move(reader); }
 
+  // What Make makes of these operations; their type is known.
+  TensorRef MakeOf(OpId op, const TensorType& type, Node::Inputs&& inputs,
+                   Attributes&& attributes);
+
   // Marks the nodes made from now on.
   void set_location(Location location) { location_ = location; }
   Location location() const { return location_; }

@@ -1,62 +1,14 @@
 #include "graph/node.h"
 
-#include <new>
 #include <utility>
 
+#include "base/free_list.h"
 #include "graph/builder.h"
 
 namespace tl {
-namespace {
+void* Node::operator new(size_t bytes) { return FreeList<Node>::New(bytes); }
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr size_t kMostKept = 0;  // so that a use after the end is seen
-#else
-constexpr size_t kMostKept = 4096;
-#endif
-
-// The memory of nodes of this thread that are no more.
-class FreeNodes {
- public:
-  ~FreeNodes() {
-    while (count_ > 0) ::operator delete(Take());
-    gone_ = true;
-  }
-
-  bool Keep(void* memory) {
-    if (gone_ || count_ >= kMostKept) return false;
-    first_ = new (memory) Link{first_};
-    ++count_;
-    return true;
-  }
-
-  void* Take() {
-    if (count_ == 0) return nullptr;
-    --count_;
-    return std::exchange(first_, first_->next);
-  }
-
- private:
-  struct Link {
-    Link* next;
-  };
-
-  Link* first_ = nullptr;
-  size_t count_ = 0;
-  bool gone_ = false;  // at the end of the thread; some nodes go later
-};
-
-thread_local FreeNodes free_nodes;
-
-}  // namespace
-
-void* Node::operator new(size_t bytes) {
-  void* const kept = free_nodes.Take();
-  return kept ? kept : ::operator new(bytes);
-}
-
-void Node::operator delete(void* node) {
-  if (!free_nodes.Keep(node)) ::operator delete(node);
-}
+void Node::operator delete(void* node) { FreeList<Node>::Delete(node); }
 
 void Node::SetValue(Tensor value) {
   value_ = std::move(value);

@@ -24,8 +24,8 @@ class Node final : public TensorValue {
  public:
   using Inputs = InlineVector<NodePtr, 3>;
 
-  Node(OpId op, TensorType type, Inputs inputs, Attributes attributes,
-       Location location)
+  Node(OpId op, const TensorType& type, Inputs&& inputs,
+       Attributes&& attributes, Location location)
       : TensorValue(type),
         op_(op),
         location_(location),

@@ -1,8 +1,7 @@
 #include "interp/map.h"
 
-#include <functional>
-
 #include "base/error.h"
+#include "base/hash.h"
 
 namespace tl {
 namespace {
@@ -10,15 +9,10 @@ namespace {
 // Below this many entries a walk is as fast as a hash.
 constexpr size_t kSmall = 8;
 
-uint64_t HashText(std::string_view text) {
-  return std::hash<std::string_view>{}(text);
-}
-
 uint64_t Hash(const Value& key) {
   if (key.is_string()) return HashText(key.as_string());
   if (key.is_int() || key.is_bool()) {
-    // The multiplier spreads neighbours over all bits (2^64 / golden ratio).
-    return static_cast<uint64_t>(key.as_int()) * 0x9E3779B97F4A7C15u;
+    return HashWord(0, static_cast<uint64_t>(key.as_int()));
   }
   Fail(ErrorKind::kProgram,
        "a {} cannot be a map's key; a string, an int or a bool can",
@@ -36,8 +30,8 @@ bool SameKey(const Value& a, const Value& b) {
 MapObject::MapObject(const MapObject& other)
     : Object(Tag::kMap), entries_(other.entries_), slots_(other.slots_) {}
 
-template <class IsKey>
-size_t MapObject::Position(uint64_t hash, IsKey is_key) const {
+template <class HashOf, class IsKey>
+size_t MapObject::Position(HashOf hash, IsKey is_key) const {
   if (slots_.empty()) {
     for (size_t i = 0; i < entries_.size(); ++i) {
       if (is_key(entries_[i].key)) return i;
@@ -45,7 +39,7 @@ size_t MapObject::Position(uint64_t hash, IsKey is_key) const {
     return kNotFound;
   }
   const size_t mask = slots_.size() - 1;
-  for (size_t i = hash & mask;; i = (i + 1) & mask) {
+  for (size_t i = hash() & mask;; i = (i + 1) & mask) {
     if (slots_[i] == 0) return kNotFound;
     const size_t position = slots_[i] - 1;
     if (is_key(entries_[position].key)) return position;
@@ -53,7 +47,7 @@ size_t MapObject::Position(uint64_t hash, IsKey is_key) const {
 }
 
 size_t MapObject::Position(const Value& key, uint64_t hash) const {
-  return Position(hash,
+  return Position([hash] { return hash; },
                   [&](const Value& other) { return SameKey(other, key); });
 }
 
@@ -75,7 +69,8 @@ const Value* MapObject::Find(const Value& key) const {
 }
 
 const Value* MapObject::Find(std::string_view name) const {
-  const size_t position = Position(HashText(name), [&](const Value& key) {
+  const size_t position = Position([&] { return HashText(name); },
+                                   [&](const Value& key) {
     return key.is_string() && key.as_string() == name;
   });
   return position == kNotFound ? nullptr : &entries_[position].value;

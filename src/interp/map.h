@@ -36,9 +36,9 @@ struct MapObject : Object {
  private:
   static constexpr size_t kNotFound = ~size_t{0};
 
-  // Where the entry is that `is_key` says yes to.
-  template <class IsKey>
-  size_t Position(uint64_t hash, IsKey is_key) const;
+  // Where the entry is that `is_key` says yes to; `hash` is asked where it is wanted.
+  template <class HashOf, class IsKey>
+  size_t Position(HashOf hash, IsKey is_key) const;
   size_t Position(const Value& key, uint64_t hash) const;
   void Index(size_t position, uint64_t hash);
   void Rebuild(size_t slots);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "base/hash.h"
 #include "format/companion.h"
 #include "format/model.h"
 #include "format/model_layout.h"
@@ -127,7 +128,7 @@ class ModelValue final : public Handle {
   struct HashOfText {
     using is_transparent = void;
     size_t operator()(std::string_view text) const {
-      return std::hash<std::string_view>{}(text);
+      return tl::HashText(text);
     }
   };
   using Members =

@@ -1,6 +1,7 @@
 #include "interp/tensors.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/error.h"
@@ -97,7 +98,7 @@ std::string ShortestFloat(float value) {
 
 Value Tensors::Result(TensorRef ref) {
   Value value = MakeTensorValue(std::move(ref));
-  runtime_.RunIfMuchIsPending();
+  runtime_.OnResult(*AsNode(AsTensor(value)));
   return value;
 }
 
@@ -138,22 +139,56 @@ FunctionResult LowerWithCache(const FunctionInfo& info,
 
 }  // namespace
 
+// lower(lowering) is what the call becomes; it is asked once or twice.
+template <class F>
+Value Tensors::Known(uint16_t function, std::span<const Value> arguments,
+                     Builder& builder, F lower) {
+  if (TensorRef known = known_calls_.Find(function, arguments, builder)) {
+    return Result(std::move(known));
+  }
+  if (!known_calls_.IsWanted()) return ResultOf(lower(builder));
+  std::optional<KnownCalls::Record> record(std::in_place, function, arguments,
+                                           builder);
+  FunctionResult result = lower(*record);
+  if (!result.is_list) known_calls_.Keep(std::move(*record), result.tensors[0]);
+  record.reset();  // no intermediate may look held
+  return ResultOf(std::move(result));
+}
+
+Value Tensors::ResultOf(FunctionResult result) {
+  if (!result.is_list) return Result(std::move(result.tensors[0]));
+  std::vector<Value> list;
+  for (TensorRef& tensor : result.tensors) {
+    list.push_back(MakeTensorValue(std::move(tensor)));
+  }
+  return Value::List(std::move(list));
+}
+
 Value Tensors::Call(uint16_t function, std::span<const Value> given,
                     Span where) {
   const FunctionInfo& info = Functions()[function];
   std::span<const Value> arguments = given;
   InlineVector<Value, kUsualArguments> expanded;
+  Builder& builder = runtime_.At(where);
   if (info.name == "rope") {
     expanded = given;
-    rope_.Expand(expanded, runtime_.At(where));
+    rope_.Expand(expanded, builder);
     arguments = expanded;
   }
   if (std::optional<Value> number =
           CallOnNumbers(*this, info, arguments, where)) {
     return *number;
   }
+  return Known(function, arguments, builder, [&](Lowering& lowering) {
+    return Lower(info, arguments, lowering, runtime_.At(where));
+  });
+}
+
+// `lowering` is the builder, or works on it.
+FunctionResult Tensors::Lower(const FunctionInfo& info,
+                              std::span<const Value> arguments,
+                              Lowering& lowering, Builder& builder) {
   const Signature& signature = SignatureOf(info);
-  Builder& builder = runtime_.At(where);
   InlineVector<Argument, kUsualArguments> converted;
   InlineVector<std::string_view, kUsualArguments> names;
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -176,25 +211,25 @@ Value Tensors::Call(uint16_t function, std::span<const Value> given,
     }
   }
   const bool cached = !arguments.empty() && arguments.back().is_handle();
-  FunctionResult result =
-      cached ? LowerWithCache(
-                   info, names, converted,
-                   static_cast<CacheValue&>(arguments.back().as_handle()),
-                   builder)
-             : info.lower(tl::Call(info.name, names, converted, builder));
-  converted.clear();  // no intermediate may look held
-  if (!result.is_list) return Result(std::move(result.tensors[0]));
-  std::vector<Value> list;
-  for (TensorRef& tensor : result.tensors) {
-    list.push_back(MakeTensorValue(std::move(tensor)));
+  if (cached) {
+    auto& cache = static_cast<CacheValue&>(arguments.back().as_handle());
+    return LowerWithCache(info, names, converted, cache, builder);
   }
-  return Value::List(std::move(list));
+  return info.lower(tl::Call(info.name, names, converted, lowering));
 }
 
 void Tensors::WriteAt(Span where) { runtime_.At(where); }
 
 Value Tensors::Binary(BinaryOp op, const Value& a, const Value& b, Span where) {
   Builder& builder = runtime_.At(where);
+  if (a.is_tensor() && b.is_tensor()) {
+    const auto number = static_cast<uint16_t>(Functions().size() + size_t(op));
+    return Known(number, std::array{a, b}, builder, [&](Lowering& lowering) {
+      return op == BinaryOp::kMatmul
+                 ? MatrixProduct(lowering, AsTensor(a), AsTensor(b))
+                 : tl::Binary(lowering, OperationOf(op), AsTensor(a), AsTensor(b));
+    });
+  }
   const DType list_type =
       std::max(ListTypeBeside({&a, 1}), ListTypeBeside({&b, 1}),
                [](DType x, DType y) { return x != DType::F32 && y == DType::F32; });

@@ -12,10 +12,13 @@
 #include <string_view>
 #include <vector>
 
+#include "base/free_list.h"
+#include "interp/known_calls.h"
 #include "interp/rope_tables.h"
 #include "interp/value.h"
 #include "lang/ast.h"
 #include "lang/source.h"
+#include "ops/functions.h"
 #include "ops/lowering.h"
 
 namespace tl {
@@ -23,6 +26,13 @@ namespace tl {
 struct TensorObject final : BoxedObject {
   explicit TensorObject(TensorRef ref)
       : BoxedObject(Tag::kTensor), ref(std::move(ref)) {}
+
+  static void* operator new(size_t bytes) {
+    return FreeList<TensorObject>::New(bytes);
+  }
+  static void operator delete(void* object) {
+    FreeList<TensorObject>::Delete(object);
+  }
 
   TensorRef ref;  // a graph Node
 };
@@ -106,9 +116,16 @@ class Tensors {
  private:
   // A result of a lowering as a value; starts a run when much is pending.
   Value Result(TensorRef ref);
+  Value ResultOf(FunctionResult result);
+  FunctionResult Lower(const FunctionInfo& info, std::span<const Value> arguments,
+                       Lowering& lowering, Builder& builder);
+  template <class F>
+  Value Known(uint16_t function, std::span<const Value> arguments,
+              Builder& builder, F lower);
 
   TensorRuntime& runtime_;
   RopeTables rope_;
+  KnownCalls known_calls_;
 };
 
 }  // namespace tl

@@ -20,7 +20,7 @@ namespace tl {
 // A tensor of the program: a graph node, or a type in the checker.
 class TensorValue : public RefCounted {
  public:
-  explicit TensorValue(TensorType type) : type_(type) {}
+  explicit TensorValue(const TensorType& type) : type_(type) {}
   const TensorType& type() const { return type_; }
   const Shape& shape() const { return type_.shape; }
   DType dtype() const { return type_.dtype; }
