@@ -8,6 +8,7 @@
 #include "cuda/attention_decode.cuh"
 #include "cuda/attention_token.cuh"
 #include "cuda/launch.h"
+#include "cuda/packed_decode.cuh"
 #include "cuda/run_fetch.cuh"
 #include "cuda/run_rows.cuh"
 #include "cuda/run_steps.cuh"
@@ -105,6 +106,43 @@ __device__ TL_NOINLINE void RunWrite(unsigned place) {
   const WriteStep& step = RecordAt(place).write;
   for (int i = threadIdx.x; i < step.words; i += kConsumers) {
     reinterpret_cast<uint32_t*>(step.to)[i] = step.word[i];
+  }
+}
+
+template <class Type>
+TL_DEVICE void SelectPackedRow(const SelectStep& step, const std::byte* row) {
+  for (int at = 8 * static_cast<int>(threadIdx.x); at < step.k; at += 8 * kConsumers) {
+    const auto* block = reinterpret_cast<const uint8_t*>(row) +
+                        at / Type::kBlock * Type::kBytes;
+    float values[8];
+    DecodeEight<Type>(block, at % Type::kBlock, values);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      reinterpret_cast<uint16_t*>(step.out)[at + i] = ToHalf(values[i]);
+    }
+  }
+}
+
+__device__ TL_NOINLINE void RunSelect(unsigned place) {
+  const SelectStep& step = RecordAt(place).select;
+  const int32_t index = *step.index;
+  const std::byte* row =
+      step.table + (index < 0 ? index + step.rows : index) * step.row_bytes;
+  switch (step.dtype) {
+    case DType::Q8_0:
+      return SelectPackedRow<Packed<DType::Q8_0>>(step, row);
+    case DType::Q4_0:
+      return SelectPackedRow<Packed<DType::Q4_0>>(step, row);
+    case DType::Q4_K:
+      return SelectPackedRow<Packed<DType::Q4_K>>(step, row);
+    case DType::Q6_K:
+      return SelectPackedRow<Packed<DType::Q6_K>>(step, row);
+    default:
+      break;
+  }
+  for (int at = threadIdx.x; at < step.k; at += kConsumers) {
+    reinterpret_cast<uint16_t*>(step.out)[at] =
+        reinterpret_cast<const uint16_t*>(row)[at];
   }
 }
 
@@ -323,6 +361,8 @@ StepRun RunOf(const StepRecord& step) {
       return StepRun::kCopy;
     case StepKind::kWrite:
       return StepRun::kWrite;
+    case StepKind::kSelect:
+      return StepRun::kSelect;
     case StepKind::kAttention:
       return StepRun::kAttention;
     case StepKind::kTokenAttention:

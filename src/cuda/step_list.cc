@@ -415,6 +415,37 @@ bool StepList::AddBytes(std::byte* to, const std::byte* from, int64_t bytes) {
   return true;
 }
 
+// A row of a table: what a token's number stands for.
+bool StepList::AddSelect(const KernelArgs& args) {
+  const View &table = args.inputs[0], &index = args.inputs[1];
+  const View& out = args.outputs[0];
+  if (!args.indices_checked || args.ints[0] != 0 || table.rank != 2 ||
+      index.size() != 1 || out.dtype != DType::F16) {
+    return false;
+  }
+  const int64_t rows = DimOf(table, 1), k = DimOf(table, 0);
+  if (!HasRowProduct(table.dtype) || k % 8 != 0 || k > kMostForOneBlock ||
+      !FitsInt32(rows) || StrideOf(table, 0) != 1 || StrideOf(table, 1) != k) {
+    return false;
+  }
+  StepRecord record = {};
+  SelectStep& step = record.select;
+  step.header.kind = StepKind::kSelect;
+  step.dtype = table.dtype;
+  step.rows = static_cast<int32_t>(rows);
+  step.k = static_cast<int32_t>(k);
+  step.row_bytes = BlockBytes(table.dtype, k);
+  step.table = table.data;
+  step.index = index.as<const int32_t>();
+  step.out = out.data;
+  EmitHeldNorm();
+  Touched touched;
+  touched.reads = {RangeOf(index), {table.data, table.data + rows * step.row_bytes}};
+  touched.writes = {RangeOf(out)};
+  Append(record, std::move(touched), true, {});
+  return true;
+}
+
 // Only where x is written where it lies.
 bool StepList::AddAssign(const KernelArgs& args) {
   if (args.inputs[0].data != args.outputs[0].data) return false;
@@ -438,6 +469,8 @@ bool StepList::Add(OpId op, const KernelArgs& args, int lap) {
       return AddAssign(args);
     case OpId::Attention:
       return AddAttention(args);
+    case OpId::IndexSelect:
+      return AddSelect(args);
     default:
       return false;
   }

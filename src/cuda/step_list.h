@@ -107,6 +107,7 @@ class StepList {
   bool AddRope(const KernelArgs& args);
   bool AddAssign(const KernelArgs& args);
   bool AddCopy(const View& from, const View& to);
+  bool AddSelect(const KernelArgs& args);
   // step_list_attention.cc
   bool AddAttention(const KernelArgs& args);
   bool AddTokenAttention(const KernelArgs& args, const AttentionProblem& problem);

@@ -400,6 +400,33 @@ TEST(StepListTest, WritesBytesOfTheHostWhereTheyStandInTheOrder) {
   }
 }
 
+TEST(StepListTest, SelectsARowOfATable) {
+  constexpr int kRows = 5, kColumns = 512;
+  for (const DType dtype : {DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_K,
+                            DType::Q6_K}) {
+    const Weights table(dtype, kRows, kColumns, 3);
+    for (const int place : {0, 3, -1}) {
+      SCOPED_TRACE(testing::Message() << Info(dtype).name << ", row " << place);
+      const TestArray index = ArrayOf(DType::I32, {1}, {double(place)});
+      const TestArray y = Poisoned(DType::F16, {1, kColumns});
+      const TestArray z = Poisoned(DType::F16, {1, kColumns});
+      const ElementwiseProgram negate = ProgramOf(OpId::Neg);
+      TestList list;
+      EXPECT_FALSE(list.Add(OpId::IndexSelect, {table.array, index}, y, {0}));
+      list.set_indices_checked(true);
+      ASSERT_TRUE(list.Add(OpId::IndexSelect, {table.array, index}, y, {0}));
+      ASSERT_TRUE(list.Add(OpId::Identity, {y}, z, {}, {}, &negate));
+      list.Run();
+      const int row = place < 0 ? place + kRows : place;
+      for (int i = 0; i < kColumns; ++i) {
+        const double want = RoundedTo(DType::F16, table.values[row * kColumns + i]);
+        ASSERT_EQ(y.Get(i), want) << i;
+        ASSERT_EQ(z.Get(i), -want) << i;
+      }
+    }
+  }
+}
+
 TEST(StepListTest, LeavesWhatIsNotSmall) {
   TestList list;
   const TestArray two = RandomArray(DType::F16, {2, 64}, 1);

@@ -30,6 +30,7 @@ class TestList {
     args.numbers = numbers;
     args.program = program;
     args.dtype = dtype;
+    args.indices_checked = indices_checked_;
     outputs_.push_back(output);
     // Their addresses stand for them as long as the list is.
     inputs_.insert(inputs_.end(), inputs.begin(), inputs.end());
@@ -41,6 +42,7 @@ class TestList {
     return list_.AddBytes(memory_.Place(to).data, from.AsView().data,
                           BytesOf(from.dtype, ElementCount(from.dims)));
   }
+  void set_indices_checked(bool checked) { indices_checked_ = checked; }
   size_t levels() const { return list_.levels(); }
   size_t steps() const { return list_.steps(); }
   unsigned waits() const { return list_.waits(); }  // of the last Run
@@ -55,6 +57,7 @@ class TestList {
   std::vector<TestArray> inputs_, outputs_;
   StepList list_;
   Laps laps_;
+  bool indices_checked_ = false;
 };
 
 // A matrix of small weights, and what it stands for.

@@ -21,6 +21,7 @@ enum class StepKind : uint8_t {
   kRope,
   kCopy,       // strided elements
   kWrite,      // of bytes that the record has
+  kSelect,     // of a row of a table
   kAttention,  // of few queries
   kTokenAttention,  // of one
 };
@@ -195,6 +196,18 @@ struct WriteStep {
   uint32_t word[kMostBytes / sizeof(uint32_t)];
 };
 
+// Row *index of a table of F16 or packed rows, as F16. It counts from the end where it
+// is negative, and has its place.
+struct SelectStep {
+  StepHeader header;
+  DType dtype;
+  int32_t rows, k;
+  int64_t row_bytes;
+  const std::byte* table;
+  const int32_t* index;
+  std::byte* out;
+};
+
 struct AttentionStep {
   StepHeader header;
   DecodeAttention decode;
@@ -240,6 +253,7 @@ union alignas(16) StepRecord {
   RopeStep rope;
   CopyStep copy;
   WriteStep write;
+  SelectStep select;
   AttentionStep attention;
   TokenAttentionStep token_attention;
 };
