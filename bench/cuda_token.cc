@@ -280,7 +280,8 @@ int main(int argc, char** argv) {
   std::printf("a token, and each step of a layer\n");
   for (const Size& size : kSizes) {
     if (argc > 1 && std::string_view(size.name) != argv[1]) continue;
-    for (DType dtype : {DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_K}) {
+    for (DType dtype : {DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_K,
+                        DType::Q6_K}) {
       if (argc > 2 && Info(dtype).name != argv[2]) continue;
       Measure(size, dtype);
     }

@@ -84,17 +84,16 @@ TL_DEVICE int Dot16(const uint32_t (&a)[4], const uint4& b, int sum) {
   return Dot4(a[3], b.w, sum);
 }
 
-template <int kWords>
-TL_DEVICE void Nibbles(const uint32_t (&words)[kWords], int shift,
-                       uint32_t (&nibbles)[kWords]) {
-#pragma unroll
-  for (int i = 0; i < kWords; ++i) nibbles[i] = words[i] >> shift & 0x0f0f0f0f;
+// The product of the low nibbles of 16 bytes, and 16 times that of the high ones, which
+// stay where they are.
+TL_DEVICE int DotLow(const uint4& bytes, const uint4& x) {
+  constexpr uint32_t kLow = 0x0f0f0f0f;
+  return Dot16({bytes.x & kLow, bytes.y & kLow, bytes.z & kLow, bytes.w & kLow}, x, 0);
 }
-
-TL_DEVICE int Dot32(const uint32_t (&a)[8], const uint4& low, const uint4& high) {
-  const uint32_t first[4] = {a[0], a[1], a[2], a[3]};
-  const uint32_t second[4] = {a[4], a[5], a[6], a[7]};
-  return Dot16(first, low, 0) + Dot16(second, high, 0);
+TL_DEVICE int DotHigh16(const uint4& bytes, const uint4& x) {
+  constexpr uint32_t kHigh = 0xf0f0f0f0;
+  return UnsignedDot16(
+      {bytes.x & kHigh, bytes.y & kHigh, bytes.z & kHigh, bytes.w & kHigh}, x, 0);
 }
 
 // A pair of an Int8Row.
@@ -183,27 +182,18 @@ struct Unit<DType::Q4_0> {
     x.groups.x *= 1.0f / 16;
     x.groups.z *= 1.0f / 16;
   }
-  // 16 times the product of 16 bytes, whose low nibbles come before all the high
-  // ones.
-  TL_DEVICE static int DotNibbles(const uint32_t (&words)[4], const uint4& low,
-                                  const uint4& high) {
-    uint32_t first[4], second[4];
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      first[i] = words[i] & 0x0f0f0f0f;
-      second[i] = words[i] & 0xf0f0f0f0;
-    }
-    return UnsignedDot16(second, high, Dot16(first, low, 0) * 16);
-  }
   TL_DEVICE float Times(const std::byte* row, int unit) const {
     const auto* from = reinterpret_cast<const uint32_t*>(row) + unit * 9;
-    uint32_t words[9], first[4];
+    uint32_t words[9], shifted[4];
 #pragma unroll
     for (int i = 0; i < 9; ++i) words[i] = from[i];
-    HalfWordsOn(words, 0, first);
-    const uint32_t second[4] = {words[5], words[6], words[7], words[8]};
-    const auto a = static_cast<float>(DotNibbles(first, x.q[0], x.q[1]));
-    const auto b = static_cast<float>(DotNibbles(second, x.q[2], x.q[3]));
+    HalfWordsOn(words, 0, shifted);
+    const uint4 first = {shifted[0], shifted[1], shifted[2], shifted[3]};
+    const uint4 second = {words[5], words[6], words[7], words[8]};
+    const auto a = static_cast<float>(DotLow(first, x.q[0]) * 16 +
+                                      DotHigh16(first, x.q[1]));
+    const auto b = static_cast<float>(DotLow(second, x.q[2]) * 16 +
+                                      DotHigh16(second, x.q[3]));
     const float scale_a = FromHalf(static_cast<uint16_t>(words[0]));
     const float scale_b = FromHalf(static_cast<uint16_t>(words[4] >> 16));
     return scale_a * (x.groups.x * a - 8.0f * x.groups.y) +
@@ -232,20 +222,22 @@ struct Unit<DType::Q4_K> {
   static constexpr int kElements = 64;
   Int8Pair x;
 
-  TL_DEVICE void Load(const Int8Row& row, int unit) { x.Load(row, unit); }
+  TL_DEVICE void Load(const Int8Row& row, int unit) {
+    x.Load(row, unit);
+    x.groups.z *= 1.0f / 16;
+  }
   TL_DEVICE float Times(const std::byte* row, int unit) const {
     const std::byte* block = row + unit / 4 * 144;
     const int pair = unit % 4;
     const auto* from = reinterpret_cast<const uint4*>(block);
     const uint4 head = from[0];
     const uint4 a = from[1 + 2 * pair], b = from[2 + 2 * pair];
-    const uint32_t words[8] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
-    uint32_t scales, minima, low[8], high[8];
+    uint32_t scales, minima;
     ScalesAndMinima(head, pair, scales, minima);
-    Nibbles(words, 0, low);
-    Nibbles(words, 4, high);
-    const int first = Dot32(low, x.q[0], x.q[1]) * static_cast<int>(scales & 0xff);
-    const int second = Dot32(high, x.q[2], x.q[3]) * static_cast<int>(scales >> 8);
+    const int first = (DotLow(a, x.q[0]) + DotLow(b, x.q[1])) *
+                      static_cast<int>(scales & 0xff);
+    const int second = (DotHigh16(a, x.q[2]) + DotHigh16(b, x.q[3])) *
+                       static_cast<int>(scales >> 8);
     const float scaled = x.groups.x * static_cast<float>(first) +
                          x.groups.z * static_cast<float>(second);
     const float lifted = x.groups.y * static_cast<float>(minima & 0xff) +
@@ -284,16 +276,16 @@ struct Unit<DType::Q6_K> {
     float total = 0;
 #pragma unroll
     for (int part = 0; part < 4; ++part) {
-      int sum = 0;
+      constexpr uint32_t kMinus32 = 0xe0e0e0e0;
+      int sum = Dot4(kMinus32, q[part].y, Dot4(kMinus32, q[part].x, 0));
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
         const uint32_t nibble =
             (part % 2 == 0 ? low[i] : high[i]) >> (part / 2 * 4) & 0x0f0f0f0f;
-        const uint32_t bits = (top[i] >> (2 * part) & 0x03030303) << 4;
-        // Minus 32 in each byte, none of which borrows from the next.
-        const uint32_t value =
-            (((nibble | bits) | 0x80808080) - 0x20202020) ^ 0x80808080;
-        sum = Dot4(value, i == 0 ? q[part].x : q[part].y, sum);
+        const uint32_t bits =
+            (part < 2 ? top[i] << (4 - 2 * part) : top[i] >> (2 * part - 4)) &
+            0x30303030;
+        sum = Dot4(nibble | bits, i == 0 ? q[part].x : q[part].y, sum);
       }
       total += scale[part] * static_cast<float>(scales[2 * part] * sum);
     }
