@@ -89,7 +89,12 @@ PlanRun::PlanRun(const Plan& plan, Binding& binding, const Structure& structure,
       device_(backend.device()),
       is_far_(device_ != Device::kCpu),
       memory_(plan.slots.size()) {
-  if (is_far_) residency.BeginRun(plan, structure);
+  if (is_far_) {
+    residency.BeginRun(plan, structure);
+    brings_leaves_ = std::any_of(
+        structure.leaves.begin(), structure.leaves.end(),
+        [&](const Node* leaf) { return !IsHere(*leaf) && !leaf->mirror(); });
+  }
   scratch_ = scratch.Take(backend, plan.scratch_bytes);
   BindNumbers();
   if (!is_far_ || !residency.timed()) return;
@@ -197,7 +202,7 @@ std::byte* PlanRun::AddressOf(const Place& place) const {
 }
 
 void PlanRun::Begin(const Step& step) {
-  if (is_far_) residency_.Timed([&] { BringLeaves(step); });
+  if (brings_leaves_) residency_.Timed([&] { BringLeaves(step); });
   FindMemory(step);
   const size_t inputs = step.inputs.size(), outputs = step.outputs.size();
   View* const views = binding_.views_.data() + next_;

@@ -101,6 +101,7 @@ class PlanRun {
   Residency& residency_;
   const Device device_;
   const bool is_far_;  // leaves may be in host memory, results are not
+  bool brings_leaves_ = false;  // some are
   std::vector<std::shared_ptr<std::byte>> memory_;  // of slots with their own
   std::shared_ptr<std::byte> scratch_;
   std::vector<int32_t> number_bits_;

@@ -110,17 +110,23 @@ class KeyWriter {
  public:
   explicit KeyWriter(Structure& structure) : structure_(structure) {}
 
+  // A sum of products, which do not wait for each other: there are thousands.
   void Put(int64_t value) {
     structure_.key.push_back(value);
-    structure_.hash = HashWord(structure_.hash, static_cast<uint64_t>(value));
+    sum_ += static_cast<uint64_t>(value) * factor_;
+    factor_ += 2 * kFactor;
   }
+  void End() { structure_.hash = HashWord(structure_.key.size(), sum_); }
   void Put(const Shape& shape) {
     Put(shape.rank());
     for (Dim dim : shape) Put(dim.value());
   }
 
  private:
+  static constexpr uint64_t kFactor = 0x9E3779B97F4A7C15u;  // 2^64 / golden ratio
+
   Structure& structure_;
+  uint64_t sum_ = 0, factor_ = kFactor;
 };
 
 void WriteKey(Structure& structure) {
@@ -141,6 +147,7 @@ void WriteKey(Structure& structure) {
     key.Put(leaf->shape());
   }
   for (DType dtype : structure.number_dtypes) key.Put(int64_t(dtype));
+  key.End();
 }
 
 void Empty(Structure& structure) {
