@@ -1,5 +1,6 @@
 #include "cuda/backend.h"
 
+#include <array>
 #include <optional>
 
 #include "base/error.h"
@@ -17,11 +18,18 @@ namespace {
 constexpr int64_t kMostElements = 64 * 1024;
 constexpr int64_t kMostBytes = 4 * 1024;
 
-// The rows of one query, and no more keys than those of a context.
-bool IsOneRow(const View& x) { return x.size() == x.dims[x.rank - 1]; }
+// One row times a matrix whose columns lie as its rows would, and that no kernel has to
+// convert first.
+bool IsSmallProduct(const KernelArgs& args) {
+  constexpr int64_t kMostColumns = int64_t{1} << 20;
+  const View &x = args.inputs[0], &w = args.inputs[1];
+  return x.rank > 0 && x.size() == x.dims[x.rank - 1] && w.rank == 2 &&
+         w.strides[0] == 1 && (IsPacked(w.dtype) || w.dtype == x.dtype) &&
+         args.outputs[0].size() <= kMostColumns;
+}
 
-// Whether an operation can be started later: it cannot fail then, needs little memory,
-// and takes about as long to start as to run.
+// Whether an operation can be started later: its operands cannot make it fail then, it
+// needs little memory, and takes about as long to start as to run.
 bool CanWait(OpId op, const KernelArgs& args) {
   const View& out = args.outputs[0];
   switch (op) {
@@ -34,7 +42,7 @@ bool CanWait(OpId op, const KernelArgs& args) {
     case OpId::Arange:
       return out.size() <= kMostElements;
     case OpId::Matmul:
-      return args.inputs[0].rank > 0 && IsOneRow(args.inputs[0]);
+      return IsSmallProduct(args);
     case OpId::Assign:
       return args.inputs[0].data == out.data &&
              args.inputs[1].size() <= kMostElements;
@@ -48,6 +56,13 @@ bool CanWait(OpId op, const KernelArgs& args) {
   }
 }
 
+// Set while it lives.
+struct Flag {
+  bool& flag;
+  explicit Flag(bool& flag) : flag(flag) { flag = true; }
+  ~Flag() { flag = false; }
+};
+
 class CudaBackend : public Backend {
   bool MayPost() const { return !is_timed_ && !has_memory_limit(); }
   cuda::Batch& OpenBatch() {
@@ -59,16 +74,9 @@ class CudaBackend : public Backend {
   template <class F>
   auto Directly(F f) {
     if (is_direct_) return f();
-    struct Flag {
-      bool& flag;
-      explicit Flag(bool& flag) : flag(flag) { flag = true; }
-      ~Flag() { flag = false; }
-    };
     const auto pause = worker_->Pause();
     const Flag direct(is_direct_);
-    if (const std::unique_ptr<cuda::Batch> batch = std::move(batch_)) {
-      batch->RunOn(engine_);
-    }
+    RunBatch();
     struct Delete {
       cuda::Engine& engine;
       ~Delete() {
@@ -77,7 +85,22 @@ class CudaBackend : public Backend {
     } const delete_returned{engine_};
     return f();
   }
+  // As the worker would, while that is paused.
+  void RunBatch() {
+    const std::unique_ptr<cuda::Batch> batch = std::move(batch_);
+    if (!batch) return;
+    has_direct_work_ = true;
+    const Flag running(runs_batch_);
+    const cuda::MemoryApart apart;
+    try {
+      batch->RunOn(engine_);
+    } catch (const Error& error) {
+      worker_->Fail(error);
+      throw;
+    }
+  }
   bool StartForRelease() {
+    if (runs_batch_) return false;  // what is still to be started uses it
     return Directly([&] { return engine_.StartForRelease(); });
   }
 
@@ -106,10 +129,17 @@ class CudaBackend : public Backend {
   void LimitMemory(int64_t bytes) override { cuda::TheMemory().Limit(bytes); }
 
   void CopyIn(std::byte* to, const std::byte* from, int64_t bytes) override {
-    if (MayPost() && bytes <= kMostBytes) {
-      OpenBatch().AddCopyIn(to, from, bytes);
-    } else {
-      Directly([&] { engine_.CopyIn(to, from, bytes); });
+    CopyAllIn(std::array{HostBytes{to, from, bytes}});
+  }
+  void CopyAllIn(std::span<const HostBytes> all) override {
+    int64_t bytes = 0;
+    for (const HostBytes& one : all) bytes += one.bytes;
+    if (!MayPost() || bytes > kMostBytes) {
+      has_direct_work_ = true;
+      return Directly([&] { engine_.CopyIn(all); });
+    }
+    for (const HostBytes& one : all) {
+      OpenBatch().AddCopyIn(one.to, one.from, one.bytes);
     }
   }
   void CopyOut(std::byte* to, const std::byte* from, int64_t bytes,
@@ -119,21 +149,22 @@ class CudaBackend : public Backend {
     } else {
       worker_->Hurry();
     }
-    cuda::CopyWhenDone(to, from, bytes, ticket);
+    cuda::CopyWhenDone(to, from, bytes, engine_.MarkOf(ticket));
   }
 
   void Run(OpId op, const KernelArgs& args) override {
     if (MayPost() && CanWait(op, args)) {
       OpenBatch().Add(op, args);
     } else {
+      has_direct_work_ = true;
       Directly([&] { engine_.Run(op, args); });
-      ran_directly_ = true;
     }
   }
   Ticket Submit(std::shared_ptr<const void> kept) override {
-    if (!batch_ && kept && !ran_directly_) return ticket_;  // only views were made
+    if (!batch_ && kept && !has_direct_work_) return ticket_;  // only views were made
     ++ticket_;
-    if (batch_ && kept && !ran_directly_ && !cuda::TheMemory().HasMuchToDelete()) {
+    if (batch_ && kept && !has_direct_work_ &&
+        !cuda::TheMemory().HasMuchToDelete()) {
       batch_->ticket = ticket_;
       batch_->kept = std::move(kept);
       worker_->Post(std::move(batch_));
@@ -142,7 +173,7 @@ class CudaBackend : public Backend {
         engine_.Promise(ticket_);
         engine_.Settle();
       });
-      ran_directly_ = false;
+      has_direct_work_ = false;
     }
     return ticket_;
   }
@@ -169,8 +200,9 @@ class CudaBackend : public Backend {
   // What the worker will be given; else it is null.
   std::unique_ptr<cuda::Batch> batch_;
   Ticket ticket_ = 0;
-  bool ran_directly_ = false;  // since the last ticket
+  bool has_direct_work_ = false;  // since the last ticket
   bool is_direct_ = false;
+  bool runs_batch_ = false;
   bool is_timed_ = false;
 };
 

@@ -1,5 +1,7 @@
 #include "cuda/engine.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "cuda/decode_counts.h"
 #include "cuda/fault.h"
@@ -24,10 +26,10 @@ constexpr Kernel kKernels[] = {
 #include "ops/structured.def"
 };
 
-struct Mark {
+struct AtWork {
   bool& flag;
-  explicit Mark(bool& flag) : flag(flag) { flag = true; }
-  ~Mark() { flag = false; }
+  explicit AtWork(bool& flag) : flag(flag) { flag = true; }
+  ~AtWork() { flag = false; }
 };
 
 }  // namespace
@@ -36,7 +38,7 @@ void Engine::Run(OpId op, const KernelArgs& args) {
   const auto row = static_cast<size_t>(op);
   TL_CHECK(row < std::size(kKernels) && kKernels[row] != nullptr);
   {
-    const Mark at_work(list_at_work_);
+    const AtWork at_work(list_at_work_);
     if (list_.Add(op, args, laps_.lap())) return;
   }
   Flush();
@@ -45,22 +47,23 @@ void Engine::Run(OpId op, const KernelArgs& args) {
   laps_.EndKernels();
 }
 
-void Engine::CopyIn(std::byte* to, const std::byte* from, int64_t bytes) {
+void Engine::CopyIn(std::span<const HostBytes> all) {
   Flush();
-  CopyToDevice(to, from, bytes);
+  CopyToDevice(all);
 }
 
 void Engine::Write(std::byte* to, const std::byte* from, int64_t bytes) {
   {
-    const Mark at_work(list_at_work_);
+    const AtWork at_work(list_at_work_);
     if (list_.AddBytes(to, from, bytes)) return;
   }
-  CopyIn(to, from, bytes);
+  const HostBytes all = {to, from, bytes};
+  CopyIn({&all, 1});
 }
 
 void Engine::Flush() {
   {
-    const Mark at_work(list_at_work_);
+    const AtWork at_work(list_at_work_);
     list_.Flush(&laps_);
   }
   ScratchMemory().DeleteReturned();
@@ -74,8 +77,21 @@ void Engine::Promise(Ticket ticket) {
 void Engine::Start() {
   Flush();
   if (IsAllStarted()) return;
-  MarkWork(promised_);
+  {
+    const std::lock_guard lock(marks_mutex_);
+    marks_.push_back({promised_, MarkWork()});
+    if (marks_.size() > kMostMarks) marks_.pop_front();
+  }
   started_.store(promised_, std::memory_order_release);
+}
+
+// Of one that is not remembered the first that is: it was given later.
+uint64_t Engine::MarkOf(Ticket ticket) {
+  if (ticket == 0) return 0;
+  const std::lock_guard lock(marks_mutex_);
+  const auto mark = std::ranges::lower_bound(marks_, ticket, {}, &Mark::ticket);
+  TL_CHECK(mark != marks_.end());
+  return mark->number;
 }
 
 void Engine::Settle() {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
+#include <mutex>
 
 #include "cuda/laps.h"
 #include "cuda/step_list.h"
@@ -13,8 +15,8 @@ namespace tl::cuda {
 class Engine {
  public:
   void Run(OpId op, const KernelArgs& args);
-  void CopyIn(std::byte* to, const std::byte* from, int64_t bytes);
-  // The same; of a few bytes as a step of the list.
+  void CopyIn(std::span<const HostBytes> all);
+  // Of a few bytes as a step of the list.
   void Write(std::byte* to, const std::byte* from, int64_t bytes);
 
   // What came so far is the work of this ticket, and may still be in the list.
@@ -27,6 +29,9 @@ class Engine {
 
   // The last whose work was started.
   Ticket started() const { return started_.load(std::memory_order_acquire); }
+  // The mark (runtime.h) of a ticket whose work was started; 0 of none. Any thread may
+  // ask.
+  uint64_t MarkOf(Ticket ticket);
   bool IsAllStarted() const { return started() == promised_; }
   size_t steps() const { return list_.steps(); }
   // So that memory can go back to the driver. False in the middle of a list.
@@ -44,6 +49,13 @@ class Engine {
   bool list_at_work_ = false;  // it cannot be told to start
   Ticket promised_ = 0;
   std::atomic<Ticket> started_ = 0;
+  struct Mark {
+    Ticket ticket;
+    uint64_t number;
+  };
+  static constexpr size_t kMostMarks = 256;
+  std::mutex marks_mutex_;
+  std::deque<Mark> marks_;  // the last ones, in order
 };
 
 }  // namespace tl::cuda

@@ -1,6 +1,7 @@
 #include "cuda/memory.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -217,7 +218,8 @@ void Memory::FailFull(int64_t bytes) const {
   Fail(ErrorKind::kInternal,
        "out of memory on the GPU: {} more are needed, {} are placed by this "
        "program, {} of {} are free{}",
-       BinarySize(bytes), BinarySize(placed_), BinarySize(free()),
+       BinarySize(bytes), BinarySize(placed_ + (beside_ ? beside_->placed() : 0)),
+       BinarySize(free()),
        BinarySize(total()), limited() ? ", as --gpu-memory says" : "");
 }
 
@@ -253,6 +255,7 @@ Memory& ScratchMemory() {
   static Memory& memory = [&]() -> Memory& {
     auto* made = new Memory(TheMemorySource(), kScratchSlab);
     made->set_before_release([] { return false; });
+    made->set_beside(TheMemory());
     return *made;
   }();
   return memory;
@@ -261,7 +264,8 @@ Memory& ScratchMemory() {
 int64_t FreeMemory() { return TheMemory().free(); }
 int64_t PlacedBytes() { return TheMemory().placed(); }
 
-void TakeMemoryApart() { is_apart = true; }
+MemoryApart::MemoryApart() : before_(std::exchange(is_apart, true)) {}
+MemoryApart::~MemoryApart() { is_apart = before_; }
 
 std::shared_ptr<std::byte> Allocate(int64_t bytes) {
   return AllocateIn(is_apart ? ScratchMemory() : TheMemory(), bytes);

@@ -1,10 +1,12 @@
 // The card's memory, in blocks. Asking the driver for one costs as much as many
 // kernels, so that it is asked for large slabs, which are cut up here; what is
 // given back serves the next, and goes to the driver when another wants it. One
-// stream uses all of it, so that a block may be handed out again before its
-// last use has happened.
+// stream uses all of it, in the order in which it is handed out, so that a block may
+// be another's before its last use has happened. There are two: tensors' and, for
+// what another thread may start, scratch memory.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -87,6 +89,8 @@ class Memory {
   bool limited() const { return limit_ != kNoLimit; }
 
   int64_t placed() const { return placed_; }
+  // Whose blocks a message counts as well.
+  void set_beside(const Memory& other) { beside_ = &other; }
   // Of all there is, or of the limit.
   int64_t free() const;
   int64_t total() const;
@@ -104,7 +108,8 @@ class Memory {
   int64_t slab_bytes_;
   int64_t limit_ = kNoLimit;
   int64_t held_ = 0;    // from the source
-  int64_t placed_ = 0;  // in use
+  std::atomic<int64_t> placed_ = 0;  // in use; another thread may ask
+  const Memory* beside_ = nullptr;
   Heap small_, large_;
   std::function<bool()> before_release_;
   std::vector<std::pair<std::byte*, int64_t>> returned_;  // without slabs

@@ -16,47 +16,42 @@ namespace {
 // What is read token by token: a row of logits and less.
 constexpr int64_t kSmall = int64_t{1} << 20;
 
+// One thread may mark while another waits.
 class Marks {
  public:
   Marks() {
-    for (Mark& mark : marks_) {
-      Check(cudaEventCreateWithFlags(&mark.event, cudaEventDisableTiming),
+    for (cudaEvent_t& event : events_) {
+      Check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming),
             "cudaEventCreate");
     }
   }
 
-  void Add(uint64_t number, cudaStream_t work) {
+  uint64_t Next(cudaStream_t work) {
     const std::lock_guard lock(mutex_);
-    Mark& mark = marks_[++count_ % kMost];
-    mark.number = number;
-    Check(cudaEventRecord(mark.event, work), "cudaEventRecord");
+    ++last_;
+    Check(cudaEventRecord(events_[last_ % kCount], work), "cudaEventRecord");
+    return last_;
   }
   bool IsDone() {
     const std::lock_guard lock(mutex_);
-    if (count_ == 0) return true;
-    return cudaEventQuery(marks_[count_ % kMost].event) != cudaErrorNotReady;
+    if (last_ == 0) return true;
+    return cudaEventQuery(events_[last_ % kCount]) != cudaErrorNotReady;
   }
-  // Waits for the first mark of that number or above, or the first that is known.
-  void MakeWait(cudaStream_t stream, uint64_t number) {
+  // Of marks whose event has become another's, the first that there is.
+  void MakeWait(cudaStream_t stream, uint64_t mark) {
     const std::lock_guard lock(mutex_);
-    TL_CHECK(count_ > 0 && number <= marks_[count_ % kMost].number);
-    const uint64_t known = std::min(count_, kMost);
-    uint64_t at = count_;
-    while (count_ - at + 1 < known && marks_[(at - 1) % kMost].number >= number) --at;
-    Check(cudaStreamWaitEvent(stream, marks_[at % kMost].event, 0),
+    TL_CHECK(mark > 0 && mark <= last_);
+    const uint64_t known = std::max(mark, last_ - std::min(last_, kCount) + 1);
+    Check(cudaStreamWaitEvent(stream, events_[known % kCount], 0),
           "cudaStreamWaitEvent");
   }
 
  private:
-  static constexpr uint64_t kMost = 256;
-  struct Mark {
-    cudaEvent_t event;
-    uint64_t number;
-  };
+  static constexpr uint64_t kCount = 256;
 
-  std::mutex mutex_;  // one thread may mark while another waits
-  Mark marks_[kMost];
-  uint64_t count_ = 0;
+  std::mutex mutex_;
+  cudaEvent_t events_[kCount];
+  uint64_t last_ = 0;
 };
 
 Marks& TheMarks() {
@@ -88,9 +83,9 @@ cudaStream_t WorkStream() {
 
 }  // namespace
 
-void MarkWork(uint64_t mark) {
+uint64_t MarkWork() {
   const cudaStream_t work = WorkStream();  // opens the card
-  TheMarks().Add(mark, work);
+  return TheMarks().Next(work);
 }
 
 bool IsDone() { return TheMarks().IsDone(); }

@@ -106,13 +106,20 @@ MemorySource& TheMemorySource() {
   return driver;
 }
 
-void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes) {
+void CopyToDevice(std::span<const HostBytes> all) {
   // CUDA itself copies small arguments aside before it returns.
   constexpr int64_t kSmall = 64 << 10;
-  if (bytes <= 0) return;
-  if (bytes > kSmall) return StageToDevice(to, from, bytes, Stream());
-  Check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, Stream()),
-        "copy to the GPU");
+  std::vector<HostBytes> large;
+  for (const HostBytes& one : all) {
+    if (one.bytes > kSmall) {
+      large.push_back(one);
+    } else if (one.bytes > 0) {
+      Check(cudaMemcpyAsync(one.to, one.from, one.bytes, cudaMemcpyHostToDevice,
+                            Stream()),
+            "copy to the GPU");
+    }
+  }
+  StageToDevice(large, Stream());
 }
 
 void CopyFromDevice(std::byte* to, const std::byte* from, int64_t bytes) {

@@ -2,14 +2,17 @@
 // runtime.cc asks CUDA, runtime_emulated.cc plays the card on the processor;
 // memory.h has the blocks of both.
 // Everything is in the order it was asked for, but for CopyWhenDone, which goes
-// before what came after its mark; that, CopyFromDevice and Synchronize are what
-// waits. Nothing touches CUDA before the first call.
+// before what came after its mark, and Upload (upload.h); that, CopyFromDevice and
+// Synchronize are what waits. Nothing touches CUDA before the first call.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+
+#include "exec/backend.h"
 
 namespace tl::cuda {
 
@@ -38,17 +41,30 @@ std::shared_ptr<std::byte> Allocate(int64_t bytes);
 // For what operations at work share with those to come, some of which another thread
 // may start: memory that tensors never have, unless there is a limit for both.
 std::shared_ptr<std::byte> AllocateScratch(int64_t bytes);
-// From here on Allocate of this thread is AllocateScratch: memory that goes back while
-// the thread still has to start what uses it must not be handed out to it.
-void TakeMemoryApart();
+// While it lives, Allocate of this thread is AllocateScratch: memory that has gone back
+// while the thread still has to start what uses it must not be handed out to it.
+class MemoryApart {
+ public:
+  MemoryApart();
+  ~MemoryApart();
+  MemoryApart(const MemoryApart&) = delete;
+  MemoryApart& operator=(const MemoryApart&) = delete;
 
-void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes);
+ private:
+  const bool before_;
+};
+
+void CopyToDevice(std::span<const HostBytes> all);
+inline void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes) {
+  const HostBytes one = {to, from, bytes};
+  CopyToDevice({&one, 1});
+}
 void CopyFromDevice(std::byte* to, const std::byte* from, int64_t bytes);
-// Gives all that was asked for so far a number above those before.
-void MarkWork(uint64_t mark);
+// The number of all that was asked for so far, from 1 on.
+uint64_t MarkWork();
 // Whether all up to the last mark is done, or has failed.
 bool IsDone();
-// Waits for what that number stands for, or the next that was given; 0 is done.
+// Waits for what that number stands for and no more; 0 is done.
 void CopyWhenDone(std::byte* to, const std::byte* from, int64_t bytes,
                   uint64_t mark);
 void CopyOnDevice(std::byte* to, const std::byte* from, int64_t bytes);

@@ -71,8 +71,10 @@ MemorySource& TheMemorySource() {
   return processor;
 }
 
-void CopyToDevice(std::byte* to, const std::byte* from, int64_t bytes) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
+void CopyToDevice(std::span<const HostBytes> all) {
+  for (const HostBytes& one : all) {
+    if (one.bytes > 0) std::memcpy(one.to, one.from, one.bytes);
+  }
 }
 void CopyFromDevice(std::byte* to, const std::byte* from, int64_t bytes) {
   if (bytes > 0) std::memcpy(to, from, bytes);
@@ -82,7 +84,7 @@ namespace {
 std::atomic<uint64_t> last_mark = 0;
 }  // namespace
 
-void MarkWork(uint64_t mark) { last_mark = mark; }
+uint64_t MarkWork() { return ++last_mark; }
 bool IsDone() { return true; }
 void CopyWhenDone(std::byte* to, const std::byte* from, int64_t bytes,
                   uint64_t mark) {

@@ -10,7 +10,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 #include "base/file.h"
 #include "base/parallel.h"
@@ -26,7 +28,7 @@ constexpr int64_t kFewestBytes = int64_t{256} << 10;  // worth a copy of its own
 constexpr int64_t kPageBytes = 4096;
 
 // Pieces of one size, as many for each thread: one that has one more keeps all
-// others waiting at the end of each array.
+// others waiting at the end.
 int64_t BytesOfPiece(int64_t bytes) {
   const int64_t threads = Threads();
   const int64_t pieces = CeilDiv(bytes, threads * kPieceBytes) * threads;
@@ -113,14 +115,31 @@ void Read(std::byte* to, const std::byte* from, int64_t bytes,
 
 }  // namespace
 
-void StageToDevice(std::byte* to, const std::byte* from, int64_t bytes,
-                   cudaStream_t stream) {
+void StageToDevice(std::span<const HostBytes> all, cudaStream_t stream) {
   static Pieces& pieces = *new Pieces;
-  const auto file = MappedFile::Containing(from);
-  ParallelFor(bytes, BytesOfPiece(bytes), [&](int64_t begin, int64_t end) {
-    const Pieces::Piece piece = pieces.Take();
-    Read(piece.memory, from + begin, end - begin, file.get());
-    pieces.Send(piece, to + begin, end - begin, stream);
+  struct Part {
+    HostBytes bytes;
+    const MappedFile* file;
+  };
+  int64_t total = 0;
+  for (const HostBytes& one : all) total += one.bytes;
+  const int64_t most = BytesOfPiece(total);
+  std::vector<std::shared_ptr<const MappedFile>> files;
+  std::vector<Part> parts;
+  for (const HostBytes& one : all) {
+    files.push_back(MappedFile::Containing(one.from));
+    for (int64_t at = 0; at < one.bytes; at += most) {
+      parts.push_back({{one.to + at, one.from + at, std::min(most, one.bytes - at)},
+                       files.back().get()});
+    }
+  }
+  ParallelFor(std::ssize(parts), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto& [bytes, file] = parts[i];
+      const Pieces::Piece piece = pieces.Take();
+      Read(piece.memory, bytes.from, bytes.bytes, file);
+      pieces.Send(piece, bytes.to, bytes.bytes, stream);
+    }
   });
 }
 

@@ -5,13 +5,13 @@
 
 #include <cuda_runtime.h>
 
-#include <cstddef>
-#include <cstdint>
+#include <span>
+
+#include "exec/backend.h"
 
 namespace tl::cuda {
 
-// `from` may be changed once it has returned.
-void StageToDevice(std::byte* to, const std::byte* from, int64_t bytes,
-                   cudaStream_t stream);
+// The host's bytes may be changed once it has returned.
+void StageToDevice(std::span<const HostBytes> all, cudaStream_t stream);
 
 }  // namespace tl::cuda

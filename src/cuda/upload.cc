@@ -13,12 +13,13 @@ namespace {
 
 // Launches that are under way at once, some to a token; one more waits for the first.
 constexpr int kSlots = 16;
-constexpr int64_t kLeastBytes = 128 << 10;
+constexpr int64_t kStep = 16 << 10;
 
 struct Slot {
   std::byte* pinned = nullptr;
   std::shared_ptr<std::byte> on_card;
   int64_t room = 0;
+  uint64_t launch = 0;  // that used it last
   cudaEvent_t copied = nullptr, used = nullptr;
 
   void Grow(int64_t bytes) {
@@ -27,6 +28,9 @@ struct Slot {
     pinned = nullptr;
     room = 0;
     on_card = AllocateScratch(bytes);
+    // Work that was started may still use what it was before, and this stream does not
+    // wait for that.
+    Synchronize();
     Check(cudaHostAlloc(reinterpret_cast<void**>(&pinned), bytes,
                         cudaHostAllocDefault),
           "pinned memory");
@@ -47,7 +51,8 @@ cudaEvent_t NewEvent() {
 struct Upload::State {
   cudaStream_t stream = nullptr;
   Slot slots[kSlots];
-  int next = 0;
+  Slot* last = nullptr;
+  uint64_t launches = 0;
 
   State() {
     Work();  // opens the card
@@ -57,6 +62,18 @@ struct Upload::State {
       slot.copied = NewEvent();
       slot.used = NewEvent();
     }
+  }
+  // The first whose launch is over, so that few have memory; else the oldest.
+  Slot& Free() {
+    last = std::ranges::find_if(slots, [](const Slot& slot) {
+      return cudaEventQuery(slot.used) == cudaSuccess;
+    });
+    if (last == std::end(slots)) {
+      last = std::ranges::min_element(slots, {}, &Slot::launch);
+      Check(cudaEventSynchronize(last->used), "computing");
+    }
+    last->launch = ++launches;
+    return *last;
   }
   ~State() {
     for (Slot& slot : slots) {
@@ -74,9 +91,8 @@ Upload::~Upload() = default;
 
 const std::byte* Upload::Put(const std::byte* from, int64_t bytes) {
   if (!state_) state_ = std::make_unique<State>();
-  Slot& slot = state_->slots[state_->next];
-  Check(cudaEventSynchronize(slot.used), "computing");
-  slot.Grow(std::max(bytes, kLeastBytes));
+  Slot& slot = state_->Free();
+  slot.Grow((bytes + kStep - 1) / kStep * kStep);
   std::memcpy(slot.pinned, from, bytes);
   Check(cudaMemcpyAsync(slot.on_card.get(), slot.pinned, bytes,
                         cudaMemcpyHostToDevice, state_->stream),
@@ -87,8 +103,7 @@ const std::byte* Upload::Put(const std::byte* from, int64_t bytes) {
 }
 
 void Upload::Launched() {
-  Check(cudaEventRecord(state_->slots[state_->next].used, Work()), "cudaEventRecord");
-  state_->next = (state_->next + 1) % kSlots;
+  Check(cudaEventRecord(state_->last->used, Work()), "cudaEventRecord");
 }
 
 }  // namespace tl::cuda

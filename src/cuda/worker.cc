@@ -1,6 +1,7 @@
 #include "cuda/worker.h"
 
 #include <chrono>
+#include <system_error>
 #include <utility>
 
 #include "cuda/memory.h"
@@ -39,7 +40,7 @@ Worker::~Worker() {
 }
 
 void Worker::RaiseFailure() const {
-  if (failure_) std::rethrow_exception(failure_);
+  if (failure_) throw Error(*failure_);  // each has its own notes
 }
 
 std::unique_ptr<Batch> Worker::NewBatch() {
@@ -54,11 +55,22 @@ void Worker::Post(std::unique_ptr<Batch> batch) {
   std::unique_lock lock(mutex_);
   done_.wait(lock, [&] { return queue_.size() < kMostBatches; });
   RaiseFailure();
+  if (!thread_.joinable()) StartThread();
   last_ = batch->ticket;
   queue_.push_back(std::move(batch));
   ++posted_;
-  if (!thread_.joinable()) thread_ = std::thread([this] { Loop(); });
   if (asleep_) more_.notify_one();
+}
+
+void Worker::StartThread() {
+  // It finds memory of its own then, however much tensors take later.
+  AllocateScratch(1);
+  try {
+    thread_ = std::thread([this] { Loop(); });
+  } catch (const std::system_error& error) {
+    tl::Fail(ErrorKind::kInternal, "cannot start a thread for the GPU: {}",
+             error.what());
+  }
 }
 
 void Worker::Hurry() {
@@ -81,11 +93,13 @@ template <class F>
 void Worker::Do(std::unique_lock<std::mutex>& lock, F f) {
   at_work_ = true;
   lock.unlock();
-  std::exception_ptr failure;
+  std::optional<Error> failure;
   try {
     f();
-  } catch (...) {
-    failure = std::current_exception();
+  } catch (const Error& error) {
+    failure = error;
+  } catch (const std::exception& error) {
+    failure = Error(ErrorKind::kInternal, error.what());
   }
   lock.lock();
   at_work_ = false;
@@ -133,7 +147,7 @@ void Worker::Rest(std::unique_lock<std::mutex>& lock) {
 }
 
 void Worker::Loop() {
-  TakeMemoryApart();
+  const MemoryApart apart;
   std::unique_lock lock(mutex_);
   while (!ends_) {
     if (queue_.empty()) {

@@ -7,12 +7,13 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <exception>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
 #include "cuda/batch.h"
 #include "cuda/engine.h"
 
@@ -34,6 +35,8 @@ class Worker {
   // Waits until all that was posted has been run. While the lock is held the engine is
   // the caller's.
   [[nodiscard]] std::unique_lock<std::mutex> Pause();
+  // As if it had failed on the thread. While it is paused.
+  void Fail(const Error& error) { failure_ = error; }
 
  private:
   void Loop();
@@ -42,6 +45,7 @@ class Worker {
   void RunFirst(std::unique_lock<std::mutex>& lock);
   void Rest(std::unique_lock<std::mutex>& lock);
   void RaiseFailure() const;
+  void StartThread();
 
   Engine& engine_;
   std::mutex mutex_;  // of all that follows
@@ -53,7 +57,7 @@ class Worker {
   Ticket last_ = 0;    // that was posted
   Ticket wanted_ = 0;  // the program waits for work up to that
   bool ends_ = false;
-  std::exception_ptr failure_;
+  std::optional<Error> failure_;
   // Read without the lock as well, by who waits for a moment before it sleeps.
   std::atomic<uint64_t> posted_ = 0;
   std::atomic<uint64_t> run_ = 0;

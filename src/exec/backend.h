@@ -92,6 +92,13 @@ struct DeviceMemory {
   int64_t free = 0;
 };
 
+// What CopyIn copies.
+struct HostBytes {
+  std::byte* to;
+  const std::byte* from;
+  int64_t bytes;
+};
+
 // Of work that was handed over: a count. 0 is done.
 using Ticket = uint64_t;
 
@@ -110,6 +117,10 @@ class Backend {
   virtual bool has_memory_limit() const { return false; }
   virtual void LimitMemory(int64_t /*bytes*/) {}
   virtual void CopyIn(std::byte* to, const std::byte* from, int64_t bytes) = 0;
+  // The same for several, which a device may fetch beside each other.
+  virtual void CopyAllIn(std::span<const HostBytes> all) {
+    for (const HostBytes& one : all) CopyIn(one.to, one.from, one.bytes);
+  }
   // Returns when the bytes are there: what was handed over up to `ticket` is done
   // then, and what came later may not be.
   virtual void CopyOut(std::byte* to, const std::byte* from, int64_t bytes,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <unordered_set>
 
 #include "exec/views.h"
 
@@ -97,11 +98,8 @@ PlanRun::PlanRun(const Plan& plan, Binding& binding, const Structure& structure,
   }
   scratch_ = scratch.Take(backend, plan.scratch_bytes);
   BindNumbers();
-  if (!is_far_ || !residency.timed()) return;
-  // In one go: steps that wait to be timed would lie between the copies.
-  residency.Timed([&] {
-    for (const Step& step : plan.steps) MirrorLeaves(step);
-  });
+  // In one go: steps would lie between the copies.
+  if (brings_leaves_) residency.Timed([&] { MirrorAllLeaves(); });
 }
 
 // Numbers as 4-byte elements in their type, so that they are operands like any
@@ -133,13 +131,9 @@ const std::shared_ptr<std::byte>& PlanRun::LeafMemory(const Node& leaf) const {
   return IsHere(leaf) ? leaf.value().data : leaf.mirror().data;
 }
 
-void PlanRun::Mirror(const Node& leaf) {
+void PlanRun::Mirror(Node& leaf) {
   if (IsHere(leaf) || leaf.mirror()) return;
-  Tensor copy = leaf.value();
-  copy.data = residency_.Copy(leaf.value());
-  copy.mapped = false;
-  copy.device = device_;
-  leaf.SetMirror(std::move(copy));
+  residency_.Mirror({residency_.PlaceFor(leaf)});
 }
 
 // What is converted to another type goes when that is done.
@@ -147,18 +141,25 @@ bool PlanRun::IsOnlyConverted(const Step& step, const Node& leaf) const {
   return step.op == OpId::Decode && !IsPacked(leaf.dtype());
 }
 
-void PlanRun::MirrorLeaves(const Step& step) {
-  for (const Operand& operand : step.inputs) {
-    if (operand.source != Operand::Source::kLeaf) continue;
-    Node& leaf = *structure_.leaves[operand.index];
-    if (IsHere(leaf) || leaf.mirror() || IsOnlyConverted(step, leaf)) continue;
-    if (residency_.Stays(leaf)) Mirror(leaf);
+// In the order in which steps read them.
+void PlanRun::MirrorAllLeaves() {
+  std::vector<Residency::Place> places;
+  std::unordered_set<const Node*> seen;
+  for (const Step& step : plan_.steps) {
+    for (const Operand& operand : step.inputs) {
+      if (operand.source != Operand::Source::kLeaf) continue;
+      Node& leaf = *structure_.leaves[operand.index];
+      if (IsHere(leaf) || leaf.mirror() || IsOnlyConverted(step, leaf)) continue;
+      if (seen.insert(&leaf).second && residency_.Stays(leaf)) {
+        places.push_back(residency_.PlaceFor(leaf));
+      }
+    }
   }
+  if (!places.empty()) residency_.Mirror(std::move(places));
 }
 
-// Makes the bytes of leaves be where the backend computes.
+// Makes the bytes of leaves that do not stay be where the backend computes.
 void PlanRun::BringLeaves(const Step& step) {
-  MirrorLeaves(step);
   for (const Operand& operand : step.inputs) {
     if (operand.source != Operand::Source::kLeaf) continue;
     const Node& leaf = *structure_.leaves[operand.index];

@@ -85,9 +85,9 @@ class PlanRun {
     return leaf.value().device == device_;
   }
   const std::shared_ptr<std::byte>& LeafMemory(const Node& leaf) const;
-  void Mirror(const Node& leaf);
+  void Mirror(Node& leaf);
   bool IsOnlyConverted(const Step& step, const Node& leaf) const;
-  void MirrorLeaves(const Step& step);
+  void MirrorAllLeaves();
   void BringLeaves(const Step& step);
   std::byte* AddressOf(const Place& place) const;
   std::byte* BaseOf(const Operand& operand) const;

@@ -93,6 +93,25 @@ void Residency::AddConverted(Node& converted) {
   if (backend_.has_memory_limit()) staying_.emplace_back(&converted);
 }
 
+Residency::Place Residency::PlaceFor(Node& leaf) {
+  Place place = {&leaf, leaf.value()};
+  place.mirror.data = backend_.Allocate(place.mirror.bytes());
+  place.mirror.mapped = false;
+  place.mirror.device = backend_.device();
+  return place;
+}
+
+void Residency::Mirror(std::vector<Place> places) {
+  std::vector<HostBytes> all;
+  for (const Place& place : places) {
+    const Tensor& host = place.leaf->value();
+    all.push_back({place.mirror.data.get(), host.data.get(), host.bytes()});
+    copied_ += host.bytes();
+  }
+  backend_.CopyAllIn(all);
+  for (Place& place : places) place.leaf->SetMirror(std::move(place.mirror));
+}
+
 std::shared_ptr<std::byte> Residency::Copy(const Tensor& tensor) {
   std::shared_ptr<std::byte> copy = backend_.Allocate(tensor.bytes());
   backend_.CopyIn(copy.get(), tensor.data.get(), tensor.bytes());

@@ -28,6 +28,15 @@ class Residency {
   void AddConverted(Node& converted);
 
   std::shared_ptr<std::byte> Copy(const Tensor& tensor);
+  // A leaf's mirror, of which there is only the memory.
+  struct Place {
+    Node* leaf;
+    Tensor mirror;
+  };
+  Place PlaceFor(Node& leaf);
+  // Gives leaves their mirrors, all at once: one after the other, who copies would
+  // wait at the end of each.
+  void Mirror(std::vector<Place> places);
 
   // Calls f, which may Copy, and tells the observer how long that took.
   template <class F>
