@@ -123,6 +123,7 @@ void StageToDevice(std::span<const HostBytes> all, cudaStream_t stream) {
   };
   int64_t total = 0;
   for (const HostBytes& one : all) total += one.bytes;
+  if (total == 0) return;
   const int64_t most = BytesOfPiece(total);
   std::vector<std::shared_ptr<const MappedFile>> files;
   std::vector<Part> parts;
