@@ -2,8 +2,10 @@
 
 #include <array>
 #include <optional>
+#include <type_traits>
 
 #include "base/error.h"
+#include "base/set_while.h"
 #include "cuda/cublaslt.h"
 #include "cuda/decode_counts.h"
 #include "cuda/engine.h"
@@ -56,54 +58,7 @@ bool CanWait(OpId op, const KernelArgs& args) {
   }
 }
 
-// Set while it lives.
-struct Flag {
-  bool& flag;
-  explicit Flag(bool& flag) : flag(flag) { flag = true; }
-  ~Flag() { flag = false; }
-};
-
 class CudaBackend : public Backend {
-  bool MayPost() const { return !is_timed_ && !has_memory_limit(); }
-  cuda::Batch& OpenBatch() {
-    if (!batch_) batch_ = worker_->NewBatch();
-    return *batch_;
-  }
-
-  // f with the engine, behind all that came before it.
-  template <class F>
-  auto Directly(F f) {
-    if (is_direct_) return f();
-    const auto pause = worker_->Pause();
-    const Flag direct(is_direct_);
-    RunBatch();
-    struct Delete {
-      cuda::Engine& engine;
-      ~Delete() {
-        if (engine.steps() == 0) cuda::TheMemory().DeleteReturned();
-      }
-    } const delete_returned{engine_};
-    return f();
-  }
-  // As the worker would, while that is paused.
-  void RunBatch() {
-    const std::unique_ptr<cuda::Batch> batch = std::move(batch_);
-    if (!batch) return;
-    has_direct_work_ = true;
-    const Flag running(runs_batch_);
-    const cuda::MemoryApart apart;
-    try {
-      batch->RunOn(engine_);
-    } catch (const Error& error) {
-      worker_->Fail(error);
-      throw;
-    }
-  }
-  bool StartForRelease() {
-    if (runs_batch_) return false;  // what is still to be started uses it
-    return Directly([&] { return engine_.StartForRelease(); });
-  }
-
  public:
   CudaBackend() {
     cuda::TheMemory().set_before_release([this] { return StartForRelease(); });
@@ -195,6 +150,46 @@ class CudaBackend : public Backend {
   }
 
  private:
+  bool MayPost() const { return !is_timed_ && !has_memory_limit(); }
+  cuda::Batch& OpenBatch() {
+    if (!batch_) batch_ = worker_->NewBatch();
+    return *batch_;
+  }
+
+  // f with the engine, behind all that came before it.
+  template <class F>
+  std::invoke_result_t<F> Directly(F f) {
+    if (is_direct_) return f();
+    const auto pause = worker_->Pause();
+    const SetWhile direct(is_direct_);
+    RunBatch();
+    struct Delete {
+      cuda::Engine& engine;
+      ~Delete() {
+        if (engine.steps() == 0) cuda::TheMemory().DeleteReturned();
+      }
+    } const delete_returned{engine_};
+    return f();
+  }
+  // As the worker would, while that is paused.
+  void RunBatch() {
+    const std::unique_ptr<cuda::Batch> batch = std::move(batch_);
+    if (!batch) return;
+    has_direct_work_ = true;
+    const SetWhile running(runs_batch_);
+    const cuda::MemoryApart apart;
+    try {
+      batch->RunOn(engine_);
+    } catch (const Error& error) {
+      worker_->Fail(error);
+      throw;
+    }
+  }
+  bool StartForRelease() {
+    if (runs_batch_) return false;  // what is still to be started uses it
+    return Directly([&] { return engine_.StartForRelease(); });
+  }
+
   cuda::Engine engine_;
   std::optional<cuda::Worker> worker_{engine_};
   // What the worker will be given; else it is null.

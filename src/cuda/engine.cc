@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/set_while.h"
 #include "cuda/decode_counts.h"
 #include "cuda/fault.h"
 #include "cuda/kernels.h"
@@ -26,19 +27,13 @@ constexpr Kernel kKernels[] = {
 #include "ops/structured.def"
 };
 
-struct AtWork {
-  bool& flag;
-  explicit AtWork(bool& flag) : flag(flag) { flag = true; }
-  ~AtWork() { flag = false; }
-};
-
 }  // namespace
 
 void Engine::Run(OpId op, const KernelArgs& args) {
   const auto row = static_cast<size_t>(op);
   TL_CHECK(row < std::size(kKernels) && kKernels[row] != nullptr);
   {
-    const AtWork at_work(list_at_work_);
+    const SetWhile at_work(list_at_work_);
     if (list_.Add(op, args, laps_.lap())) return;
   }
   Flush();
@@ -54,7 +49,7 @@ void Engine::CopyIn(std::span<const HostBytes> all) {
 
 void Engine::Write(std::byte* to, const std::byte* from, int64_t bytes) {
   {
-    const AtWork at_work(list_at_work_);
+    const SetWhile at_work(list_at_work_);
     if (list_.AddBytes(to, from, bytes)) return;
   }
   const HostBytes all = {to, from, bytes};
@@ -63,7 +58,7 @@ void Engine::Write(std::byte* to, const std::byte* from, int64_t bytes) {
 
 void Engine::Flush() {
   {
-    const AtWork at_work(list_at_work_);
+    const SetWhile at_work(list_at_work_);
     list_.Flush(&laps_);
   }
   ScratchMemory().DeleteReturned();

@@ -1,7 +1,7 @@
 // What calls of tensor functions become, remembered. A lowering (ops/lowering.h) sees
 // of its arguments their types and the numbers and texts among them, and nothing else:
 // a call where all of these are what they once were makes the same operations. Making
-// them again costs a third of lowering the call.
+// them again costs half of lowering the call.
 #pragma once
 
 #include <array>
