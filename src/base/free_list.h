@@ -6,6 +6,15 @@
 #include <new>
 #include <utility>
 
+// GCC says so by a macro, Clang by a feature.
+#if defined(__SANITIZE_ADDRESS__)
+#define TL_ADDRESS_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TL_ADDRESS_SANITIZER
+#endif
+#endif
+
 namespace tl {
 
 // One list for each Owner and thread.
@@ -21,7 +30,7 @@ class FreeList {
   }
 
  private:
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef TL_ADDRESS_SANITIZER
   static constexpr size_t kMostKept = 0;  // so that a use after the end is seen
 #else
   static constexpr size_t kMostKept = 4096;
