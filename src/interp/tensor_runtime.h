@@ -41,8 +41,8 @@ class TensorRuntime final : private Observer {
   // To be called after reading a tensor: fails if its file shrank meanwhile.
   static void RequireIntact(const Tensor& tensor);
   // Computes what is held once a lot is pending. Called when no intermediate of a
-  // lowering is alive: after it, with its result where there is one, and where a loop
-  // of the program turns.
+  // lowering is alive: after it, with its result where there is one, and before the
+  // first behind a turn of a loop of the program.
   void RunIfMuchIsPending() {
     const bool few = builder_.pending() < left_nodes_ + kNodesOfTurns &&
                      builder_.pending_bytes() < kFewBytes;

@@ -164,8 +164,15 @@ Value Tensors::ResultOf(FunctionResult result) {
   return Value::List(std::move(list));
 }
 
+void Tensors::EndTurn() {
+  if (!turned_) return;
+  turned_ = false;
+  runtime_.OnTurn();
+}
+
 Value Tensors::Call(uint16_t function, std::span<const Value> given,
                     Span where) {
+  EndTurn();
   const FunctionInfo& info = Functions()[function];
   std::span<const Value> arguments = given;
   InlineVector<Value, kUsualArguments> expanded;
@@ -221,6 +228,7 @@ FunctionResult Tensors::Lower(const FunctionInfo& info,
 void Tensors::WriteAt(Span where) { runtime_.At(where); }
 
 Value Tensors::Binary(BinaryOp op, const Value& a, const Value& b, Span where) {
+  EndTurn();
   Builder& builder = runtime_.At(where);
   if (a.is_tensor() && b.is_tensor()) {
     const auto number = static_cast<uint16_t>(Functions().size() + size_t(op));

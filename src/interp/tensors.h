@@ -95,6 +95,9 @@ class Tensors {
   Value Fill(const Value& x, std::span<const int64_t> shape,
              ElementType element, Span where);
 
+  // A loop of the program turns. The next operation hands over what is pending: the
+  // loops of numbers are spared all but a mark.
+  void Turn() { turned_ = true; }
   // Marks what is made next as written there.
   void WriteAt(Span where);
   // The number in a tensor of one element, as an int or float value. Computes
@@ -114,6 +117,7 @@ class Tensors {
   TensorRuntime& runtime() { return runtime_; }
 
  private:
+  void EndTurn();
   // A result of a lowering as a value; starts a run when much is pending.
   Value Result(TensorRef ref);
   Value ResultOf(FunctionResult result);
@@ -126,6 +130,7 @@ class Tensors {
   TensorRuntime& runtime_;
   RopeTables rope_;
   KnownCalls known_calls_;
+  bool turned_ = false;  // since the last operation
 };
 
 }  // namespace tl

@@ -7,7 +7,6 @@
 #include "interp/map.h"
 #include "interp/operators.h"
 #include "interp/subscripts.h"
-#include "interp/tensor_runtime.h"
 #include "interp/type_check.h"
 #include "interp/vm.h"
 
@@ -338,7 +337,7 @@ Value Vm::Loop(const Frame* entry) {
       case Opcode::kJumpBack:
         save();
         PollInterrupt();
-        tensors_.runtime().OnTurn();
+        tensors_.Turn();
         pc += i.jump();
         continue;
       case Opcode::kJumpIf: {
@@ -433,7 +432,7 @@ Value Vm::Loop(const Frame* entry) {
                                  static_cast<uint64_t>(loop[2].as_int())));
         save();
         PollInterrupt();
-        tensors_.runtime().OnTurn();
+        tensors_.Turn();
         pc += i.jump();
         continue;
       }
@@ -444,7 +443,7 @@ Value Vm::Loop(const Frame* entry) {
       case Opcode::kEachNext:
         save();
         PollInterrupt();
-        tensors_.runtime().OnTurn();
+        tensors_.Turn();
         if (NextElement(base + i.a)) pc += i.jump();
         continue;
 
