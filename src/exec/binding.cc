@@ -141,9 +141,20 @@ bool PlanRun::IsOnlyConverted(const Step& step, const Node& leaf) const {
   return step.op == OpId::Decode && !IsPacked(leaf.dtype());
 }
 
-// In the order in which steps read them.
+// In the order in which steps read them. Where one has no place those before it keep
+// theirs, as whoever counts what is placed expects.
 void PlanRun::MirrorAllLeaves() {
   std::vector<Residency::Place> places;
+  try {
+    PlaceLeaves(places);
+  } catch (...) {
+    residency_.Mirror(std::move(places));
+    throw;
+  }
+  residency_.Mirror(std::move(places));
+}
+
+void PlanRun::PlaceLeaves(std::vector<Residency::Place>& places) {
   std::unordered_set<const Node*> seen;
   for (const Step& step : plan_.steps) {
     for (const Operand& operand : step.inputs) {
@@ -155,7 +166,6 @@ void PlanRun::MirrorAllLeaves() {
       }
     }
   }
-  if (!places.empty()) residency_.Mirror(std::move(places));
 }
 
 // Makes the bytes of leaves that do not stay be where the backend computes.

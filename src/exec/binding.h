@@ -88,6 +88,7 @@ class PlanRun {
   void Mirror(Node& leaf);
   bool IsOnlyConverted(const Step& step, const Node& leaf) const;
   void MirrorAllLeaves();
+  void PlaceLeaves(std::vector<Residency::Place>& places);
   void BringLeaves(const Step& step);
   std::byte* AddressOf(const Place& place) const;
   std::byte* BaseOf(const Operand& operand) const;

@@ -102,6 +102,7 @@ Residency::Place Residency::PlaceFor(Node& leaf) {
 }
 
 void Residency::Mirror(std::vector<Place> places) {
+  if (places.empty()) return;
   std::vector<HostBytes> all;
   for (const Place& place : places) {
     const Tensor& host = place.leaf->value();
