@@ -14,7 +14,6 @@ class Batch {
  public:
   void Add(OpId op, const KernelArgs& args);
   void AddCopyIn(std::byte* to, const std::byte* from, int64_t bytes);
-  bool empty() const { return items_.empty(); }
 
   void RunOn(Engine& engine) const;
   void Clear();
