@@ -12,14 +12,13 @@
 #include <numeric>
 
 #include "base/failure_of.h"
+#include "base/sanitizer.h"
 
 namespace tl {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef TL_ADDRESS_SANITIZER
 constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-constexpr bool kSanitized = __has_feature(address_sanitizer);
 #else
 constexpr bool kSanitized = false;
 #endif

@@ -6,14 +6,7 @@
 #include <new>
 #include <utility>
 
-// GCC says so by a macro, Clang by a feature.
-#if defined(__SANITIZE_ADDRESS__)
-#define TL_ADDRESS_SANITIZER
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TL_ADDRESS_SANITIZER
-#endif
-#endif
+#include "base/sanitizer.h"
 
 namespace tl {
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/landlock.h"
 #include "base/paths.h"
+#include "base/sanitizer.h"
 #include "base/sandbox.h"
 #include "cli/terminal.h"
 #include "format/model_files.h"
@@ -22,10 +23,8 @@ namespace fs = std::filesystem;
 // What tl itself asks the system while a program runs (base/memory.cc), which no
 // function of the language reads.
 constexpr const char* kSystemFiles[] = {
-#ifdef __has_feature  // Clang's
-#if __has_feature(address_sanitizer)
+#ifdef TL_ADDRESS_SANITIZER
     "/proc/self",  // LeakSanitizer looks for the threads, at the end
-#endif
 #endif
     "/proc/meminfo", "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/cpu.max"};

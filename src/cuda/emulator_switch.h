@@ -80,13 +80,7 @@ inline void PrepareRegisters(Registers& registers, std::byte* stack,
 
 #endif
 
-#ifdef __has_feature  // Clang's word for it
-#if __has_feature(address_sanitizer)
-#define TL_ADDRESS_SANITIZER
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define TL_ADDRESS_SANITIZER
-#endif
+#include "base/sanitizer.h"
 
 #ifdef TL_ADDRESS_SANITIZER
 #include <sanitizer/common_interface_defs.h>
