@@ -104,6 +104,7 @@ class StepList {
   bool AddRows(const KernelArgs& args);
   bool AddElementwise(const KernelArgs& args);
   bool AddRmsNorm(const KernelArgs& args);
+  // step_list_copies.cc
   bool AddRope(const KernelArgs& args);
   bool AddAssign(const KernelArgs& args);
   bool AddCopy(const View& from, const View& to);

@@ -139,7 +139,7 @@ FunctionResult LowerWithCache(const FunctionInfo& info,
 
 }  // namespace
 
-// lower(lowering) is what the call becomes; it is asked once or twice.
+// lower(lowering) is what the call becomes, on the builder or on a record of it.
 template <class F>
 Value Tensors::Known(uint16_t function, std::span<const Value> arguments,
                      Builder& builder, F lower) {
