@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <unordered_set>
 
 #include "exec/views.h"
@@ -12,6 +13,9 @@ namespace {
 
 // Scratch memory of more than this goes back after each run.
 constexpr int64_t kMostKept = int64_t{64} << 20;
+// What is brought before it is converted: so much, and of what is free a share.
+constexpr int64_t kMostAhead = int64_t{256} << 20;
+constexpr int64_t kShareAhead = 16;
 
 View ViewOf(const Operand& operand) {
   View view;
@@ -168,15 +172,42 @@ void PlanRun::PlaceLeaves(std::vector<Residency::Place>& places) {
   }
 }
 
-// Makes the bytes of leaves that do not stay be where the backend computes.
+// Makes the bytes of leaves that do not stay be where the backend computes, and with
+// them some of those that steps to come convert.
 void PlanRun::BringLeaves(const Step& step) {
+  std::vector<HostBytes> all;
+  int64_t room = std::numeric_limits<int64_t>::max();
+  PlacePassing(step, room, all);
+  if (all.empty()) return;
+  if (!backend_.has_memory_limit()) {
+    room = std::min(kMostAhead, backend_.Memory().free / kShareAhead);
+    const Step* const end = plan_.steps.data() + plan_.steps.size();
+    for (const Step* next = &step + 1; next < end; ++next) {
+      if (next->op == OpId::Decode && !PlacePassing(*next, room, all)) break;
+    }
+  }
+  residency_.Copy(all);
+}
+
+// Of the leaves that a step lacks; false where one has no room.
+bool PlanRun::PlacePassing(const Step& step, int64_t& room,
+                           std::vector<HostBytes>& all) {
   for (const Operand& operand : step.inputs) {
     if (operand.source != Operand::Source::kLeaf) continue;
     const Node& leaf = *structure_.leaves[operand.index];
-    if (IsHere(leaf) || leaf.mirror()) continue;
+    if (IsHere(leaf) || leaf.mirror() || IsPassing(leaf)) continue;
+    const Tensor& host = leaf.value();
+    if (host.bytes() > room) return false;
+    room -= host.bytes();
     if (IsOnlyConverted(step, leaf)) residency_.BeforeConversion(leaf);
-    passing_.push_back({&leaf, residency_.Copy(leaf.value())});
+    passing_.push_back({&leaf, backend_.Allocate(host.bytes())});
+    all.push_back({passing_.back().memory.get(), host.data.get(), host.bytes()});
   }
+  return true;
+}
+
+bool PlanRun::IsPassing(const Node& leaf) const {
+  return std::ranges::find(passing_, &leaf, &Passing::leaf) != passing_.end();
 }
 
 std::byte* PlanRun::BaseOf(const Operand& operand) const {
@@ -258,7 +289,12 @@ std::span<const double> PlanRun::Numbers(const Step& step) const {
 
 void PlanRun::End(const Step& step) {
   for (int32_t slot : step.releases) memory_[slot] = nullptr;
-  passing_.clear();
+  std::erase_if(passing_, [&](const Passing& passing) {
+    return std::ranges::any_of(step.inputs, [&](const Operand& operand) {
+      return operand.source == Operand::Source::kLeaf &&
+             structure_.leaves[operand.index] == passing.leaf;
+    });
+  });
 }
 
 void PlanRun::BringResults() {

@@ -90,6 +90,8 @@ class PlanRun {
   void MirrorAllLeaves();
   void PlaceLeaves(std::vector<Residency::Place>& places);
   void BringLeaves(const Step& step);
+  bool PlacePassing(const Step& step, int64_t& room, std::vector<HostBytes>& all);
+  bool IsPassing(const Node& leaf) const;
   std::byte* AddressOf(const Place& place) const;
   std::byte* BaseOf(const Operand& operand) const;
   void FindMemory(const Step& step);
@@ -108,7 +110,7 @@ class PlanRun {
   std::vector<int32_t> number_bits_;
   std::shared_ptr<std::byte> number_memory_;
   std::byte* numbers_ = nullptr;  // the bits, where the backend computes
-  // Leaves that are here for this step alone.
+  // Leaves that are here until the step that reads them is over.
   struct Passing {
     const Node* leaf;
     std::shared_ptr<std::byte> memory;

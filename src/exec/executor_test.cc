@@ -246,6 +246,31 @@ TEST_F(ExecutorTest, AViewIsMadeByTheWorkThatMakesWhatItLooksAt) {
   EXPECT_EQ(AsNode(view)->value().ticket, 1u);
 }
 
+// Who copies waits at the end of each time.
+TEST_F(ExecutorTest, BringsTogetherWhatIsConvertedWhileThereIsRoom) {
+  backend_.where = Device::kGpu;
+  const auto converted = [&](float value) {
+    Tensor stored = MakeTensor(DType::F32, Shape{2});
+    stored.as<float>()[0] = value, stored.as<float>()[1] = 1;
+    return builder_.Lowering::Apply(OpId::Decode,
+                                    {builder_.Leaf(std::move(stored))},
+                                    {{int64_t(DType::F16)}, {}});
+  };
+  const auto copies = [&](int64_t free, bool limited) {
+    backend_.memory = {1024, free};
+    backend_.limited = limited;
+    backend_.copied_in.clear();
+    const TensorRef two = Add(converted(3), converted(4));
+    EXPECT_EQ(Values(Add(two, converted(5))), (Doubles{12, 3}));
+    return backend_.copied_in;
+  };
+  // A sixteenth of what is free, beside the first; each has 8 bytes.
+  EXPECT_EQ(copies(256, false), (std::vector<size_t>{3}));
+  EXPECT_EQ(copies(255, false), (std::vector<size_t>{2, 1}));
+  EXPECT_EQ(copies(127, false), (std::vector<size_t>{1, 1, 1}));
+  EXPECT_EQ(copies(256, true), (std::vector<size_t>{1, 1, 1}));
+}
+
 // On another device it could only say later that an index has no place.
 TEST_F(ExecutorTest, KnowsThatTheLargestOfAsManyHasItsPlace) {
   backend_.where = Device::kGpu;

@@ -83,8 +83,14 @@ class SlowBackend final : public Backend {
     ++allocations;
     return AllocateHost(bytes);
   }
+  DeviceMemory Memory() const override { return memory; }
+  bool has_memory_limit() const override { return limited; }
   void CopyIn(std::byte* to, const std::byte* from, int64_t n) override {
     std::memcpy(to, from, n);
+  }
+  void CopyAllIn(std::span<const HostBytes> all) override {
+    copied_in.push_back(all.size());
+    Backend::CopyAllIn(all);
   }
   void CopyOut(std::byte* to, const std::byte* from, int64_t n,
                Ticket ticket) override {
@@ -142,6 +148,9 @@ class SlowBackend final : public Backend {
   std::vector<bool> exact;
   std::vector<bool> indices_checked;
   Device where = Device::kCpu;
+  DeviceMemory memory;
+  bool limited = false;
+  std::vector<size_t> copied_in;  // how many at once
   int allocations = 0;
   int prepared_operand = -1;  // of products
   int preparations = 0;

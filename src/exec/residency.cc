@@ -107,17 +107,14 @@ void Residency::Mirror(std::vector<Place> places) {
   for (const Place& place : places) {
     const Tensor& host = place.leaf->value();
     all.push_back({place.mirror.data.get(), host.data.get(), host.bytes()});
-    copied_ += host.bytes();
   }
-  backend_.CopyAllIn(all);
+  Copy(all);
   for (Place& place : places) place.leaf->SetMirror(std::move(place.mirror));
 }
 
-std::shared_ptr<std::byte> Residency::Copy(const Tensor& tensor) {
-  std::shared_ptr<std::byte> copy = backend_.Allocate(tensor.bytes());
-  backend_.CopyIn(copy.get(), tensor.data.get(), tensor.bytes());
-  copied_ += tensor.bytes();
-  return copy;
+void Residency::Copy(std::span<const HostBytes> all) {
+  backend_.CopyAllIn(all);
+  for (const HostBytes& one : all) copied_ += one.bytes;
 }
 
 }  // namespace tl

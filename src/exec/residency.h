@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "exec/backend.h"
@@ -27,15 +28,15 @@ class Residency {
   // The result of a conversion, which stays as a leaf does.
   void AddConverted(Node& converted);
 
-  std::shared_ptr<std::byte> Copy(const Tensor& tensor);
+  // Of all at once: one after the other, who copies would wait at the end of each.
+  void Copy(std::span<const HostBytes> all);
   // A leaf's mirror, of which there is only the memory.
   struct Place {
     Node* leaf;
     Tensor mirror;
   };
   Place PlaceFor(Node& leaf);
-  // Gives leaves their mirrors, all at once: one after the other, who copies would
-  // wait at the end of each.
+  // Gives leaves their mirrors.
   void Mirror(std::vector<Place> places);
 
   // Calls f, which may Copy, and tells the observer how long that took.
