@@ -26,6 +26,7 @@ constexpr int64_t kPieceBytes = int64_t{1} << 20;
 constexpr int64_t kPieces = 32;
 constexpr int64_t kFewestBytes = int64_t{256} << 10;  // worth a copy of its own
 constexpr int64_t kPageBytes = 4096;
+constexpr int64_t kLargePage = int64_t{2} << 20;
 
 // Pieces of one size, as many for each thread: one that has one more keeps all
 // others waiting at the end.
@@ -36,13 +37,22 @@ int64_t BytesOfPiece(int64_t bytes) {
   return std::clamp(even, kFewestBytes, kPieceBytes);
 }
 
+// The system fills new pages with zeros, which takes several times as long as pinning
+// them: each thread has some made.
+void Touch(void* memory, int64_t bytes) {
+  auto* const at = static_cast<volatile char*>(memory);
+  ParallelFor(bytes, kLargePage, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += kPageBytes) at[i] = 0;
+  });
+}
+
 // Pinning takes work for each page, so large ones are asked for. Where memory of
 // our own cannot be pinned, CUDA's is.
 std::byte* AllocatePinned(int64_t bytes) {
-  constexpr size_t kLargePage = size_t{2} << 20;
   const auto size = static_cast<size_t>(bytes);
   if (void* memory = std::aligned_alloc(kLargePage, size)) {
     madvise(memory, size, MADV_HUGEPAGE);
+    Touch(memory, bytes);
     if (cudaHostRegister(memory, size, cudaHostRegisterDefault) == cudaSuccess) {
       return static_cast<std::byte*>(memory);
     }
