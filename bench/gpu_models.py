@@ -119,6 +119,7 @@ def write_safetensors(path, dtype):
     else:
         data = numbers.astype(np.float16 if dtype == "F16" else np.float32)
     text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # as the library does: what follows is aligned
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for _ in range(count):
