@@ -119,8 +119,8 @@ TL_DEVICE void HalfWordsOn(const uint32_t (&words)[kAll], int first,
   }
 }
 
-// A type's Unit is what a lane multiplies at a time: kElements neighbours of x,
-// loaded once, with as many of each row. Two blocks of Q8_0 or
+// A type's Unit is what a lane multiplies at a time: kElements of x, loaded once, with
+// as many of each row. Two blocks of Q8_0 or
 // Q4_0 are an odd number of words: lanes that have a pair each read from 32 banks.
 template <DType dtype>
 struct Unit;
@@ -201,22 +201,33 @@ struct Unit<DType::Q4_0> {
   }
 };
 
-// Of sub-blocks 2 * pair and 2 * pair + 1 of Q4_K, whose 8 scales and 8 minima of
-// 6 bits share 12 bytes: each in a byte of its own. Without a branch, since lanes
-// have different pairs.
-TL_DEVICE void ScalesAndMinima(const uint4& head, int pair, uint32_t& scales,
+// Scales and minima of the 8 sub-blocks of Q4_K are of 6 bits and share 12 bytes: of the
+// first or of the last four, each in a byte of its own. Without a branch, since lanes
+// have different ones.
+TL_DEVICE void ScalesAndMinima(const uint4& head, bool last, uint32_t& scales,
                                uint32_t& minima) {
-  const int shift = pair % 2 * 16;
-  const uint32_t first = head.y >> shift, second = head.z >> shift;
-  const uint32_t third = head.w >> shift;
-  const bool low = pair < 2;
-  scales = low ? first & 0x3f3f : (third & 0x0f0f) | (first & 0xc0c0) >> 2;
-  minima =
-      low ? second & 0x3f3f : (third >> 4 & 0x0f0f) | (second & 0xc0c0) >> 2;
+  constexpr uint32_t kSix = 0x3f3f3f3f, kLow = 0x0f0f0f0f, kTop = 0xc0c0c0c0;
+  scales = last ? (head.w & kLow) | (head.y & kTop) >> 2 : head.y & kSix;
+  minima = last ? (head.w >> 4 & kLow) | (head.z & kTop) >> 2 : head.z & kSix;
 }
 
-// Two sub-blocks of 32 share 32 bytes: one has the low nibbles. Blocks are
-// multiples of 16 bytes.
+// The 64 elements of two sub-blocks, one of which has the low nibbles of 32 bytes: the
+// sums of scale * product, and of minimum * sum of x, with scales and minima in the
+// low bytes.
+TL_DEVICE void AddSubBlocks(const Int8Pair& x, const uint4& a, const uint4& b,
+                            uint32_t scales, uint32_t minima, float& scaled,
+                            float& lifted) {
+  const int first = (DotLow(a, x.q[0]) + DotLow(b, x.q[1])) *
+                    static_cast<int>(scales & 0xff);
+  const int second = (DotHigh16(a, x.q[2]) + DotHigh16(b, x.q[3])) *
+                     static_cast<int>(scales >> 8 & 0xff);
+  scaled = fmaf(x.groups.x, static_cast<float>(first), scaled);
+  scaled = fmaf(x.groups.z, static_cast<float>(second), scaled);
+  lifted = fmaf(x.groups.y, static_cast<float>(minima & 0xff), lifted);
+  lifted = fmaf(x.groups.w, static_cast<float>(minima >> 8 & 0xff), lifted);
+}
+
+// Blocks are multiples of 16 bytes.
 template <>
 struct Unit<DType::Q4_K> {
   static constexpr int kElements = 64;
@@ -227,80 +238,132 @@ struct Unit<DType::Q4_K> {
     x.groups.z *= 1.0f / 16;
   }
   TL_DEVICE float Times(const std::byte* row, int unit) const {
-    const std::byte* block = row + unit / 4 * 144;
+    const auto* block = reinterpret_cast<const uint4*>(row + unit / 4 * 144);
     const int pair = unit % 4;
-    const auto* from = reinterpret_cast<const uint4*>(block);
-    const uint4 head = from[0];
-    const uint4 a = from[1 + 2 * pair], b = from[2 + 2 * pair];
+    const uint4 head = block[0];
+    const uint4 a = block[1 + 2 * pair], b = block[2 + 2 * pair];
     uint32_t scales, minima;
-    ScalesAndMinima(head, pair, scales, minima);
-    const int first = (DotLow(a, x.q[0]) + DotLow(b, x.q[1])) *
-                      static_cast<int>(scales & 0xff);
-    const int second = (DotHigh16(a, x.q[2]) + DotHigh16(b, x.q[3])) *
-                       static_cast<int>(scales >> 8);
-    const float scaled = x.groups.x * static_cast<float>(first) +
-                         x.groups.z * static_cast<float>(second);
-    const float lifted = x.groups.y * static_cast<float>(minima & 0xff) +
-                         x.groups.w * static_cast<float>(minima >> 8);
+    ScalesAndMinima(head, pair >= 2, scales, minima);
+    const int shift = pair % 2 * 16;
+    float scaled = 0, lifted = 0;
+    AddSubBlocks(x, a, b, scales >> shift, minima >> shift, scaled, lifted);
     const float2 factors = UnpackHalves(head.x);
     return factors.x * scaled - factors.y * lifted;
   }
 };
 
-// Elements l, l + 32, l + 64 and l + 96 of half a block share their bytes; a
-// unit is 8 such l, which have one scale for each of the four.
-template <>
-struct Unit<DType::Q6_K> {
-  static constexpr int kElements = 32;
-  uint2 q[4];
-  float scale[4];
+// Half a block of Q4_K: what its head says is found once for 128 elements.
+struct HalfBlockOfQ4_K {
+  static constexpr int kElements = 128;
+  Int8Pair x[2];
 
-  TL_DEVICE void Load(const Int8Row& x, int unit) {
-    const int eighth = unit / 8 * 32 + unit / 4 % 2 * 16 + unit % 4;
-    const int group = unit / 4 * 4;
+  TL_DEVICE void Load(const Int8Row& row, int unit) {
 #pragma unroll
-    for (int part = 0; part < 4; ++part) {
-      q[part] = *x.Eight(eighth + 4 * part);
-      scale[part] = x.Group(group + part)->x;
+    for (int i = 0; i < 2; ++i) {
+      x[i].Load(row, 2 * unit + i);
+      x[i].groups.z *= 1.0f / 16;
     }
   }
   TL_DEVICE float Times(const std::byte* row, int unit) const {
-    const std::byte* block = row + unit / 8 * 210;
-    const int half = unit / 4 % 2, eight = unit % 4;
-    uint32_t low[2], high[2], top[2];
-    ReadWords(block + 64 * half + 8 * eight, low);
-    ReadWords(block + 64 * half + 32 + 8 * eight, high);
-    ReadWords(block + 128 + 32 * half + 8 * eight, top);
-    const auto* scales =
-        reinterpret_cast<const int8_t*>(block + 192) + 8 * half + eight / 2;
+    const auto* block = reinterpret_cast<const uint4*>(row + unit / 2 * 144);
+    const int half = unit % 2;
+    const uint4 head = block[0];
+    uint32_t scales, minima;
+    ScalesAndMinima(head, half == 1, scales, minima);
+    float scaled = 0, lifted = 0;
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const uint4 a = block[1 + 4 * half + 2 * i], b = block[2 + 4 * half + 2 * i];
+      AddSubBlocks(x[i], a, b, scales >> 16 * i, minima >> 16 * i, scaled, lifted);
+    }
+    const float2 factors = UnpackHalves(head.x);
+    return factors.x * scaled - factors.y * lifted;
+  }
+};
+
+// Four words from an address that is even, beginning with word `turn` and going round:
+// lanes with words at the same banks and other turns read them without conflicts.
+TL_DEVICE void ReadTurned(const std::byte* at, int turn, uint32_t (&words)[4]) {
+  const auto odd = static_cast<unsigned>(reinterpret_cast<uintptr_t>(at)) & 2;
+  const auto* from = reinterpret_cast<const uint32_t*>(at - odd);
+  const uint32_t last = from[4];
+  uint32_t read[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) read[i] = from[(i + turn) & 3];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const uint32_t next = ((i + turn) & 3) == 3 ? last : read[(i + 1) % 4];
+    words[i] = __funnelshift_r(read[i], next, odd * 8);
+  }
+}
+
+// Elements l, l + 32, l + 64 and l + 96 of half a block share their bytes; a
+// unit is 16 such l, which have one scale for each of the four.
+template <>
+struct Unit<DType::Q6_K> {
+  static constexpr int kElements = 64;
+  uint32_t q[4][4];  // [part, word], the words turned as those of the rows
+  float scale[4];
+  int lifted[4];  // -32 times the sum of q: the small integers count from there
+
+  TL_DEVICE static int TurnOf(int unit) { return unit % 4; }
+
+  TL_DEVICE void Load(const Int8Row& x, int unit) {
+    constexpr uint32_t kMinus32 = 0xe0e0e0e0;
+    const int half = unit / 2, sixteen = unit % 2;
+#pragma unroll
+    for (int part = 0; part < 4; ++part) {
+      const auto* from = reinterpret_cast<const uint32_t*>(
+          x.Pair(2 * half + part / 2) + part % 2 * 2 + sixteen);
+      scale[part] = x.Group(4 * half + part)->x;
+      lifted[part] = 0;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        q[part][i] = from[(i + TurnOf(unit)) & 3];
+        lifted[part] = Dot4(kMinus32, q[part][i], lifted[part]);
+      }
+    }
+  }
+  TL_DEVICE float Times(const std::byte* row, int unit) const {
+    const std::byte* block = row + unit / 4 * 210;
+    const int half = unit / 2 % 2, sixteen = unit % 2, turn = TurnOf(unit);
+    uint32_t low[4], high[4], top[4], scales[2];
+    ReadTurned(block + 64 * half + 16 * sixteen, turn, low);
+    ReadTurned(block + 64 * half + 32 + 16 * sixteen, turn, high);
+    ReadTurned(block + 128 + 32 * half + 16 * sixteen, turn, top);
+    ReadWords(block + 192 + 8 * half, scales);
     float total = 0;
 #pragma unroll
     for (int part = 0; part < 4; ++part) {
-      constexpr uint32_t kMinus32 = 0xe0e0e0e0;
-      int sum = Dot4(kMinus32, q[part].y, Dot4(kMinus32, q[part].x, 0));
+      int sum = lifted[part];
 #pragma unroll
-      for (int i = 0; i < 2; ++i) {
+      for (int i = 0; i < 4; ++i) {
         const uint32_t nibble =
             (part % 2 == 0 ? low[i] : high[i]) >> (part / 2 * 4) & 0x0f0f0f0f;
         const uint32_t bits =
             (part < 2 ? top[i] << (4 - 2 * part) : top[i] >> (2 * part - 4)) &
             0x30303030;
-        sum = Dot4(nibble | bits, i == 0 ? q[part].x : q[part].y, sum);
+        sum = Dot4(nibble | bits, q[part][i], sum);
       }
-      total += scale[part] * static_cast<float>(scales[2 * part] * sum);
+      const auto of_part = static_cast<int8_t>(
+          scales[part / 2] >> (part % 2 * 16 + 8 * sixteen));
+      total = fmaf(scale[part], static_cast<float>(of_part * sum), total);
     }
     return FromHalf(ReadHalfWord(block + 208)) * total;
   }
 };
 
-constexpr int UnitElements(DType dtype) {
-  return dtype == DType::Q6_K ? 32 : 64;
-}
+// Elements of a Unit: SliceWidth counts them.
+inline constexpr int kUnitElements = 64;
+
+// Two of Q6_K would not fit the registers of a lane.
+constexpr int MostUnitsOfLane(DType dtype) { return dtype == DType::Q6_K ? 1 : 2; }
+
 // Lanes that a row of k columns takes in each of 16 warps, if each has so many
 // units.
-constexpr int SliceWidth(DType dtype, int k, int units_of_lane) {
+constexpr int SliceWidth(int k, int units_of_lane) {
   constexpr int kWarps = 16;
-  const int units = (k / UnitElements(dtype) + kWarps - 1) / kWarps;
+  const int units = (k / kUnitElements + kWarps - 1) / kWarps;
   return (units + units_of_lane - 1) / units_of_lane;
 }
 

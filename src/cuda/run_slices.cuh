@@ -1,6 +1,8 @@
 // A RowsStep of packed rows: all warps of a block have a slice of each row.
 #pragma once
 
+#include <type_traits>
+
 #include "cuda/packed_rows.cuh"
 #include "cuda/prepare_x.cuh"
 #include "cuda/run_row_end.cuh"
@@ -31,21 +33,25 @@ TL_DEVICE float SumOfWarps(int round, int row) {
 // that allows.
 template <DType dtype, int kUnits>
 class Slice {
+  static constexpr bool kHalfBlocks = dtype == DType::Q4_K && kUnits == 2;
+  using Own = std::conditional_t<kHalfBlocks, HalfBlockOfQ4_K, Unit<dtype>>;
+  static constexpr int kOwn = kUnits * kUnitElements / Own::kElements;
+
  public:
   TL_DEVICE explicit Slice(const RowsStep& step)
       : width_(step.lanes_of_row),
         row_(QuotientOfLane(Lane(), width_)),
         at_once_(QuotientOfLane(kWarpSize, width_)),
         place_(Lane() - row_ * width_) {
-    const int units = step.k / Unit<dtype>::kElements;
+    const int units = step.k / Own::kElements;
     const int each = units / kConsumerWarps, more = units % kConsumerWarps;
     const int warp = WarpOf(), begin = warp * each + min(warp, more);
     const int end = begin + each + (warp < more);
 #pragma unroll
-    for (int i = 0; i < kUnits; ++i) {
+    for (int i = 0; i < kOwn; ++i) {
       // Every other eight rows begin with their second units, which are in
       // other banks of shared memory than the first of those before.
-      const int unit = begin + place_ + (row_ / 8 + i) % kUnits * width_;
+      const int unit = begin + place_ + (row_ / 8 + i) % kOwn * width_;
       has_[i] = unit < end;  // a short row has no work for some lanes
       unit_[i] = min(unit, units - 1);
     }
@@ -54,7 +60,7 @@ class Slice {
   // Once x is there.
   TL_DEVICE void Load(const RowsStep& step) {
 #pragma unroll
-    for (int i = 0; i < kUnits; ++i) x_[i].Load(PlaceOfInt8(), unit_[i]);
+    for (int i = 0; i < kOwn; ++i) x_[i].Load(PlaceOfInt8(), unit_[i]);
     row_bytes_ = step.row_bytes;
     pitch_ = PackedPitch(row_bytes_);
     start_ = static_cast<unsigned>(reinterpret_cast<uintptr_t>(step.part[0].w));
@@ -73,7 +79,7 @@ class Slice {
           tile + (mine - begin) * pitch_ + (offset & in_line_);
       float sum = 0;
 #pragma unroll
-      for (int i = 0; i < kUnits; ++i) {
+      for (int i = 0; i < kOwn; ++i) {
         const float product = x_[i].Times(at, unit_[i]);
         sum += has_[i] ? product : 0;
       }
@@ -102,15 +108,15 @@ class Slice {
   }
 
   static constexpr int kMostWidth =
-      SliceWidth(dtype, RowsStep::kMostColumns, kUnits);
+      SliceWidth(RowsStep::kMostColumns, kUnits);
   static_assert(kMostWidth <= kWarpSize);
 
   const int width_, row_, at_once_, place_;
   int pitch_, row_bytes_;
   unsigned start_, in_line_;
-  int unit_[kUnits];
-  bool has_[kUnits];
-  Unit<dtype> x_[kUnits];
+  int unit_[kOwn];
+  bool has_[kOwn];
+  Own x_[kOwn];
 };
 
 template <DType dtype, int kUnits>

@@ -306,25 +306,36 @@ void SetGroup(int rows, RowsStep& step) {
   step.units_of_lane = 0;
 }
 
-// A lane has two units of a row where that leaves less than half of the lanes
-// without work, and a tile whole turns of the lanes if more than one fits. A round
-// is of whole pairs of rows: of an odd number of rows it has pairs of tiles.
+// How the rows of a tile are cut if a lane has so many units of a row, and about how
+// long a warp takes for a block's rows then, in units.
+struct SliceCut {
+  int units, width, rows_per_tile, time;
+
+  SliceCut(const RowsStep& step, int units_of_lane)
+      : units(units_of_lane), width(SliceWidth(step.k, units)) {
+    const int at_once = kWarpSize / width, rows = MostRows(step);
+    int fit = std::min(kTileSpace / PackedPitch(step.row_bytes), kRoundRows);
+    // Whole turns of the lanes; and a round is of whole pairs of rows, those of an
+    // odd number are pairs of tiles.
+    if (fit > at_once) fit = fit / at_once * at_once;
+    if (fit > kRoundRows / 2) fit &= ~1;
+    rows_per_tile = fit;
+    const auto turns = [&](int of) { return (of + at_once - 1) / at_once; };
+    const int all = rows / fit * turns(fit) + turns(rows % fit);
+    time = all * (2 * units + 1) + (rows + fit - 1) / fit;
+  }
+};
+
 void SetPackedTiles(RowsStep& step) {
-  int fit = std::min(kTileSpace / PackedPitch(step.row_bytes), kRoundRows);
-  const int lanes = std::min(fit, MostRows(step)) *
-                    SliceWidth(step.w_dtype, step.k, 2);
-  const int units = lanes > kWarpSize / 2 ? 2 : 1;
-  const int width = SliceWidth(step.w_dtype, step.k, units);
-  const int at_once = kWarpSize / width;
-  if (fit > at_once) fit = fit / at_once * at_once;
-  if (fit > kRoundRows / 2) fit &= ~1;
-  step.rows_per_tile = static_cast<int16_t>(fit);
+  const SliceCut one(step, 1), two(step, MostUnitsOfLane(step.w_dtype));
+  const SliceCut& cut = two.time <= one.time ? two : one;
+  step.rows_per_tile = static_cast<int16_t>(cut.rows_per_tile);
   step.rows_per_group = 0;
-  step.units_of_lane = static_cast<int8_t>(units);
-  step.lanes_of_row = static_cast<int8_t>(width);
-  const int tiles = kRoundRows / fit;
-  step.rows_per_round =
-      static_cast<int16_t>((tiles > 1 ? tiles & ~1 : 1) * fit);
+  step.units_of_lane = static_cast<int8_t>(cut.units);
+  step.lanes_of_row = static_cast<int8_t>(cut.width);
+  const int tiles = kRoundRows / cut.rows_per_tile;
+  step.rows_per_round = static_cast<int16_t>((tiles > 1 ? tiles & ~1 : 1) *
+                                             cut.rows_per_tile);
 }
 
 StepRun RunOfRows(const RowsStep& step) {

@@ -29,23 +29,23 @@ inline constexpr int kConsumerRegisters = 112;
 static_assert(kConsumers * kConsumerRegisters + kFetchers * kFetchRegisters <=
               kStepThreads * kLaunchRegisters);
 
-// Weights come in tiles of whole rows: of the rows of Q4_0 and Q4_K of usual lengths
-// nearly as many as give all lanes of a warp work. A line of 16 more, and what makes it
-// a multiple of 128: a row may begin anywhere in a line.
+// Weights come in tiles of whole rows: of Q4_0 and Q4_K as many of 4096 columns as give
+// all lanes of a warp work. A line of 16 more than the bytes of a tile, and what makes
+// it a multiple of 128: a row may begin anywhere in a line.
 inline constexpr int kTiles = 5;
-inline constexpr int kTileBytes = 35 * 1024 - 512;
-inline constexpr int kTileSpace = kTileBytes + 128;
+inline constexpr int kTileSpace = 16 * (18 * 128 + 16);
+inline constexpr int kTileBytes = kTileSpace - 128;
 // More would not come faster: they would only stand in the way of the words that
 // blocks hand to each other.
 inline constexpr unsigned kTilesUnderWay = 2;
 // Room for records, and how many are fetched ahead of the one whose weights are:
 // the rest is for steps that are still computed.
-inline constexpr int kRecords = 16;
+inline constexpr int kRecords = 10;
 inline constexpr int kRecordsAhead = 3;
 // The most rows that a warp multiplies together.
 inline constexpr int kMostRowsPerGroup = 4;
 // For x, of f16 or of int8 with their groups, or for an attention's own use.
-inline constexpr int kScratchBytes = 40 * 1024;
+inline constexpr int kScratchBytes = 40 * 1024 - 512;
 
 static_assert(kScratchBytes >= RowsStep::kMostColumns * 2);
 
