@@ -141,7 +141,7 @@ TL_DEVICE void FetchKeys(const TokenAttentionStep& step, unsigned& tile) {
 TL_DEVICE void FetchOf(const StepRecord& step, const unsigned* counter,
                        unsigned reached, unsigned& tile) {
   if (step.header.kind == StepKind::kRows) {
-    FetchTiles(step.rows, tile);
+    if (HasStep(step.header)) FetchTiles(step.rows, tile);
   } else if (step.header.kind == StepKind::kTokenAttention) {
     const TokenAttentionStep& attention = step.token_attention;
     if (attention.wait_for_keys) {

@@ -24,7 +24,7 @@ namespace {
 
 __device__ TL_NOINLINE void RunElementwise(unsigned place) {
   const ElementwiseStep& step = RecordAt(place).elementwise;
-  const bool alone = step.header.block != kAllBlocks;
+  const bool alone = step.header.blocks == 1;
   const int threads = alone ? kConsumers : kConsumers * static_cast<int>(gridDim.x);
   const int first = alone ? 0 : kConsumers * static_cast<int>(blockIdx.x);
   for (int i = first + static_cast<int>(threadIdx.x); i < step.group.size;
@@ -214,8 +214,7 @@ TL_DEVICE unsigned NextStep(int count, unsigned* counter, uint64_t* times) {
     if (!last) {
       WaitPhase(&shared.record_full[place], at / kRecords & 1);
       const StepHeader step = HeaderAt(place);
-      const bool mine =
-          step.block == kAllBlocks || step.block == static_cast<int>(blockIdx.x);
+      const bool mine = HasStep(step);
       if (step.wait == StepWait::kGrid) {
         WaitForGrid(counter, place);
       } else if (step.wait == StepWait::kBlock && mine) {

@@ -91,16 +91,25 @@ TL_DEVICE StepHeader HeaderAt(unsigned place) {
   static_assert(sizeof(StepHeader) == sizeof(uint64_t));
   const auto word = *reinterpret_cast<const uint64_t*>(&RecordAt(place));
   return {static_cast<StepWait>(word), static_cast<StepRun>(word >> 8),
-          static_cast<int16_t>(word >> 16), static_cast<StepKind>(word >> 32)};
+          static_cast<int16_t>(word >> 16), static_cast<StepKind>(word >> 32),
+          static_cast<int16_t>(word >> 48)};
 }
 
-// The rows of a matrix that a block multiplies.
+// The place of this block among those of a step: one of header.blocks, if it has it.
+TL_DEVICE unsigned BlockOf(const StepHeader& header) {
+  return blockIdx.x - static_cast<unsigned>(header.first_block);
+}
+TL_DEVICE bool HasStep(const StepHeader& header) {
+  return BlockOf(header) < static_cast<unsigned>(header.blocks);
+}
+
+// The rows of a matrix that a block multiplies; it has the step.
 struct RowRange {
   int begin, end;
 };
 
 TL_DEVICE RowRange RowsOf(const RowsStep& step) {
-  const auto block = static_cast<int>(blockIdx.x);
+  const auto block = static_cast<int>(BlockOf(step.header));
   const int more = step.rows_more;
   const int before = block < step.more_rows ? block : step.more_rows;
   const int begin = block * step.rows_per_block + before * more;

@@ -86,18 +86,18 @@ StepList::Position StepList::PositionOf(const Touched& touched, bool alone,
     // What a step of this level left in shared memory is read from there, not
     // from where it is written as well.
     if (x.data != nullptr && level.prepared == x) {
-      return {l, StepWait::kNone, kAllBlocks};
+      return {l, StepWait::kNone, kAnyBlock};
     }
-    Position position = {l, StepWait::kNone, kAllBlocks};
+    Position position = {l, StepWait::kNone, kAnyBlock};
     bool behind = false;
     for (const Touched& before : level.touched) {
       const Order order = OrderOf(touched, before);
       behind |= order != Order::kAny;
       if (order != Order::kAfter) continue;
       const bool one_block =
-          alone && before.block != kAllBlocks &&
-          (position.block == kAllBlocks || position.block == before.block);
-      if (!one_block) return {l + 1, StepWait::kGrid, kAllBlocks};
+          alone && before.block != kAnyBlock &&
+          (position.block == kAnyBlock || position.block == before.block);
+      if (!one_block) return {l + 1, StepWait::kGrid, kAnyBlock};
       position = {l, StepWait::kBlock, before.block};
     }
     if (behind) return position;
@@ -125,13 +125,14 @@ size_t StepList::Append(StepRecord& record, Touched touched, bool alone,
     spare_levels_.pop_back();
   }
   Level& level = levels_[position.level];
-  if (alone && position.block == kAllBlocks) {
+  if (alone && position.block == kAnyBlock) {
     position.block = next_block_;
     next_block_ = static_cast<int16_t>((next_block_ + 1) % Card().multiprocessors);
   }
   record.header.wait =
       position.wait == StepWait::kBlock ? StepWait::kBlock : StepWait::kNone;
-  record.header.block = position.block;
+  record.header.first_block = alone ? position.block : int16_t{0};
+  record.header.blocks = alone ? int16_t{1} : kAllBlocks;
   touched.block = position.block;
   touched.lap = lap_;
   NoteWrites(touched.writes);

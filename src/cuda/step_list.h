@@ -56,6 +56,7 @@ class StepList {
   };
   using Ranges = InlineVector<Range, 6>;  // seldom more
 
+  static constexpr int16_t kAnyBlock = -1;
   // What a step touches that was not there before the launch.
   struct Touched {
     Ranges reads, writes;
@@ -63,7 +64,7 @@ class StepList {
     // threads.
     int32_t rows = 0;
     int8_t rows_per_group = 0, first_warp = 0;
-    int16_t block = kAllBlocks;
+    int16_t block = kAnyBlock;  // the only one that runs it
     int lap = 0;
     // Of a token's attention: blocks are handed a part of the row that they need.
     bool takes_part = false;
@@ -96,7 +97,7 @@ class StepList {
   struct Position {
     size_t level = 0;
     StepWait wait = StepWait::kNone;
-    int16_t block = kAllBlocks;
+    int16_t block = kAnyBlock;  // where it has to be one
   };
   static bool TouchGroup(const ElementwiseGroup& group, bool by_row,
                          SmallGroup& small, Touched& touched);
@@ -141,6 +142,8 @@ class StepList {
   bool HandToRows(Level& maker, Level& taker);
   bool HandToAttention(Level& maker, Level& taker);
   uint32_t* NextHanded();
+  static void StandBeside(Level& level);
+  static bool CanStandBeside(const Level& level);
   void SetParts(Level& level);
   void DropUnreadStores();
   void DropStores(RowsStep& step, Touched& touched);

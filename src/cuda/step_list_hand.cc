@@ -3,6 +3,7 @@
 // not be stored.
 #include <algorithm>
 
+#include "cuda/run_steps.h"
 #include "cuda/runtime.h"
 #include "cuda/step_list.h"
 
@@ -49,6 +50,12 @@ bool HandsParts(const StepRecord& record) {
          step.result_dtype == DType::F16;
 }
 
+int64_t BytesOfRows(const RowsStep& step) { return int64_t{step.n} * step.row_bytes; }
+
+bool HasOwnBlocks(const StepRecord& record) {
+  return record.header.kind == StepKind::kRows && record.header.blocks != kAllBlocks;
+}
+
 void SetHanded(StepRecord& record, uint32_t* words, uint32_t number) {
   if (record.header.kind == StepKind::kTokenAttention) {
     record.token_attention.handed_out = words;
@@ -66,6 +73,7 @@ unsigned StepList::HandRows() {
   std::vector<bool> handed(levels_.size());
   for (size_t l = 0; l < levels_.size(); ++l) {
     handed[l] = l > 0 && HandOn(l);
+    StandBeside(levels_[l]);
     SetParts(levels_[l]);
   }
   DropUnreadStores();
@@ -77,6 +85,9 @@ unsigned StepList::HandRows() {
     StepHeader& first = levels_[l].records[0].header;
     if (handed[l] && !MustWait(l)) {
       first.wait = MustSync(l) ? StepWait::kBlock : StepWait::kNone;
+      for (StepRecord& record : levels_[l].records) {
+        if (HasOwnBlocks(record)) record.header.wait = first.wait;
+      }
       continue;
     }
     first.wait = StepWait::kGrid;
@@ -193,6 +204,59 @@ bool StepList::HandToAttention(Level& maker, Level& taker) {
     if (read.begin == step.q || read.begin == read.end) read = {};
   }
   return true;
+}
+
+// Steps of packed rows that have one x, and are not one since their types differ, get
+// blocks of their own, as many as they have bytes: one after the other would take some
+// microseconds longer.
+void StepList::StandBeside(Level& level) {
+  if (!CanStandBeside(level)) return;
+  int64_t bytes = 0;
+  for (const StepRecord& record : level.records) bytes += BytesOfRows(record.rows);
+  std::vector<int> blocks;  // of each
+  int left = Card().multiprocessors;
+  for (const StepRecord& record : level.records) {
+    const int64_t own = BytesOfRows(record.rows);
+    blocks.push_back(static_cast<int>((left * own + bytes / 2) / bytes));
+    left -= blocks.back();
+    bytes -= own;
+    // A block without rows is taken for done with the level before.
+    if (blocks.back() == 0 || record.rows.n < 2 * blocks.back()) return;
+  }
+  const RowsStep first = level.records[0].rows;
+  int16_t next_block = 0;
+  for (size_t i = 0; i < level.records.size(); ++i) {
+    RowsStep& step = level.records[i].rows;
+    step.header.first_block = next_block;
+    step.header.blocks = static_cast<int16_t>(blocks[i]);
+    next_block = static_cast<int16_t>(next_block + blocks[i]);
+    CutRows(step.n, step.k, step.row_bytes, blocks[i], step);
+    level.touched[i].ForgetByRow();
+    if (i == 0) continue;
+    step.fresh_x = true;
+    step.x = first.x;
+    step.norm_weight = first.norm_weight;
+    step.norm_dtype = first.norm_dtype;
+    step.eps = first.eps;
+    step.handed_x = first.handed_x;
+    step.number_of_x = first.number_of_x;
+  }
+}
+
+// Where none of the steps counts on what another of them did before it.
+bool StepList::CanStandBeside(const Level& level) {
+  for (size_t i = 0; i < level.records.size(); ++i) {
+    const StepRecord& record = level.records[i];
+    if (record.header.kind != StepKind::kRows || !IsPacked(record.rows.w_dtype) ||
+        record.rows.fresh_x != (i == 0)) {
+      return false;
+    }
+    for (size_t before = 0; before < i; ++before) {
+      const auto order = OrderOf(level.touched[i], level.touched[before]);
+      if (order != Order::kAny) return false;
+    }
+  }
+  return level.records.size() > 1;
 }
 
 // Where blocks that have splits of one head hand them to each other. Those of

@@ -40,10 +40,11 @@ enum class StepRun : uint8_t {
 struct alignas(8) StepHeader {
   StepWait wait;
   StepRun run;    // RunOf (run_steps.h), once all else is known
-  int16_t block;  // the only one that runs it, or kAllBlocks
+  int16_t first_block;
   StepKind kind;
+  int16_t blocks;  // that run it, from the first on
 };
-inline constexpr int16_t kAllBlocks = -1;
+inline constexpr int16_t kAllBlocks = INT16_MAX;
 
 // An ElementwiseGroup (elementwise_group.h) that is small enough for a record.
 struct SmallGroup {
@@ -98,7 +99,8 @@ struct RowsPart {
 // Matrices, F16 or packed, are multiplied by an x of k elements of F16. With a norm
 // weight it is the norm of x that is multiplied. Products with the same x are parts of
 // one step: their n rows are one part's after the other's, or, of kGated, row 2i is
-// row i of the first part and row 2i + 1 that of the second.
+// row i of the first part and row 2i + 1 that of the second. Steps with the same x and
+// weights of other types stand beside each other, each in blocks of its own.
 struct RowsStep {
   static constexpr int kMaxParts = 3;
   static constexpr int kMostColumns = 14 * 1024;  // the longest x
@@ -111,7 +113,7 @@ struct RowsStep {
   int8_t parts;
   int32_t n, k;
   int32_t row_bytes;
-  // A block has rows_per_block rows, the first more_rows blocks rows_more more. They
+  // Each of its blocks has rows_per_block rows, the first more_rows rows_more more. They
   // come in tiles of rows_per_tile. Of F16 a warp multiplies rows_per_group of them
   // together, which divides rows_per_tile, and warp first_warp has the first.
   int32_t rows_per_block, more_rows, rows_more;
