@@ -34,7 +34,11 @@ void Engine::Run(OpId op, const KernelArgs& args) {
   TL_CHECK(row < std::size(kKernels) && kKernels[row] != nullptr);
   {
     const SetWhile at_work(list_at_work_);
-    if (list_.Add(op, args, laps_.lap())) return;
+    if (list_.Add(op, args, laps_.lap())) {
+      // A model's token is chosen: that is what a program waits for.
+      if (op != OpId::Argmax) return;
+      return Flush();
+    }
   }
   Flush();
   laps_.BeginKernels();

@@ -7,6 +7,7 @@
 
 #include "cuda/attention_decode.cuh"
 #include "cuda/attention_token.cuh"
+#include "cuda/block_reduce.cuh"
 #include "cuda/launch.h"
 #include "cuda/packed_decode.cuh"
 #include "cuda/run_fetch.cuh"
@@ -14,6 +15,7 @@
 #include "cuda/run_steps.cuh"
 #include "cuda/run_steps.h"
 #include "cuda/small_group.cuh"
+#include "cuda/sort_key.cuh"
 
 namespace tl::cuda {
 namespace {
@@ -144,6 +146,41 @@ __device__ TL_NOINLINE void RunSelect(unsigned place) {
     reinterpret_cast<uint16_t*>(step.out)[at] =
         reinterpret_cast<const uint16_t*>(row)[at];
   }
+}
+
+// What the best element and its place are as one number: of equals the first is larger.
+template <class T>
+TL_DEVICE unsigned long long BestOf(const T* x, int size, int first, int threads) {
+  unsigned long long best = 0;
+#pragma unroll 4
+  for (int i = first; i < size; i += threads) {
+    const unsigned long long key = SortKey(x[i]);
+    const unsigned long long here = key << 32 | ~static_cast<uint32_t>(i);
+    best = here > best ? here : best;
+  }
+  return best;
+}
+
+// The warp that comes last knows the best of all.
+__device__ TL_NOINLINE void RunArgmax(unsigned place) {
+  const ArgmaxStep& step = RecordAt(place).argmax;
+  const int threads = kConsumers * step.header.blocks;
+  const int first = kConsumers * static_cast<int>(BlockOf(step.header)) +
+                    static_cast<int>(threadIdx.x);
+  unsigned long long best =
+      step.dtype == DType::F16
+          ? BestOf(reinterpret_cast<const uint16_t*>(step.x), step.size, first, threads)
+          : BestOf(reinterpret_cast<const float*>(step.x), step.size, first, threads);
+  best = WarpReduce(best, [](unsigned long long a, unsigned long long b) {
+    return a > b ? a : b;
+  });
+  if (Lane() != 0) return;
+  atomicMax(step.best, best);
+  const unsigned all = static_cast<unsigned>(threads / kWarpSize);
+  if (CountIn(step.counted) + 1 < all) return;
+  *step.out = static_cast<int32_t>(~static_cast<uint32_t>(atomicMax(step.best, 0ull)));
+  *step.best = 0;
+  *step.counted = 0;
 }
 
 template <int kDims, int kTileRows>
@@ -373,6 +410,8 @@ StepRun RunOf(const StepRecord& step) {
       return StepRun::kWrite;
     case StepKind::kSelect:
       return StepRun::kSelect;
+    case StepKind::kArgmax:
+      return StepRun::kArgmax;
     case StepKind::kAttention:
       return StepRun::kAttention;
     case StepKind::kTokenAttention:

@@ -342,6 +342,8 @@ bool StepList::Add(OpId op, const KernelArgs& args, int lap) {
       return AddAttention(args);
     case OpId::IndexSelect:
       return AddSelect(args);
+    case OpId::Argmax:
+      return AddArgmax(args);
     default:
       return false;
   }
@@ -390,6 +392,7 @@ void StepList::Flush(Laps* laps) {
   levels_.clear();
   written_.clear();
   scratch_.clear();
+  argmax_steps_ = 0;
 }
 
 }  // namespace tl::cuda

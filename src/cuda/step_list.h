@@ -110,6 +110,7 @@ class StepList {
   bool AddAssign(const KernelArgs& args);
   bool AddCopy(const View& from, const View& to);
   bool AddSelect(const KernelArgs& args);
+  bool AddArgmax(const KernelArgs& args);
   // step_list_attention.cc
   bool AddAttention(const KernelArgs& args);
   bool AddTokenAttention(const KernelArgs& args, const AttentionProblem& problem);
@@ -185,6 +186,8 @@ class StepList {
   int lap_ = 0;  // of what is added
   std::vector<std::shared_ptr<std::byte>> scratch_;  // of the steps collected
   std::shared_ptr<std::byte> counter_;  // where blocks count themselves in
+  std::shared_ptr<std::byte> argmax_;   // what each of kMostArgmax steps needs
+  int argmax_steps_ = 0;
   std::shared_ptr<std::byte> handed_;  // rows that are handed on, two in turn
   std::shared_ptr<std::byte> parts_;   // of a token's attention
   int64_t part_bytes_ = 0;

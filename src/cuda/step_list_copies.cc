@@ -1,4 +1,5 @@
-// Steps of a list that move rows: turned, copied, written, or selected from a table.
+// Steps of a list that move rows: turned, copied, written, or selected from a table;
+// and that find the largest element of one.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -113,6 +114,40 @@ bool StepList::AddSelect(const KernelArgs& args) {
   touched.reads = {RangeOf(index), {table.data, table.data + rows * step.row_bytes}};
   touched.writes = {RangeOf(out)};
   Append(record, std::move(touched), true, {});
+  return true;
+}
+
+// Of all that x has: what becomes of a model's logits.
+bool StepList::AddArgmax(const KernelArgs& args) {
+  constexpr int kMostSteps = 16;
+  constexpr int64_t kRoom = 16;  // of a step: the best, and who has counted himself in
+  constexpr int64_t kOfBlock = 4096;
+  const View &x = args.inputs[0], &out = args.outputs[0];
+  if ((x.dtype != DType::F16 && x.dtype != DType::F32) || out.size() != 1 ||
+      x.size() == 0 || !FitsInt32(x.size()) || argmax_steps_ == kMostSteps) {
+    return false;
+  }
+  if (!argmax_) {
+    argmax_ = AllocateScratch(kMostSteps * kRoom);
+    Fill(argmax_.get(), 0, kMostSteps * kRoom);
+  }
+  std::byte* const room = argmax_.get() + argmax_steps_++ * kRoom;
+  StepRecord record = {};
+  ArgmaxStep& step = record.argmax;
+  step.header.kind = StepKind::kArgmax;
+  step.dtype = x.dtype;
+  step.size = static_cast<int32_t>(x.size());
+  step.x = x.data;
+  step.out = out.as<int32_t>();
+  step.best = reinterpret_cast<unsigned long long*>(room);
+  step.counted = reinterpret_cast<unsigned*>(room + sizeof(*step.best));
+  EmitHeldNorm();
+  Touched touched;
+  touched.reads = {RangeOf(x)};
+  touched.writes = {RangeOf(out)};
+  const size_t level = Append(record, std::move(touched), false, {});
+  levels_[level].records.back().header.blocks = static_cast<int16_t>(
+      std::min<int64_t>(CeilDiv(x.size(), kOfBlock), Card().multiprocessors));
   return true;
 }
 

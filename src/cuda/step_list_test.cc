@@ -427,6 +427,32 @@ TEST(StepListTest, SelectsARowOfATable) {
   }
 }
 
+// Of equals the first, NaN before all; by one block and by more.
+TEST(StepListTest, FindsTheLargestElement) {
+  for (const DType dtype : {DType::F16, DType::F32}) {
+    for (const int size : {1, 5, 4096, 4097, 20000}) {
+      const TestArray x = RandomArray(dtype, {size}, 1);
+      const TestArray with_nan = RandomArray(dtype, {size}, 1);
+      const int most = size / 3;
+      for (int i : {most, size - 1}) x.Set(i, 7);
+      with_nan.Set(size - 1, NAN);
+      with_nan.Set(0, 8);
+      const TestArray of_x = Poisoned(DType::I32, {1});
+      const TestArray of_nan = Poisoned(DType::I32, {1});
+      TestList list;
+      for (int run = 0; run < 2; ++run) {
+        ASSERT_TRUE(list.Add(OpId::Argmax, {x}, of_x, {0, 0}));
+        ASSERT_TRUE(list.Add(OpId::Argmax, {with_nan}, of_nan, {0, 0}));
+        EXPECT_EQ(list.levels(), 1u);
+        list.Run();
+        SCOPED_TRACE(testing::Message() << Info(dtype).name << ", " << size);
+        EXPECT_EQ(of_x.Get(0), most);
+        EXPECT_EQ(of_nan.Get(0), size == 1 ? 0 : size - 1);
+      }
+    }
+  }
+}
+
 TEST(StepListTest, LeavesWhatIsNotSmall) {
   TestList list;
   const TestArray two = RandomArray(DType::F16, {2, 64}, 1);

@@ -22,6 +22,7 @@ enum class StepKind : uint8_t {
   kCopy,       // strided elements
   kWrite,      // of bytes that the record has
   kSelect,     // of a row of a table
+  kArgmax,
   kAttention,  // of few queries
   kTokenAttention,  // of one
 };
@@ -210,6 +211,18 @@ struct SelectStep {
   std::byte* out;
 };
 
+// Where the largest of `size` elements is, as OpId::Argmax.
+struct ArgmaxStep {
+  StepHeader header;
+  DType dtype;  // F16 or F32
+  int32_t size;
+  const std::byte* x;
+  int32_t* out;
+  // Of all warps that look: 0 before and after it.
+  unsigned long long* best;
+  unsigned* counted;
+};
+
 struct AttentionStep {
   StepHeader header;
   DecodeAttention decode;
@@ -256,6 +269,7 @@ union alignas(16) StepRecord {
   CopyStep copy;
   WriteStep write;
   SelectStep select;
+  ArgmaxStep argmax;
   AttentionStep attention;
   TokenAttentionStep token_attention;
 };
