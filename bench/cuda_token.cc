@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -31,6 +30,19 @@ constexpr Size kSizes[] = {{"1.1B", 22, 2048, 5632, 32, 4, 32000},
                            {"7B", 32, 4096, 11008, 32, 32, 32000}};
 constexpr int64_t kKeys =
     576;  // the middle of 128 tokens after a prompt of 512
+
+// A kind of weights. Of mixtures every other layer has `more` for values and down, and so
+// have the logits: about as GGUF's Q4_K_M.
+struct Kind {
+  const char* name;
+  DType dtype, more;
+};
+constexpr Kind kKinds[] = {{"F16", DType::F16, DType::F16},
+                           {"Q8_0", DType::Q8_0, DType::Q8_0},
+                           {"Q4_0", DType::Q4_0, DType::Q4_0},
+                           {"Q4_K", DType::Q4_K, DType::Q4_K},
+                           {"Q6_K", DType::Q6_K, DType::Q6_K},
+                           {"Q4_K_M", DType::Q4_K, DType::Q6_K}};
 
 // What the time is divided into.
 enum Part { kQkv, kAttention, kOut, kGate, kDown, kLogits, kParts };
@@ -63,14 +75,15 @@ ElementwiseProgram ProgramOf(OpId op, uint8_t inputs) {
   return program;
 }
 
-// Small ones around 0, of blocks that begin with their scales: what grows without
+// Small ones around 0, of blocks that begin or end with their scales: what grows without
 // end takes other ways through a kernel.
 std::vector<uint16_t> SmallWeights(DType dtype) {
   const int64_t words = BlockBytes(dtype, Info(dtype).block_elements) / 2;
   const int64_t scales = dtype == DType::Q4_K ? 2 : 1;
+  const int64_t first = dtype == DType::Q6_K ? words - 1 : 0;
   std::vector<uint16_t> all = RandomWords((8 << 20) / words * words);
   for (size_t at = 0; at < all.size(); at += words) {
-    for (int64_t i = 0; i < scales; ++i) {
+    for (int64_t i = first; i < first + scales; ++i) {
       all[at + i] = RandomHalf(all[at + i], dtype == DType::F16 ? 0x1800 : 0x0c00);
     }
   }
@@ -79,16 +92,20 @@ std::vector<uint16_t> SmallWeights(DType dtype) {
 
 class Model {
  public:
-  Model(const Size& size, DType dtype)
-      : size_(size), dtype_(dtype), chunk_(SmallWeights(dtype)) {
+  Model(const Size& size, const Kind& kind)
+      : size_(size),
+        kind_(kind),
+        chunk_(SmallWeights(kind.dtype)),
+        chunk_of_more_(SmallWeights(kind.more)) {
     for (Layer& layer : layers_) {
+      const bool more = (&layer - layers_.data()) % 2 == 1;
       layer.q = Weights(size_.width, size_.width);
       layer.k = Weights(size_.kv_width(), size_.width);
-      layer.v = Weights(size_.kv_width(), size_.width);
+      layer.v = Weights(size_.kv_width(), size_.width, more);
       layer.out = Weights(size_.width, size_.width);
       layer.gate = Weights(size_.gated, size_.width);
       layer.up = Weights(size_.gated, size_.width);
-      layer.down = Weights(size_.width, size_.gated);
+      layer.down = Weights(size_.width, size_.gated, more);
       layer.keys = RandomBytes(kKeys * size_.kv_width() * 2);
       layer.values = RandomBytes(kKeys * size_.kv_width() * 2);
     }
@@ -105,14 +122,20 @@ class Model {
   }
 
  private:
+  struct Matrix {
+    Bytes data;
+    DType dtype;
+  };
   struct Layer {
-    Bytes q, k, v, out, gate, up, down, keys, values;
+    Matrix q, k, v, out, gate, up, down;
+    Bytes keys, values;
   };
 
-  Bytes Weights(int64_t rows, int64_t columns) {
-    const int64_t bytes = BlockBytes(dtype_, rows * columns);
+  Matrix Weights(int64_t rows, int64_t columns, bool more = false) {
+    const DType dtype = more ? kind_.more : kind_.dtype;
+    const int64_t bytes = BlockBytes(dtype, rows * columns);
     bytes_ += bytes;
-    return Filled(bytes, chunk_);
+    return {Filled(bytes, more ? chunk_of_more_ : chunk_), dtype};
   }
 
   void Add(StepList& list, Part part, OpId op, std::vector<View> inputs,
@@ -138,11 +161,11 @@ class Model {
 
   // y = x w^T, with `program` and its operand `beside` after it.
   void Product(StepList& list, Part part, const Bytes& x, int64_t k,
-               const Bytes& w, const View& y,
+               const Matrix& w, const View& y,
                const ElementwiseProgram* program = nullptr,
                const Bytes& beside = nullptr) const {
     const int64_t n = y.size();
-    View columns = Array(w, {k, n}, dtype_);
+    View columns = Array(w.data, {k, n}, w.dtype);
     columns.strides[0] = 1;
     columns.strides[1] = k;
     std::vector<View> inputs = {Array(x, {1, k}), columns};
@@ -195,11 +218,11 @@ class Model {
   }
 
   const Size& size_;
-  const DType dtype_;
-  const std::vector<uint16_t> chunk_;  // of the weights
+  const Kind kind_;
+  const std::vector<uint16_t> chunk_, chunk_of_more_;  // of the weights
   int64_t bytes_ = 0;
   std::vector<Layer> layers_ = std::vector<Layer>(size_.layers);
-  const Bytes logits_w_ = Weights(size_.tokens, size_.width);
+  const Matrix logits_w_ = Weights(size_.tokens, size_.width, true);
   const Bytes x_ = Row(), h_ = Row(), q_ = Row(), k_ = Row(), v_ = Row(),
               turned_q_ = Row(), turned_k_ = Row(), attended_ = Row(),
               gate_ = RandomBytes(size_.gated * 2),
@@ -247,8 +270,8 @@ std::vector<double> SecondsOfParts(const Model& model, StepList& list,
   return seconds;
 }
 
-void Measure(const Size& size, DType dtype) {
-  const Model model(size, dtype);
+void Measure(const Size& size, const Kind& kind) {
+  const Model model(size, kind);
   StepList list;
   model.AddToken(list);
   const size_t steps = list.steps();
@@ -256,8 +279,8 @@ void Measure(const Size& size, DType dtype) {
   SecondsOfToken(model, list, 10);
   const double seconds = SecondsOfToken(model, list, 100);
   std::printf(
-      "%-4s %-5s %8.1f us %6.0f t/s %6.0f GB/s, %zu steps; us:", size.name,
-      std::string(Info(dtype).name).c_str(), seconds * 1e6, 1 / seconds,
+      "%-4s %-6s %8.1f us %6.0f t/s %6.0f GB/s, %zu steps; us:", size.name,
+      kind.name, seconds * 1e6, 1 / seconds,
       1e-9 * static_cast<double>(model.bytes()) / seconds, steps);
   const std::vector<double> parts = SecondsOfParts(model, list, 20);
   for (int part = 0; part < kParts; ++part) {
@@ -280,10 +303,9 @@ int main(int argc, char** argv) {
   std::printf("a token, and each step of a layer\n");
   for (const Size& size : kSizes) {
     if (argc > 1 && std::string_view(size.name) != argv[1]) continue;
-    for (DType dtype : {DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_K,
-                        DType::Q6_K}) {
-      if (argc > 2 && Info(dtype).name != argv[2]) continue;
-      Measure(size, dtype);
+    for (const Kind& kind : kKinds) {
+      if (argc > 2 && std::string_view(kind.name) != argv[2]) continue;
+      Measure(size, kind);
     }
   }
 }
