@@ -5,6 +5,12 @@
 #include "cuda/check.h"
 
 namespace tl::cuda {
+namespace {
+
+constexpr int kLeastToOverlap = 90;  // griddepcontrol
+
+}  // namespace
+
 void LaunchKernel(const void* kernel, const LaunchShape& shape,
                   void** arguments) {
   if (shape.grid.x == 0 || shape.grid.y == 0 || shape.grid.z == 0) return;
@@ -19,11 +25,17 @@ void LaunchKernel(const void* kernel, const LaunchShape& shape,
   config.blockDim = shape.block;
   config.dynamicSmemBytes = static_cast<size_t>(shape.shared_bytes);
   config.stream = static_cast<cudaStream_t>(StreamHandle());
-  cudaLaunchAttribute together = {};
-  together.id = cudaLaunchAttributeCooperative;
-  together.val.cooperative = 1;
-  config.attrs = &together;
-  config.numAttrs = shape.together ? 1 : 0;
+  cudaLaunchAttribute attributes[2] = {};
+  config.attrs = attributes;
+  if (shape.together) {
+    attributes[config.numAttrs].id = cudaLaunchAttributeCooperative;
+    attributes[config.numAttrs++].val.cooperative = 1;
+  }
+  if (shape.overlaps && Card().capability >= kLeastToOverlap) {
+    attributes[config.numAttrs].id =
+        cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[config.numAttrs++].val.programmaticStreamSerializationAllowed = 1;
+  }
   Check(cudaLaunchKernelExC(&config, kernel, arguments), "starting a kernel");
 }
 

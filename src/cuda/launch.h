@@ -15,6 +15,7 @@ struct LaunchShape {
   dim3 grid, block;
   int shared_bytes = 0;   // dynamic, DynamicShared()
   bool together = false;  // all blocks at once, so that they may wait
+  bool overlaps = false;  // begins before the launch in front ends: WaitForLaunchBefore
 };
 
 // Blocks of `threads` for a grid that walks over `count` elements, one a

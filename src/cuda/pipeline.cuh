@@ -68,6 +68,8 @@ template <int>
 TL_DEVICE void GiveRegisters() {}
 template <int>
 TL_DEVICE void TakeRegisters() {}
+TL_DEVICE void WaitForLaunchBefore() {}
+TL_DEVICE void LetNextLaunchBegin() {}
 TL_DEVICE void ArriveAtGrid(unsigned* counter) { ++*counter; }
 TL_DEVICE unsigned CountIn(unsigned* counter) { return (*counter)++; }
 TL_DEVICE void StoreRelaxed(uint32_t* to, uint32_t value) { *to = value; }
@@ -184,6 +186,18 @@ template <int kCount>
 TL_DEVICE void TakeRegisters() {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" :: "n"(kCount));
+#endif
+}
+// Of launches that overlap: what the one in front stored is there, and all before it.
+TL_DEVICE void WaitForLaunchBefore() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+// The next one, if it overlaps, may begin once all blocks have said so.
+TL_DEVICE void LetNextLaunchBegin() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
 #endif
 }
 TL_DEVICE void ArriveAtGrid(unsigned* counter) {

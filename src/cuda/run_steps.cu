@@ -285,11 +285,13 @@ TL_DEVICE void Compute(int count, unsigned* counter, uint64_t* times) {
   }
 }
 
-// `reached` counts the blocks that came to a wait before this launch.
+// `reached` counts the blocks that came to a wait before this launch. What is fetched
+// may come before the launch in front is over where it does not write it; the next
+// launch may begin from there on, when it is.
 __global__ void __launch_bounds__(kStepThreads, 1)
     RunStepsKernel(const StepRecord* steps, const __grid_constant__ FewSteps few,
                    int count, unsigned* counter, unsigned reached,
-                   uint64_t* times) {
+                   uint64_t* times, bool weights_are_there) {
   BlockMemory& shared = Shared();
   if (threadIdx.x == 0) {
     for (int i = 0; i < kRecords; ++i) {
@@ -310,9 +312,12 @@ __global__ void __launch_bounds__(kStepThreads, 1)
   __syncthreads();
   if (threadIdx.x < kConsumers) {
     TakeRegisters<kConsumerRegisters>();
+    WaitForLaunchBefore();
+    LetNextLaunchBegin();
     Compute(count, counter, times);
   } else {
     GiveRegisters<kFetchRegisters>();
+    if (!weights_are_there) WaitForLaunchBefore();
     Fetch(steps, few, count, counter, reached);
   }
 }
@@ -482,13 +487,20 @@ void CutKeys(int blocks, TokenAttentionStep& step) {
   step.splits = std::clamp(splits, 1, blocks / step.kv_heads);
 }
 
-void RunSteps(std::span<const StepRecord> steps, const StepRecord* on_card,
-              int blocks, unsigned* counter, unsigned reached, uint64_t* times) {
+void RunSteps(const StepsLaunch& launch, int blocks) {
   FewSteps few = {};
-  if (on_card == nullptr) std::copy(steps.begin(), steps.end(), few.at);
+  const bool is_few = launch.on_card == nullptr;
+  if (is_few) std::ranges::copy(launch.steps, few.at);
+  // What no block waits in is about as short as a launch.
+  const bool overlaps = is_few && !launch.together;
   Launch(RunStepsKernel,
-         {{static_cast<unsigned>(blocks)}, {kStepThreads}, StepSharedBytes(), true},
-         on_card, few, static_cast<int>(steps.size()), counter, reached, times);
+         {.grid = {static_cast<unsigned>(blocks)},
+          .block = {kStepThreads},
+          .shared_bytes = StepSharedBytes(),
+          .together = !overlaps,
+          .overlaps = overlaps},
+         launch.on_card, few, static_cast<int>(launch.steps.size()), launch.counter,
+         launch.reached, launch.times, launch.weights_are_there);
 }
 
 }  // namespace tl::cuda

@@ -34,12 +34,20 @@ void CutKeys(int blocks, TokenAttentionStep& step);
 
 StepRun RunOf(const StepRecord& step);
 
-// `on_card`: where the steps are in device memory, or null for kFewSteps or fewer.
-// `counter` counts the arrivals of blocks, `reached` of which were before this launch;
-// each step that waits for the grid adds `blocks`. `times`, [steps + 1] or null: when
-// one of the blocks begins each step, and when it is done, in nanoseconds.
-void RunSteps(std::span<const StepRecord> steps, const StepRecord* on_card,
-              int blocks, unsigned* counter, unsigned reached,
-              uint64_t* times = nullptr);
+struct StepsLaunch {
+  std::span<const StepRecord> steps;
+  const StepRecord* on_card;  // the same in device memory; null for kFewSteps or fewer
+  // Counts the arrivals of blocks, `reached` of which were before this launch; each
+  // step that waits for the grid adds as many as there are blocks.
+  unsigned* counter;
+  unsigned reached;
+  // [steps + 1] or null: when one of the blocks begins each step, and when it is done,
+  // in nanoseconds.
+  uint64_t* times;
+  bool together;  // a block may wait for another
+  // What is fetched ahead was there before the launch in front began.
+  bool weights_are_there;
+};
+void RunSteps(const StepsLaunch& launch, int blocks);
 
 }  // namespace tl::cuda

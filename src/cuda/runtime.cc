@@ -2,6 +2,8 @@
 
 #include "cuda/runtime.h"
 
+#include <atomic>
+
 #include "base/error.h"
 #include "cuda/check.h"
 #include "cuda/memory.h"
@@ -39,7 +41,10 @@ class Driver final : public MemorySource {
   int64_t total() const override { return Card().memory; }
 };
 
+std::atomic<uint64_t> work_count = 0;
+
 cudaStream_t Stream() {
+  ++work_count;
   static const cudaStream_t stream = [] {
     Card();
     cudaStream_t made = nullptr;
@@ -161,6 +166,7 @@ double Moment::SecondsSince(const Moment& begin) const {
 }
 
 void* StreamHandle() { return Stream(); }
+uint64_t WorkCount() { return work_count; }
 
 }  // namespace tl::cuda
 

@@ -87,5 +87,7 @@ class Moment {
 };
 
 void* StreamHandle();  // the cudaStream_t of all of it
+// Grows with each operation that may write to the card's memory, and others.
+uint64_t WorkCount();
 
 }  // namespace tl::cuda

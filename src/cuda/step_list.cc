@@ -31,6 +31,12 @@ bool IsRowProduct(const KernelArgs& args) {
          (args.dtype == DType::F16 || args.dtype == DType::F32);
 }
 
+bool AreProducts(const std::vector<StepRecord>& records) {
+  return std::ranges::all_of(records, [](const StepRecord& record) {
+    return record.header.kind == StepKind::kRows;
+  });
+}
+
 }  // namespace
 
 StepList::Range StepList::RangeOf(const View& view) {
@@ -355,6 +361,26 @@ size_t StepList::steps() const {
   return steps;
 }
 
+// Whether all that steps fetch ahead of waits is known to be there before the launch
+// that this one follows is over: that was the last list's, and it writes none of it.
+bool StepList::WeightsAreThere() const {
+  const auto is_there = [&](const std::byte* data, int64_t bytes) {
+    return data == nullptr || !last_written_.Meets(data, data + bytes);
+  };
+  const auto has_weights_there = [&](const StepRecord& record) {
+    const RowsStep& step = record.rows;
+    const int64_t norm_bytes = step.k * ElementBytes(step.norm_dtype);
+    if (!is_there(step.norm_weight, norm_bytes)) return false;
+    for (int i = 0; i < step.parts; ++i) {
+      const int64_t bytes = int64_t{RowsOfPart(step, i)} * step.row_bytes;
+      if (!is_there(step.part[i].w, bytes)) return false;
+    }
+    return true;
+  };
+  return WorkCount() == last_launch_ && AreProducts(records_) &&
+         std::ranges::all_of(records_, has_weights_there);
+}
+
 void StepList::Flush(Laps* laps) {
   EmitHeldNorm();
   if (levels_.empty()) return;
@@ -380,9 +406,15 @@ void StepList::Flush(Laps* laps) {
     on_card = upload_.Put(reinterpret_cast<const std::byte*>(records_.data()),
                           static_cast<int64_t>(records_.size() * sizeof(StepRecord)));
   }
-  RunSteps(records_, reinterpret_cast<const StepRecord*>(on_card), blocks,
-           reinterpret_cast<unsigned*>(counter_.get()), reached_,
-           laps ? laps->NoteSteps(std::move(laps_of_records)) : nullptr);
+  RunSteps({.steps = records_,
+            .on_card = reinterpret_cast<const StepRecord*>(on_card),
+            .counter = reinterpret_cast<unsigned*>(counter_.get()),
+            .reached = reached_,
+            .times = laps ? laps->NoteSteps(std::move(laps_of_records)) : nullptr,
+            .together = levels_.size() > 1 || !AreProducts(records_),
+            .weights_are_there = WeightsAreThere()},
+           blocks);
+  last_launch_ = WorkCount();
   if (many) upload_.Launched();
   reached_ += waits_ * static_cast<unsigned>(blocks);
   for (Level& level : levels_) {
@@ -390,6 +422,7 @@ void StepList::Flush(Laps* laps) {
     spare_levels_.push_back(std::move(level));
   }
   levels_.clear();
+  std::swap(written_, last_written_);
   written_.clear();
   scratch_.clear();
   argmax_steps_ = 0;

@@ -129,6 +129,7 @@ class StepList {
   void FoldNorm(const View& x, RowsStep& step, Touched& touched);
   void PlaceRows(StepRecord& record, Touched touched, const View& x);
   bool IsWritten(const Range& range) const;
+  bool WeightsAreThere() const;
   void NoteWrites(const Ranges& writes);
   void EmitHeldNorm();
   // `alone`: one block runs it. `x`: what it wants in shared memory, if anything.
@@ -180,13 +181,15 @@ class StepList {
   std::vector<Level> spare_levels_;  // empty ones that have memory
   std::vector<StepRecord> records_;  // of a Flush
   Upload upload_;
-  AddressSet written_;  // by the steps of all levels
+  AddressSet written_;      // by the steps of all levels
+  AddressSet last_written_;  // by those of the last launch
+  uint64_t last_launch_ = 0;  // WorkCount when that was asked for
   std::optional<HeldNorm> held_norm_;
   int16_t next_block_ = 0;
   int lap_ = 0;  // of what is added
   std::vector<std::shared_ptr<std::byte>> scratch_;  // of the steps collected
   std::shared_ptr<std::byte> counter_;  // where blocks count themselves in
-  std::shared_ptr<std::byte> argmax_;   // what each of kMostArgmax steps needs
+  std::shared_ptr<std::byte> argmax_;   // where its Argmax steps find each other
   int argmax_steps_ = 0;
   std::shared_ptr<std::byte> handed_;  // rows that are handed on, two in turn
   std::shared_ptr<std::byte> parts_;   // of a token's attention
