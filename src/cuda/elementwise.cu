@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "cuda/async_copy.cuh"
-#include "cuda/elementwise_run.cuh"
+#include "cuda/elementwise_halves.cuh"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/strided_copy.h"
@@ -18,6 +18,12 @@ using Group = ElementwiseGroup;
 using Access = ElementwiseGroup::Access;
 
 constexpr int kThreads = 128;
+// Of a multiprocessor, what registers must allow. Turing's have fewer threads.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr int kBlocks = 8;
+#else
+constexpr int kBlocks = 9;
+#endif
 constexpr int kCount = 8;  // 16 bytes of f16
 constexpr int kQuads = kCount / 4;
 
@@ -124,36 +130,61 @@ TL_DEVICE void LoadInput(const Group& group, const Group::Input& x,
   }
 }
 
+// Where an instruction finds its operands and puts its result, read in one load.
+struct alignas(8) Places {
+  uint8_t operand[3] = {};  // Group::slots of each
+  uint8_t result = 0;
+  uint8_t half_operands = 0;  // bit k: operand k is f16
+  bool halves_only = false;   // the result, too
+
+  Places() = default;
+  Places(const Group& group, int i) {
+    const Group::Instruction& instruction = group.instruction[i];
+    const int count = instruction.operands;
+    for (int k = 0; k < count; ++k) {
+      const int value = instruction.operand[k];
+      operand[k] = group.slots[value];
+      half_operands |= (group.dtypes[value] == DType::F16) << k;
+    }
+    result = group.slots[group.inputs + i];
+    halves_only =
+        instruction.dtype == DType::F16 && half_operands == (1 << count) - 1;
+  }
+};
+
+struct Chain {
+  Group group;
+  Places places[Group::kMaxValues];
+};
+
 // A thread's values, each in its own type: one of f16 is rounded by being stored.
 // It has kChunks times kCount neighbours, each chunk beside those of the other
 // threads.
 template <int kChunks>
 struct Values {
-  const Group& group;
   uint4* shared;
 
-  TL_DEVICE uint4& At(int value, int chunk, int quad) const {
-    const int row = (group.slots[value] + quad) * kChunks + chunk;
-    return shared[row * kThreads + threadIdx.x];
+  TL_DEVICE uint4& At(int slot, int chunk) const {
+    return shared[(slot * kChunks + chunk) * kThreads + threadIdx.x];
   }
-  TL_DEVICE void Put(int value, int chunk, DType dtype,
+  TL_DEVICE void Put(int slot, int chunk, bool half,
                      const uint32_t (&from)[kCount]) const {
-    if (dtype == DType::F16) {
-      At(value, chunk, 0) = PackEight(from);
+    if (half) {
+      At(slot, chunk) = PackEight(from);
       return;
     }
 #pragma unroll
     for (int q = 0; q < kQuads; ++q) {
-      At(value, chunk, q) = make_uint4(from[4 * q], from[4 * q + 1],
+      At(slot + q, chunk) = make_uint4(from[4 * q], from[4 * q + 1],
                                        from[4 * q + 2], from[4 * q + 3]);
     }
   }
-  TL_DEVICE void Get(int value, int chunk, DType dtype,
+  TL_DEVICE void Get(int slot, int chunk, bool half,
                      uint32_t (&to)[kCount]) const {
-    if (dtype == DType::F16) return UnpackEight(At(value, chunk, 0), to);
+    if (half) return UnpackEight(At(slot, chunk), to);
 #pragma unroll
     for (int q = 0; q < kQuads; ++q) {
-      const uint4 bits = At(value, chunk, q);
+      const uint4 bits = At(slot + q, chunk);
       to[4 * q] = bits.x;
       to[4 * q + 1] = bits.y;
       to[4 * q + 2] = bits.z;
@@ -167,18 +198,42 @@ struct GroupIo {
   static constexpr int kChunks = kChunksOf, kCount = cuda::kCount;
   const Values<kChunks>& values;
   const Group::Instruction& instruction;
-  int result;
+  const Places& places;
 
   TL_DEVICE void Load(int chunk, int k, uint32_t (&x)[kCount]) const {
-    const int value = instruction.operand[k];
-    values.Get(value, chunk, values.group.dtypes[value], x);
+    values.Get(places.operand[k], chunk, places.half_operands >> k & 1, x);
     if (instruction.int_lanes || !(instruction.int_operands >> k & 1)) return;
     for (int e = 0; e < kCount; ++e) {
       x[e] = __float_as_uint(__int2float_rn(static_cast<int32_t>(x[e])));
     }
   }
   TL_DEVICE void Store(int chunk, const uint32_t (&from)[kCount]) const {
-    values.Put(result, chunk, instruction.dtype, from);
+    values.Put(places.result, chunk, instruction.dtype == DType::F16, from);
+  }
+};
+
+template <int kChunksOf>
+struct HalvesIo {
+  static constexpr int kChunks = kChunksOf, kCount = cuda::kCount;
+  using HalvesOnly = void;
+  const Values<kChunks>& values;
+  const Places& places;
+
+  TL_DEVICE void Load(int chunk, int k, uint32_t (&x)[kCount]) const {
+    UnpackEight(values.At(places.operand[k], chunk), x);
+  }
+  TL_DEVICE void Store(int chunk, const uint32_t (&from)[kCount]) const {
+    values.At(places.result, chunk) = PackEight(from);
+  }
+  template <class F>
+  TL_DEVICE void Pairs(F f) const {
+#pragma unroll
+    for (int chunk = 0; chunk < kChunks; ++chunk) {
+      const uint4 x = values.At(places.operand[0], chunk);
+      const uint4 y = values.At(places.operand[1], chunk);
+      values.At(places.result, chunk) =
+          make_uint4(f(x.x, y.x), f(x.y, y.y), f(x.z, y.z), f(x.w, y.w));
+    }
   }
 };
 
@@ -211,13 +266,13 @@ TL_DEVICE void LoadInputs(const Group& group, const Values<kChunks>& values) {
         const auto* from = reinterpret_cast<const uint4*>(x.data) +
                            chunk.begin / kCount * quads;
         for (int q = 0; q < quads; ++q) {
-          CopyAsync16(&values.At(k, c, q), from + q);
+          CopyAsync16(&values.At(group.slots[k] + q, c), from + q);
         }
         continue;
       }
       uint32_t value[kCount];
       LoadInput(group, x, chunk.begin, chunk.count, value);
-      values.Put(k, c, x.dtype, value);
+      values.Put(group.slots[k], c, x.dtype == DType::F16, value);
     }
   }
   CommitCopies();
@@ -229,6 +284,7 @@ TL_DEVICE void StoreOutputs(const Group& group, const Values<kChunks>& values) {
   for (int k = 0; k < group.outputs; ++k) {
     const Group::Output& out = group.output[k];
     const bool direct = IsAligned(out.data);
+    const int slot = group.slots[out.value];
     const int quads = out.dtype == DType::F16 ? 1 : kQuads;
 #pragma unroll
     for (int c = 0; c < kChunks; ++c) {
@@ -237,39 +293,48 @@ TL_DEVICE void StoreOutputs(const Group& group, const Values<kChunks>& values) {
       if (direct && chunk.count == kCount) {
         auto* to = reinterpret_cast<uint4*>(out.data) +
                    chunk.begin / kCount * quads;
-        for (int q = 0; q < quads; ++q) to[q] = values.At(out.value, c, q);
+        for (int q = 0; q < quads; ++q) to[q] = values.At(slot + q, c);
         continue;
       }
       uint32_t value[kCount];
-      values.Get(out.value, c, out.dtype, value);
+      values.Get(slot, c, out.dtype == DType::F16, value);
       StoreNeighbours(out.data, out.dtype, chunk.begin, chunk.count, value);
     }
   }
 }
 
 template <int kChunks>
-__global__ void __launch_bounds__(kThreads)
-    ElementwiseKernel(const __grid_constant__ Group group) {
-  const Values<kChunks> values = {group,
-                                  reinterpret_cast<uint4*>(DynamicShared())};
+__global__ void __launch_bounds__(kThreads, kBlocks)
+    ElementwiseKernel(const __grid_constant__ Chain chain) {
+  const Group& group = chain.group;
+  const Values<kChunks> values = {reinterpret_cast<uint4*>(DynamicShared())};
   LoadInputs(group, values);
   for (int i = 0; i < group.instructions; ++i) {
     const Group::Instruction instruction = group.instruction[i];
-    RunInstruction(instruction,
-                   GroupIo<kChunks>{values, instruction, group.inputs + i});
+    const Places places = chain.places[i];
+    if (places.halves_only) {
+      RunOnHalves(instruction, HalvesIo<kChunks>{values, places});
+    } else {
+      RunInstruction(instruction,
+                     GroupIo<kChunks>{values, instruction, places});
+    }
   }
   StoreOutputs(group, values);
 }
 
 template <int kChunks>
 void LaunchGroup(const Group& group) {
+  Chain chain = {group, {}};
+  for (int i = 0; i < group.instructions; ++i) {
+    chain.places[i] = Places(group, i);
+  }
   const int64_t per_block = int64_t{kThreads} * kCount * kChunks;
   const int slots = group.slots[group.inputs + group.instructions];
   Launch(ElementwiseKernel<kChunks>,
          {{static_cast<unsigned>((group.size + per_block - 1) / per_block)},
           {kThreads},
           slots * kChunks * kThreads * static_cast<int>(sizeof(uint4))},
-         group);
+         chain);
 }
 
 }  // namespace

@@ -44,9 +44,11 @@ TL_DEVICE int64_t PlaceIn(const ElementwiseGroup& group,
 // takes longer than doing it for a few. Io has
 //   Load(chunk, k, x): operand k as floats, or as ints where it computes on ints
 //   Store(chunk, result): floats, not rounded; ints for an I32 result
+//   HalvesOnly, a type, where operands and result are always f16
 template <class Io>
 struct InstructionRun {
   static constexpr int kCount = Io::kCount;
+  static constexpr bool kHalvesOnly = requires { typename Io::HalvesOnly; };
   const ElementwiseGroup::Instruction& instruction;
   const Io& io;
 
@@ -77,7 +79,7 @@ struct InstructionRun {
         result[i] = Bits(f(m, As<Math>(x[i]), As<Math>(kArity > 1 ? y[i] : x[i]),
                            As<Math>(kArity > 2 ? z[i] : x[i])));
       }
-      if constexpr (!Math::kIsInt) {
+      if constexpr (!Math::kIsInt && !kHalvesOnly) {
         if (instruction.dtype == DType::I32) ToInts(result);
       }
       io.Store(chunk, result);
@@ -96,6 +98,7 @@ struct InstructionRun {
   // way is taken depends on types alone, so that fusing changes no bit.
   template <Domain domain, int kArity, class F>
   TL_DEVICE void Row(F f) const {
+    if constexpr (kHalvesOnly) return Each<HalvesMath, kArity>(f);
     if constexpr (domain != Domain::kFloat) {
       if (instruction.int_lanes) return Each<IntMath, kArity>(f);
     }

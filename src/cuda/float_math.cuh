@@ -7,6 +7,19 @@
 
 namespace tl::cuda {
 
+// As __expf, wrong by 2^-21 and what |x| is rounded by; below 2^-126 it is 0, which
+// saves three instructions in six.
+TL_DEVICE float QuickExp(float x) {
+#ifdef TL_CUDA_EMULATED
+  return expf(x);
+#else
+  constexpr float kLog2OfE = 1.4426950408889634f;
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(__fmul_rn(x, kLog2OfE)));
+  return result;
+#endif
+}
+
 struct FloatMath {
   using T = float;
   static constexpr bool kIsInt = false;
@@ -58,7 +71,20 @@ struct FloatMath {
 // Wrong by 2^-19 at most, a hundredth of f16's half step.
 struct HalfMath : FloatMath {
   TL_DEVICE float Div(float x, float y) const { return __fdividef(x, y); }
-  TL_DEVICE float Exp(float x) const { return __expf(x); }
+  TL_DEVICE float Exp(float x) const { return QuickExp(x); }
+};
+
+// Where operands are f16, too: none is so small that its reciprocal is infinite.
+struct HalvesMath : HalfMath {
+  TL_DEVICE float Div(float x, float y) const {
+#ifdef TL_CUDA_EMULATED
+    return x / y;
+#else
+    float reciprocal;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(reciprocal) : "f"(y));
+    return __fmul_rn(x, reciprocal);
+#endif
+  }
 };
 
 // Signed overflow is undefined in C++: sums and products are unsigned.

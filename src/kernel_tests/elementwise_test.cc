@@ -287,6 +287,24 @@ TEST(Elementwise, RoundsEveryHalfToNearestEven) {
   });
 }
 
+// Whatever f16 they are computed in: infinite, NaN and subnormal ones too.
+TEST(Elementwise, RoundsSumsAndProductsOfHalvesOnce) {
+  std::vector<double> values, others;
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    values.push_back(HalfToFloat(static_cast<uint16_t>(bits)));
+    others.push_back(HalfToFloat(static_cast<uint16_t>(bits * 40503 + 77)));
+  }
+  const TestArray x = ArrayOf(DType::F16, {0x10000}, values);
+  const TestArray y = ArrayOf(DType::F16, {0x10000}, others);
+  for (OpId op : {OpId::Add, OpId::Sub, OpId::Mul}) {
+    std::vector<double> want;
+    for (size_t i = 0; i < values.size(); ++i) {
+      want.push_back(Row{op}.formula(values[i], others[i], 0));
+    }
+    ForEachTarget([&] { ExpectClose(RunOne(op, {x, y}, DType::F16), want, 0); });
+  }
+}
+
 // silu(a) * b + c, each result rounded to f16 whether it is stored or not.
 TEST(Elementwise, GivesAFusedChainTheBitsOfItsSteps) {
   const Dims dims = {3, 1000};
