@@ -1,9 +1,11 @@
 // Layer and rms norm: f32 inside a row, rounded once. A row that fits the
-// registers of a block is read once; of a longer one the segments' moments are
-// found first, each exactly from registers.
+// registers of a block is read once; many of which a block holds few go through
+// shared memory, fetched while others are worked on. Of a longer one the
+// segments' moments are found first, each exactly from registers.
 #include <memory>
 
 #include "cuda/kernels.h"
+#include "cuda/row_ring.cuh"
 #include "cuda/rows.cuh"
 
 namespace tl::cuda {
@@ -107,6 +109,97 @@ __global__ void __launch_bounds__(kMostRowThreads)
   }
 }
 
+// A thread's packs of a column of T's, or of ones or zeros: read once for all
+// rows of a block, since one of 64 KB for each row would be as much as the
+// rows.
+template <class T>
+struct HeldColumn {
+  using Ring = RowRing<T>;
+  static constexpr int kWidth = Ring::kWidth;
+  uint4 packs[kRingPacks];
+
+  TL_DEVICE HeldColumn(const Ring& ring, const Column& column, float fill) {
+    typename Ring::RowPack filled;
+#pragma unroll
+    for (T& element : filled.at) FromFloat(fill, element);
+#pragma unroll
+    for (int p = 0; p < kRingPacks; ++p) {
+      const int at = PlaceOfPack<kWidth>(p);
+      memcpy(&packs[p], &filled, sizeof(filled));
+      if (column.data == nullptr || at >= ring.count) continue;
+      packs[p] = *reinterpret_cast<const uint4*>(
+          static_cast<const T*>(column.data) + at);
+    }
+  }
+  // All of them as floats are more than a thread has registers for: they must
+  // not become floats before the first row.
+  TL_DEVICE void Get(int p, float (&to)[kWidth]) const {
+    uint4 words = packs[p];
+    asm volatile(""
+                 : "+r"(words.x), "+r"(words.y), "+r"(words.z), "+r"(words.w));
+    typename Ring::RowPack pack;
+    memcpy(&pack, &words, sizeof(pack));
+#pragma unroll
+    for (int i = 0; i < kWidth; ++i) to[i] = ToFloat(pack.at[i]);
+  }
+};
+
+template <class T>
+bool CanHold(const Column& column) {
+  using Type = Column::Type;
+  constexpr Type kOwn =
+      std::is_same_v<T, uint16_t> ? Type::kHalf : Type::kFloat;
+  return column.type == Type::kNone || column.type == kOwn;
+}
+
+template <class T>
+TL_DEVICE Moments MomentsOfStage(const RowRing<T>& ring, int stage,
+                                 bool around_mean, RingReduce& reduce) {
+  constexpr int kWidth = RowRing<T>::kWidth;
+  Moments moments = {static_cast<float>(ring.count), 0, 0};
+  if (around_mean) {
+    float sum = 0;
+    ring.ForEachPack(stage, [&](const float(&values)[kWidth], int, int) {
+#pragma unroll
+      for (float value : values) sum += value;
+    });
+    moments.mean = reduce(sum, Plus{}, 0.0f) / moments.count;
+  }
+  ring.ForEachPack(stage, [&](const float(&values)[kWidth], int, int) {
+#pragma unroll
+    for (float value : values) {
+      const float distance = value - moments.mean;
+      moments.squares += distance * distance;
+    }
+  });
+  moments.squares = reduce(moments.squares, Plus{}, 0.0f);
+  return moments;
+}
+
+// As NormRows.
+template <class T, class To>
+__global__ void __launch_bounds__(kMostRowThreads)
+    NormRing(RowRing<T> ring, To* y, NormParameters norm) {
+  constexpr int kWidth = RowRing<T>::kWidth;
+  const HeldColumn<T> weight(ring, norm.weight, 1), bias(ring, norm.bias, 0);
+  RingReduce reduce;
+  ring.ForEachRow([&](int64_t row, int stage) {
+    const Moments moments =
+        MomentsOfStage(ring, stage, norm.around_mean, reduce);
+    const float scale = 1 / sqrtf(moments.squares / moments.count + norm.eps);
+    ring.ForEachPack(stage, [&](float(&values)[kWidth], int p, int at) {
+      float factor[kWidth], summand[kWidth];
+      weight.Get(p, factor);
+      bias.Get(p, summand);
+#pragma unroll
+      for (int i = 0; i < kWidth; ++i) {
+        values[i] = (values[i] - moments.mean) * scale * factor[i] + summand[i];
+      }
+      StoreFloats(values, y + row * ring.count + at);
+    });
+  });
+}
+
 template <class T, int kWidth>
 __global__ void __launch_bounds__(kMostRowThreads)
     MomentsOfSegments(const T* x, RowCut cut, bool around_mean,
@@ -158,6 +251,15 @@ __global__ void __launch_bounds__(kMostRowThreads)
 template <class T, class To, int kWidth>
 void RunRows(const T* x, To* y, int64_t rows, int64_t count,
              const NormParameters& norm) {
+  if constexpr (kWidth > 1) {
+    // Without a mean a row has only one wait.
+    const int64_t short_bytes = (norm.around_mean ? 16 : 32) << 10;
+    const auto shape = RingShape<T>(rows, count, short_bytes);
+    if (shape && CanHold<T>(norm.weight) && CanHold<T>(norm.bias)) {
+      const RowRing<T> ring = {x, rows, static_cast<int>(count)};
+      return Launch(NormRing<T, To>, *shape, ring, y, norm);
+    }
+  }
   if (count <= kRowCapacity<kWidth>) {
     return Launch(NormRows<T, To, kWidth>, RowsShape<kWidth>(rows, count), x, y,
                   rows, static_cast<int>(count), norm);

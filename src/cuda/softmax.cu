@@ -1,18 +1,40 @@
 // Softmax and its logarithm, f32 inside a row. A row that fits the registers of
-// a block is read once. Of a longer one the largest element and the sum are
-// found first: by one block, which then reads it again from the cache, or by
-// several where there are few rows.
+// a block is read once; many of which a block holds few go through shared
+// memory, fetched while others are worked on. Of a longer one the largest
+// element and the sum are found first: by one block, which then reads it again
+// from the cache, or by several where there are few rows.
 #include <memory>
 
+#include "cuda/float_math.cuh"
 #include "cuda/kernels.h"
+#include "cuda/row_ring.cuh"
 #include "cuda/rows.cuh"
 
 namespace tl::cuda {
 namespace {
 
 // Results in f16 do not show what the quicker one is off by.
-TL_DEVICE float ExpFor(uint16_t, float x) { return __expf(x); }
+TL_DEVICE float ExpFor(uint16_t, float x) { return QuickExp(x); }
 TL_DEVICE float ExpFor(float, float x) { return expf(x); }
+
+// A sum of exponentials of which at least one is 1. Those are counted: beside
+// them the rest would lose its digits, which the logarithm of a sum near 1 is
+// made of.
+struct CountedSum {
+  float rest, ones;
+
+  TL_DEVICE void Add(float exponential) {
+    rest += exponential == 1 ? 0 : exponential;
+    ones += exponential == 1 ? 1 : 0;
+  }
+  TL_DEVICE float Log() const { return log1pf(ones - 1 + rest); }
+};
+
+struct JoinCounted {
+  TL_DEVICE CountedSum operator()(CountedSum a, CountedSum b) const {
+    return {a.rest + b.rest, a.ones + b.ones};
+  }
+};
 
 template <class T, class To, int kWidth>
 __global__ void __launch_bounds__(kMostRowThreads)
@@ -24,22 +46,57 @@ __global__ void __launch_bounds__(kMostRowThreads)
 #pragma unroll
   for (float value : values) largest = fmaxf(largest, value);
   largest = RowReduce(largest, Larger{});
-  // Those that are 1 are counted: beside them the rest would lose its digits,
-  // which the logarithm of a sum near 1 is made of.
-  float rest = 0, ones = 0;
+  CountedSum sum = {0, 0};
 #pragma unroll
   for (float& value : values) {
     const float exponential = ExpFor(To{}, value - largest);
-    rest += exponential == 1 ? 0 : exponential;
-    ones += exponential == 1 ? 1 : 0;
+    sum.Add(exponential);
     value = log ? value - largest : exponential;
   }
-  rest = RowReduce(rest, Plus{});
-  ones = RowReduce(ones, Plus{});
-  const float scale = 1 / (ones + rest), lower = log1pf(ones - 1 + rest);
+  sum = RowReduce(sum, JoinCounted{});
+  const float scale = 1 / (sum.ones + sum.rest), lower = sum.Log();
   if (!inside) return;
   StoreRow<kWidth>(values, count, y + row * count, [&](float value, int) {
     return log ? value - lower : value * scale;
+  });
+}
+
+// As SoftmaxRows. Exponentials are taken twice: room to keep them would be room
+// for fewer rows on their way.
+template <class T, class To>
+__global__ void __launch_bounds__(kMostRowThreads)
+    SoftmaxRing(RowRing<T> ring, To* y, bool log) {
+  constexpr int kWidth = RowRing<T>::kWidth;
+  RingReduce reduce;
+  ring.ForEachRow([&](int64_t row, int stage) {
+    float largest = -INFINITY;
+    ring.ForEachPack(stage, [&](const float(&values)[kWidth], int, int) {
+#pragma unroll
+      for (float value : values) largest = fmaxf(largest, value);
+    });
+    largest = reduce(largest, Larger{}, -INFINITY);
+    CountedSum sum = {0, 0};
+    ring.ForEachPack(stage, [&](const float(&values)[kWidth], int, int) {
+#pragma unroll
+      for (float value : values) {
+        const float exponential = ExpFor(To{}, value - largest);
+        if (log) {
+          sum.Add(exponential);
+        } else {
+          sum.rest += exponential;  // only the logarithm needs them apart
+        }
+      }
+    });
+    sum = reduce(sum, JoinCounted{}, CountedSum{0, 0});
+    const float scale = 1 / sum.rest, lower = log ? sum.Log() : 0;
+    ring.ForEachPack(stage, [&](float(&values)[kWidth], int, int at) {
+#pragma unroll
+      for (float& value : values) {
+        const float apart = value - largest;
+        value = log ? apart - lower : ExpFor(To{}, apart) * scale;
+      }
+      StoreFloats(values, y + row * ring.count + at);
+    });
   });
 }
 
@@ -158,6 +215,13 @@ template <class T, class To, int kWidth>
 void RunRows(const T* x, To* y, int64_t rows, int64_t count, bool log) {
   if (count > kRowCapacity<kWidth>) {
     return RunLong<T, To, kWidth>(x, y, rows, count, log);
+  }
+  if constexpr (kWidth > 1) {
+    constexpr int64_t kShortBytes = 16 << 10;
+    if (const auto shape = RingShape<T>(rows, count, kShortBytes)) {
+      const RowRing<T> ring = {x, rows, static_cast<int>(count)};
+      return Launch(SoftmaxRing<T, To>, *shape, ring, y, log);
+    }
   }
   Launch(SoftmaxRows<T, To, kWidth>, RowsShape<kWidth>(rows, count), x, y, rows,
          static_cast<int>(count), log);
