@@ -298,15 +298,23 @@ TL_DEVICE void ReadTurned(const std::byte* at, int turn, uint32_t (&words)[4]) {
 }
 
 // Elements l, l + 32, l + 64 and l + 96 of half a block share their bytes; a
-// unit is 16 such l, which have one scale for each of the four.
-template <>
-struct Unit<DType::Q6_K> {
+// unit is 16 such l, which have one scale for each of the four. Its words are turned
+// where lanes of a warp would meet at the same banks.
+template <bool kTurned>
+struct UnitOfQ6_K {
   static constexpr int kElements = 64;
   uint32_t q[4][4];  // [part, word], the words turned as those of the rows
   float scale[4];
   int lifted[4];  // -32 times the sum of q: the small integers count from there
 
-  TL_DEVICE static int TurnOf(int unit) { return unit % 4; }
+  TL_DEVICE static int TurnOf(int unit) { return kTurned ? unit % 4 : 0; }
+  TL_DEVICE static void Read(const std::byte* at, int unit, uint32_t (&words)[4]) {
+    if constexpr (kTurned) {
+      ReadTurned(at, TurnOf(unit), words);
+    } else {
+      ReadWords(at, words);
+    }
+  }
 
   TL_DEVICE void Load(const Int8Row& x, int unit) {
     constexpr uint32_t kMinus32 = 0xe0e0e0e0;
@@ -326,11 +334,11 @@ struct Unit<DType::Q6_K> {
   }
   TL_DEVICE float Times(const std::byte* row, int unit) const {
     const std::byte* block = row + unit / 4 * 210;
-    const int half = unit / 2 % 2, sixteen = unit % 2, turn = TurnOf(unit);
+    const int half = unit / 2 % 2, sixteen = unit % 2;
     uint32_t low[4], high[4], top[4], scales[2];
-    ReadTurned(block + 64 * half + 16 * sixteen, turn, low);
-    ReadTurned(block + 64 * half + 32 + 16 * sixteen, turn, high);
-    ReadTurned(block + 128 + 32 * half + 16 * sixteen, turn, top);
+    Read(block + 64 * half + 16 * sixteen, unit, low);
+    Read(block + 64 * half + 32 + 16 * sixteen, unit, high);
+    Read(block + 128 + 32 * half + 16 * sixteen, unit, top);
     ReadWords(block + 192 + 8 * half, scales);
     float total = 0;
 #pragma unroll

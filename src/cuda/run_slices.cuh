@@ -1,8 +1,6 @@
 // A RowsStep of packed rows: all warps of a block have a slice of each row.
 #pragma once
 
-#include <type_traits>
-
 #include "cuda/packed_rows.cuh"
 #include "cuda/prepare_x.cuh"
 #include "cuda/run_row_end.cuh"
@@ -18,12 +16,12 @@ TL_DEVICE float* PartialSums(int round, int warp) {
 
 TL_DEVICE float SumOfWarps(int round, int row) {
   const float* partial = PartialSums(round, 0) + row;
-  float sum = 0;
+  float sums[4] = {};  // one would wait for itself
 #pragma unroll
   for (int warp = 0; warp < kConsumerWarps; ++warp) {
-    sum += partial[warp * kRoundRows];
+    sums[warp % 4] += partial[warp * kRoundRows];
   }
-  return sum;
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 // Of each row a warp has the same few units of x, which its lanes keep in
@@ -31,27 +29,23 @@ TL_DEVICE float SumOfWarps(int round, int row) {
 // together, and a step of few rows has work for all of them. `width` lanes have
 // a row, up to kUnits units of it each, and the lanes of a warp as many rows as
 // that allows.
-template <DType dtype, int kUnits>
+template <class Unit, int kUnits>
 class Slice {
-  static constexpr bool kHalfBlocks = dtype == DType::Q4_K && kUnits == 2;
-  using Own = std::conditional_t<kHalfBlocks, HalfBlockOfQ4_K, Unit<dtype>>;
-  static constexpr int kOwn = kUnits * kUnitElements / Own::kElements;
-
  public:
   TL_DEVICE explicit Slice(const RowsStep& step)
       : width_(step.lanes_of_row),
         row_(QuotientOfLane(Lane(), width_)),
         at_once_(QuotientOfLane(kWarpSize, width_)),
         place_(Lane() - row_ * width_) {
-    const int units = step.k / Own::kElements;
+    const int units = step.k / Unit::kElements;
     const int each = units / kConsumerWarps, more = units % kConsumerWarps;
     const int warp = WarpOf(), begin = warp * each + min(warp, more);
     const int end = begin + each + (warp < more);
 #pragma unroll
-    for (int i = 0; i < kOwn; ++i) {
+    for (int i = 0; i < kUnits; ++i) {
       // Every other eight rows begin with their second units, which are in
       // other banks of shared memory than the first of those before.
-      const int unit = begin + place_ + (row_ / 8 + i) % kOwn * width_;
+      const int unit = begin + place_ + (row_ / 8 + i) % kUnits * width_;
       has_[i] = unit < end;  // a short row has no work for some lanes
       unit_[i] = min(unit, units - 1);
     }
@@ -60,7 +54,7 @@ class Slice {
   // Once x is there.
   TL_DEVICE void Load(const RowsStep& step) {
 #pragma unroll
-    for (int i = 0; i < kOwn; ++i) x_[i].Load(PlaceOfInt8(), unit_[i]);
+    for (int i = 0; i < kUnits; ++i) x_[i].Load(PlaceOfInt8(), unit_[i]);
     row_bytes_ = step.row_bytes;
     pitch_ = PackedPitch(row_bytes_);
     start_ = static_cast<unsigned>(reinterpret_cast<uintptr_t>(step.part[0].w));
@@ -79,7 +73,7 @@ class Slice {
           tile + (mine - begin) * pitch_ + (offset & in_line_);
       float sum = 0;
 #pragma unroll
-      for (int i = 0; i < kOwn; ++i) {
+      for (int i = 0; i < kUnits; ++i) {
         const float product = x_[i].Times(at, unit_[i]);
         sum += has_[i] ? product : 0;
       }
@@ -108,23 +102,23 @@ class Slice {
   }
 
   static constexpr int kMostWidth =
-      SliceWidth(RowsStep::kMostColumns, kUnits);
+      SliceWidth(RowsStep::kMostColumns, kUnits * (Unit::kElements / kUnitElements));
   static_assert(kMostWidth <= kWarpSize);
 
   const int width_, row_, at_once_, place_;
   int pitch_, row_bytes_;
   unsigned start_, in_line_;
-  int unit_[kOwn];
-  bool has_[kOwn];
-  Own x_[kOwn];
+  int unit_[kUnits];
+  bool has_[kUnits];
+  Unit x_[kUnits];
 };
 
-template <DType dtype, int kUnits>
+template <class Unit, int kUnits>
 __device__ TL_NOINLINE void RunSlices(unsigned place) {
   const RowsStep& step = RecordAt(place).rows;
   BlockMemory& shared = Shared();
   // What can be found before x is there.
-  Slice<dtype, kUnits> slice(step);
+  Slice<Unit, kUnits> slice(step);
   const RowRange rows = RowsOf(step);
   const int own = static_cast<int>(threadIdx.x);  // of a round's rows, to end
   if (step.fresh_x) {

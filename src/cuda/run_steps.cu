@@ -4,6 +4,7 @@
 // is busy while the others wait for each other. Results depend on the number of
 // multiprocessors only through which block computes them, not in their bits.
 #include <algorithm>
+#include <bit>
 
 #include "cuda/attention_decode.cuh"
 #include "cuda/attention_token.cuh"
@@ -152,7 +153,7 @@ __device__ TL_NOINLINE void RunSelect(unsigned place) {
 template <class T>
 TL_DEVICE unsigned long long BestOf(const T* x, int size, int first, int threads) {
   unsigned long long best = 0;
-#pragma unroll 4
+#pragma unroll 8
   for (int i = first; i < size; i += threads) {
     const unsigned long long key = SortKey(x[i]);
     const unsigned long long here = key << 32 | ~static_cast<uint32_t>(i);
@@ -390,8 +391,11 @@ StepRun RunOfRows(const RowsStep& step) {
       return run(StepRun::kQ4_0x1, step.units_of_lane);
     case DType::Q4_K:
       return run(StepRun::kQ4_Kx1, step.units_of_lane);
-    case DType::Q6_K:
-      return run(StepRun::kQ6_Kx1, step.units_of_lane);
+    case DType::Q6_K: {
+      // Then as many lanes to a row as it has units at the same banks.
+      const bool meet = std::has_single_bit(static_cast<unsigned>(step.lanes_of_row));
+      return meet ? StepRun::kQ6_KTurned : StepRun::kQ6_K;
+    }
     default:
       return run(StepRun::kHalf1, step.rows_per_group);
   }
