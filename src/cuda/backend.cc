@@ -115,13 +115,15 @@ class CudaBackend : public Backend {
       Directly([&] { engine_.Run(op, args); });
     }
   }
-  Ticket Submit(std::shared_ptr<const void> kept) override {
+  Ticket Submit(std::shared_ptr<const void> kept,
+                std::span<const std::byte> scratch) override {
     if (!batch_ && kept && !has_direct_work_) return ticket_;  // only views were made
     ++ticket_;
     if (batch_ && kept && !has_direct_work_ &&
         !cuda::TheMemory().HasMuchToDelete()) {
       batch_->ticket = ticket_;
       batch_->kept = std::move(kept);
+      batch_->scratch = scratch;
       worker_->Post(std::move(batch_));
     } else {
       Directly([&] {

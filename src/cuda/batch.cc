@@ -32,6 +32,7 @@ void Batch::RunOn(Engine& engine) const {
     view += args.inputs.size() + args.outputs.size();
     number += args.numbers.size();
   }
+  engine.EndRun(scratch);
 }
 
 void Batch::Clear() {
@@ -40,6 +41,7 @@ void Batch::Clear() {
   numbers_.clear();
   bytes_.clear();
   kept = nullptr;
+  scratch = {};
 }
 
 }  // namespace tl::cuda

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "cuda/engine.h"
@@ -20,6 +21,7 @@ class Batch {
 
   Ticket ticket = 0;
   std::shared_ptr<const void> kept;
+  std::span<const std::byte> scratch;  // whose bytes nobody asks for after it
 
  private:
   struct Item {

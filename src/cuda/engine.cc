@@ -35,9 +35,8 @@ void Engine::Run(OpId op, const KernelArgs& args) {
   {
     const SetWhile at_work(list_at_work_);
     if (list_.Add(op, args, laps_.lap())) {
-      // A model's token is chosen: that is what a program waits for.
-      if (op != OpId::Argmax) return;
-      return Flush();
+      has_token_ |= op == OpId::Argmax;
+      return;
     }
   }
   Flush();
@@ -60,7 +59,13 @@ void Engine::Write(std::byte* to, const std::byte* from, int64_t bytes) {
   CopyIn({&all, 1});
 }
 
+void Engine::EndRun(std::span<const std::byte> scratch) {
+  list_.Forget(scratch);
+  if (has_token_) Flush();  // that is what a program waits for
+}
+
 void Engine::Flush() {
+  has_token_ = false;
   {
     const SetWhile at_work(list_at_work_);
     list_.Flush(&laps_);

@@ -18,6 +18,8 @@ class Engine {
   void CopyIn(std::span<const HostBytes> all);
   // Of a few bytes as a step of the list.
   void Write(std::byte* to, const std::byte* from, int64_t bytes);
+  // Of all that came since the last one; what is in `scratch` nobody will ask for.
+  void EndRun(std::span<const std::byte> scratch);
 
   // What came so far is the work of this ticket, and may still be in the list.
   void Promise(Ticket ticket);
@@ -47,6 +49,7 @@ class Engine {
   StepList list_;
   Laps laps_;
   bool list_at_work_ = false;  // it cannot be told to start
+  bool has_token_ = false;     // the list has chosen one
   Ticket promised_ = 0;
   std::atomic<Ticket> started_ = 0;
   struct Mark {

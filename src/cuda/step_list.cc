@@ -119,7 +119,10 @@ bool StepList::IsWritten(const Range& range) const {
 }
 
 void StepList::NoteWrites(const Ranges& writes) {
-  for (const Range& range : writes) written_.Insert(range.begin, range.end);
+  for (const Range& range : writes) {
+    written_.Insert(range.begin, range.end);
+    forgotten_.Remove(range.begin, range.end);
+  }
 }
 
 size_t StepList::Append(StepRecord& record, Touched touched, bool alone,
@@ -381,6 +384,11 @@ bool StepList::WeightsAreThere() const {
          std::ranges::all_of(records_, has_weights_there);
 }
 
+void StepList::Forget(std::span<const std::byte> bytes) {
+  if (levels_.empty() || bytes.empty()) return;
+  forgotten_.Insert(bytes.data(), bytes.data() + bytes.size());
+}
+
 void StepList::Flush(Laps* laps) {
   EmitHeldNorm();
   if (levels_.empty()) return;
@@ -424,6 +432,7 @@ void StepList::Flush(Laps* laps) {
   levels_.clear();
   std::swap(written_, last_written_);
   written_.clear();
+  forgotten_.clear();
   scratch_.clear();
   argmax_steps_ = 0;
 }

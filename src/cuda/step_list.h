@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/inline_vector.h"
@@ -31,6 +32,9 @@ class StepList {
 
   // The same for bytes that the host has: device memory that they are copied to.
   bool AddBytes(std::byte* to, const std::byte* from, int64_t bytes);
+
+  // Nobody will ask for what is in these bytes after the steps so far.
+  void Forget(std::span<const std::byte> bytes);
 
   void Flush(Laps* laps = nullptr);
 
@@ -197,7 +201,8 @@ class StepList {
   const uint32_t most_number_;
   uint32_t number_ = 0;  // of what was handed on last
   bool second_ = false;  // which of the two rows that was
-  AddressSet dead_;      // of DropUnreadStores
+  AddressSet forgotten_;  // in the end
+  AddressSet dead_;       // of DropUnreadStores
   // What was stored and may not be seen yet by other blocks than the one that did, and
   // that by the threads that have its row.
   struct OwnRows {

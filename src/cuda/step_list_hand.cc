@@ -291,10 +291,10 @@ void StepList::SetParts(Level& level) {
   }
 }
 
-// What is written over before anything reads it need not be stored: memory that
-// is handed out again would make steps wait for each other.
+// What is written over or forgotten before anything reads it need not be stored:
+// memory that is handed out again would make steps wait for each other.
 void StepList::DropUnreadStores() {
-  dead_.clear();
+  dead_ = forgotten_;
   for (size_t l = levels_.size(); l-- > 0;) {
     Level& level = levels_[l];
     for (size_t i = level.records.size(); i-- > 0;) {

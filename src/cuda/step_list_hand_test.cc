@@ -109,6 +109,32 @@ TEST(StepListHandTest, ThreadsOfABlockWaitForWhatOthersOfItMade) {
   ExpectNear(z, ProductAndSum(y, b, y));
 }
 
+// But what is written there afterwards is.
+TEST(StepListHandTest, StoresNothingThatIsForgotten) {
+  const TestArray x = RandomArray(DType::F16, {1, kWidth}, 1);
+  const Weights a(DType::F16, kWidth, kWidth, 2), b(DType::F16, kWidth, kWidth, 3);
+  const TestArray y = Poisoned(DType::F16, {1, kWidth});
+  const TestArray z = Poisoned(DType::F16, {1, kWidth});
+  const std::vector<double> values = ProductAndSum(x, a, x);
+  const TestArray between = ArrayOf(DType::F16, {1, kWidth}, values);
+  TestList list;
+  const auto add = [&](const TestArray& from, const Weights& w, const TestArray& to) {
+    return list.Add(OpId::Matmul, {from, Permuted(w.array, {1, 0}), x}, to, {}, {},
+                    &Plus());
+  };
+  ASSERT_TRUE(add(x, a, y));
+  ASSERT_TRUE(add(y, b, z));
+  list.Forget(y);
+  list.Run();
+  EXPECT_TRUE(std::isnan(y.Get(0)));
+  ExpectNear(z, ProductAndSum(between, b, x));
+  ASSERT_TRUE(add(x, b, y));
+  list.Forget(y);
+  ASSERT_TRUE(add(x, a, y));
+  list.Run();
+  ExpectNear(y, values);
+}
+
 // Who wrote there first has handed on what he made: he need not write it, and
 // who writes there next need not wait for that.
 TEST(StepListHandTest, StoresNothingThatIsWrittenOverUnread) {

@@ -42,6 +42,10 @@ class TestList {
     return list_.AddBytes(memory_.Place(to).data, from.AsView().data,
                           BytesOf(from.dtype, ElementCount(from.dims)));
   }
+  void Forget(const TestArray& array) {
+    const View view = memory_.Place(array);
+    list_.Forget({view.data, static_cast<size_t>(BytesOf(view.dtype, view.size()))});
+  }
   void set_indices_checked(bool checked) { indices_checked_ = checked; }
   size_t levels() const { return list_.levels(); }
   size_t steps() const { return list_.steps(); }

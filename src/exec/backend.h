@@ -143,7 +143,9 @@ class Backend {
   // another call. Returns when it can no longer fail: at once, where a device works
   // on by itself and nothing of it can. `kept` has the attributes and programs that
   // arguments since the last call point to; without it they are no longer needed then.
-  virtual Ticket Submit(std::shared_ptr<const void> /*kept*/) {
+  // What is in `scratch` after all of that nobody will ask for.
+  virtual Ticket Submit(std::shared_ptr<const void> /*kept*/,
+                        std::span<const std::byte> /*scratch*/ = {}) {
     Wait();
     return 0;
   }

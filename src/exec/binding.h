@@ -71,6 +71,10 @@ class PlanRun {
   std::span<const View> outputs() const { return outputs_; }
   std::span<const double> Numbers(const Step& step) const;
   void End(const Step& step);
+  // Memory of which nothing outlives the run.
+  std::span<const std::byte> scratch() const {
+    return {scratch_.get(), static_cast<size_t>(plan_.scratch_bytes)};
+  }
 
   // Makes the bytes of results that are parts of leaves be where the backend computes.
   void BringResults();

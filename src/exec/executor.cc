@@ -178,7 +178,7 @@ void Executor::RunPlan(const KnownPtr& known, const Structure& structure) {
     backend_.Submit(nullptr);  // what was begun still uses the memory of this run
     throw;
   }
-  const Ticket ticket = backend_.Submit(known);
+  const Ticket ticket = backend_.Submit(known, run.scratch());
   if (timed()) ReportLaps(plan);
   for (Conversion& conversion : conversions_) ReportLoss(conversion);
   conversions_.clear();

@@ -97,7 +97,9 @@ class SlowBackend final : public Backend {
     copied_out.push_back(ticket);
     std::memcpy(to, from, n);
   }
-  Ticket Submit(std::shared_ptr<const void>) override { return ++submitted; }
+  Ticket Submit(std::shared_ptr<const void>, std::span<const std::byte>) override {
+    return ++submitted;
+  }
   void Wait() override {}
 
   int PreparedOperand(OpId op) const override {
