@@ -6,46 +6,29 @@
 
 namespace tl::cuda {
 
-// Two neighbours at once. A sum or product rounded to f32 first has the same
-// bits: f32 has more than twice the digits.
-struct PairSum {
-  TL_DEVICE uint32_t operator()(uint32_t x, uint32_t y) const {
 #ifdef TL_CUDA_EMULATED
-    const float2 a = UnpackHalves(x), b = UnpackHalves(y);
-    return PackHalves(a.x + b.x, a.y + b.y);
+using Half2 = float2;  // f32 has more than twice the digits: rounded, it is the same
+TL_DEVICE float2 ToHalf2(uint32_t bits) { return UnpackHalves(bits); }
+TL_DEVICE uint32_t BitsOf(float2 pair) { return PackHalves(pair.x, pair.y); }
+TL_DEVICE float2 __hadd2_rn(float2 x, float2 y) { return {x.x + y.x, x.y + y.y}; }
+TL_DEVICE float2 __hsub2_rn(float2 x, float2 y) { return {x.x - y.x, x.y - y.y}; }
+TL_DEVICE float2 __hmul2_rn(float2 x, float2 y) { return {x.x * y.x, x.y * y.y}; }
 #else
-    const __half2 sum = __hadd2_rn(*reinterpret_cast<const __half2*>(&x),
-                                   *reinterpret_cast<const __half2*>(&y));
-    return *reinterpret_cast<const uint32_t*>(&sum);
+using Half2 = __half2;
+TL_DEVICE Half2 ToHalf2(uint32_t bits) { return *reinterpret_cast<Half2*>(&bits); }
+TL_DEVICE uint32_t BitsOf(Half2 pair) { return *reinterpret_cast<uint32_t*>(&pair); }
 #endif
-  }
-};
 
-struct PairDifference {
+// f on two neighbours at once, as bits.
+template <class F>
+struct OnPairs {
+  F f;
   TL_DEVICE uint32_t operator()(uint32_t x, uint32_t y) const {
-#ifdef TL_CUDA_EMULATED
-    const float2 a = UnpackHalves(x), b = UnpackHalves(y);
-    return PackHalves(a.x - b.x, a.y - b.y);
-#else
-    const __half2 rest = __hsub2_rn(*reinterpret_cast<const __half2*>(&x),
-                                    *reinterpret_cast<const __half2*>(&y));
-    return *reinterpret_cast<const uint32_t*>(&rest);
-#endif
+    return BitsOf(f(ToHalf2(x), ToHalf2(y)));
   }
 };
-
-struct PairProduct {
-  TL_DEVICE uint32_t operator()(uint32_t x, uint32_t y) const {
-#ifdef TL_CUDA_EMULATED
-    const float2 a = UnpackHalves(x), b = UnpackHalves(y);
-    return PackHalves(a.x * b.x, a.y * b.y);
-#else
-    const __half2 product = __hmul2_rn(*reinterpret_cast<const __half2*>(&x),
-                                       *reinterpret_cast<const __half2*>(&y));
-    return *reinterpret_cast<const uint32_t*>(&product);
-#endif
-  }
-};
+template <class F>
+OnPairs(F) -> OnPairs<F>;
 
 // Io has besides what RunInstruction asks for
 //   HalvesOnly
@@ -55,11 +38,11 @@ TL_DEVICE void RunOnHalves(const ElementwiseGroup::Instruction& instruction,
                            const Io& io) {
   switch (instruction.op) {
     case OpId::Add:
-      return io.Pairs(PairSum{});
+      return io.Pairs(OnPairs{[](Half2 x, Half2 y) { return __hadd2_rn(x, y); }});
     case OpId::Sub:
-      return io.Pairs(PairDifference{});
+      return io.Pairs(OnPairs{[](Half2 x, Half2 y) { return __hsub2_rn(x, y); }});
     case OpId::Mul:
-      return io.Pairs(PairProduct{});
+      return io.Pairs(OnPairs{[](Half2 x, Half2 y) { return __hmul2_rn(x, y); }});
     default:
       return RunInstruction(instruction, io);
   }
