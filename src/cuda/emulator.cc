@@ -101,7 +101,8 @@ void Enter(Context& left, size_t at) {
 }
 
 // Who is next: all threads in turn; or those of one block, until what they wait
-// for lets none of them go on, and then those of the first or last block that can.
+// for lets none of them go on, and then those of the first or last block that can. Of
+// the last block it is the last warp that can, which gets far ahead of the others, too.
 enum class Order { kInTurn, kFirstBlock, kLastBlock };
 
 Order OrderOf(const char* name) {
@@ -125,16 +126,29 @@ size_t NextAmong(size_t begin, size_t end) {
   return fibers.size();
 }
 
+size_t NextOfBlock(size_t begin, size_t end) {
+  if (order != Order::kLastBlock) return NextAmong(begin, end);
+  size_t next = fibers.size();
+  if (begin <= current_at && current_at < end && current->barrier == current->warp) {
+    const size_t warp = begin + (current_at - begin) / kWarp * kWarp;
+    next = NextAmong(warp, std::min(warp + kWarp, end));
+  }
+  for (size_t at = end; next == fibers.size() && at-- > begin;) {
+    if (fibers[at].CanRun()) next = at;
+  }
+  return next;
+}
+
 size_t NextInOrder() {
   const size_t all = fibers.size();
   if (order == Order::kInTurn) return NextAmong(0, all);
   const size_t threads = blockDim.x * blockDim.y * blockDim.z;
   const size_t own = current_at / threads * threads;
-  size_t next = NextAmong(own, own + threads);
+  size_t next = NextOfBlock(own, own + threads);
   for (size_t done = 0; done < all && next == all; done += threads) {
     const size_t begin =
         order == Order::kFirstBlock ? done : all - threads - done;
-    next = NextAmong(begin, begin + threads);
+    next = NextOfBlock(begin, begin + threads);
   }
   return next;
 }
@@ -165,6 +179,7 @@ void Arrive(Barrier& barrier) {
   if (++barrier.arrived == barrier.alive) {
     barrier.arrived = 0;
     ++barrier.generation;
+    if (order == Order::kLastBlock && &barrier != current->warp) LetOthersRun();
     return;
   }
   current->barrier = &barrier;

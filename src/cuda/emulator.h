@@ -4,7 +4,8 @@
 // where the launch asks for it. Races are not seen (bench/gpu.sh has racecheck
 // for that), addresses outside of what was allocated are, under ASan. All threads
 // take turns; TL_EMULATED_ORDER=first or last lets the first or the last block get
-// as far ahead of the others as it can, which shows where it should have waited.
+// as far ahead of the others as it can, and with last a warp of the other warps, which
+// shows where it should have waited.
 // Only what our kernels use is here, under CUDA's names: CUDA C++ Programming
 // Guide, chapters 10 (language extensions) and the CUDA Math API.
 #pragma once
