@@ -120,7 +120,13 @@ __device__ TL_NOINLINE void RunSlices(unsigned place) {
   // What can be found before x is there.
   Slice<Unit, kUnits> slice(step);
   const RowRange rows = RowsOf(step);
+  const int rows_per_round = step.rows_per_round;
   const int own = static_cast<int>(threadIdx.x);  // of a round's rows, to end
+  LaneRow ending(step);
+  const auto has_row = [&](int round_begin) {
+    return own < min(rows_per_round, rows.end - round_begin);
+  };
+  ending.Begin(rows.begin + own, has_row(rows.begin));
   if (step.fresh_x) {
     PrepareXOf(place);
   } else {
@@ -128,16 +134,12 @@ __device__ TL_NOINLINE void RunSlices(unsigned place) {
   }
   unsigned tile = shared.next_tile[WarpOf()];  // behind a norm's weights
   slice.Load(step);
-  LaneRow ending(step);
   const int rows_per_tile = step.rows_per_tile;
-  const int rows_per_round = step.rows_per_round;
   unsigned slot = tile % kTiles, parity = tile / kTiles & 1;
   int round = 0;
   for (int begin = rows.begin; begin < rows.end;
        begin += rows_per_round, ++round) {
     const int end = min(begin + rows_per_round, rows.end);
-    const bool has = own < end - begin;
-    ending.Begin(begin + own, has);
     float* partial = PartialSums(round, WarpOf()) - begin;
     for (int row = begin; row < end; row += rows_per_tile, ++tile) {
       WaitPhase(&shared.tile_full[slot], parity);
@@ -149,7 +151,9 @@ __device__ TL_NOINLINE void RunSlices(unsigned place) {
     }
     SyncConsumers();
     if (WarpOf() * kWarpSize >= end - begin) continue;
+    const bool has = has_row(begin);
     ending.End(has ? SumOfWarps(round, own) : 0, has);
+    ending.Begin(end + own, has_row(end));
   }
   __syncwarp();  // all lanes have read where they began
   if (Lane() == 0) shared.next_tile[WarpOf()] = tile;

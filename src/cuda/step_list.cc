@@ -53,6 +53,7 @@ StepList::Range StepList::RangeOf(const View& view) {
 // touched by another thread.
 StepList::Order StepList::OrderOf(const Touched& step, const Touched& before) {
   const bool same_rows = step.rows == before.rows &&
+                         step.rows_per_round == before.rows_per_round &&
                          step.rows_per_group == before.rows_per_group &&
                          step.first_warp == before.first_warp;
   Order order = Order::kAny;
@@ -236,7 +237,7 @@ bool StepList::AddRows(const KernelArgs& args) {
   step.part[0].end = step.n;
   step.x = x.data;
   touched.rows = step.n;
-  touched.rows_per_group = step.rows_per_group;
+  touched.NoteCut(step);
   if (args.program) {
     const ElementwiseGroup group(*args.program, args.inputs.subspan(2),
                                  args.outputs);

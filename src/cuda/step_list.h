@@ -67,6 +67,7 @@ class StepList {
     // Of a RowsStep: steps where these are the same have their rows in the same
     // threads.
     int32_t rows = 0;
+    int16_t rows_per_round = 0;
     int8_t rows_per_group = 0, first_warp = 0;
     int16_t block = kAnyBlock;  // the only one that runs it
     int lap = 0;
@@ -74,6 +75,10 @@ class StepList {
     bool takes_part = false;
     bool makes_keys = false;  // of its keys the list writes more than the last
 
+    void NoteCut(const RowsStep& step) {
+      rows_per_round = step.rows_per_round;
+      rows_per_group = step.rows_per_group;
+    }
     // The rows are in other threads than `by_row` counted on.
     void ForgetByRow() {
       for (Range& range : reads) range.by_row = false;

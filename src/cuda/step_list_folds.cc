@@ -219,7 +219,7 @@ bool StepList::TurnIn(Level& level, size_t maker, const RopeStep& rope,
 bool StepList::Recut(Level& level, size_t at, const StepRecord& record,
                      const Touched& more) {
   Touched touched = level.touched[at];
-  touched.rows_per_group = record.rows.rows_per_group;
+  touched.NoteCut(record.rows);
   for (const Range& range : more.writes) touched.writes.push_back(range);
   for (const Range& range : more.reads) touched.reads.push_back(range);
   if (record.rows.parts > 1) touched.ForgetByRow();

@@ -1,5 +1,6 @@
 // Where a list may not put a step, or make it part of another: memory that other steps
 // of the list still read, or have not written yet.
+#include "cuda/runtime.h"
 #include "cuda/step_list_test.h"
 
 namespace tl::cuda {
@@ -161,6 +162,29 @@ TEST(StepListOrderTest, WritesTheLaterOfTwoProductsToAPlace) {
   list.Run();
   const std::vector<double> want = Product(x.Values(), second.Values());
   for (int i = 0; i < n; ++i) ASSERT_NEAR(y.Get(i), want[i], 5e-3) << i;
+}
+
+// A row that another thread has just made is not added before that one is done.
+TEST(StepListOrderTest, AddsPackedRowsThatWereJoinedInRoundsOfOtherLengths) {
+  const int k = 1280, n = 120 * Card().multiprocessors;
+  const TestArray x = RandomArray(DType::F16, {1, k}, 1);
+  const Weights first(DType::Q8_0, n, k, 2);  // 104 rows a round
+  const Weights second(DType::Q4_0, n, k, 3);  // 128
+  const TestArray y = Poisoned(DType::F16, {1, n});
+  const TestArray z = Poisoned(DType::F16, {1, n});
+  const ElementwiseProgram add = EpilogueOf({OpId::Add});
+  TestList list;
+  ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(first.array, {1, 0})}, y));
+  ASSERT_TRUE(
+      list.Add(OpId::Matmul, {x, Permuted(second.array, {1, 0}), y}, z, {}, {}, &add));
+  list.Run();
+  const std::vector<double> rounded = RoundedInGroups(x.Values());
+  const std::vector<double> one = Product(rounded, first.values);
+  const std::vector<double> other = Product(rounded, second.values);
+  for (int i = 0; i < n; ++i) {
+    const double want = RoundedTo(DType::F16, one[i]) + RoundedTo(DType::F16, other[i]);
+    ASSERT_NEAR(z.Get(i), want, std::abs(want) * 0.01 + 0.1) << i;
+  }
 }
 
 }  // namespace
