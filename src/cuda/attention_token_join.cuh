@@ -152,10 +152,7 @@ class TokenJoin {
         PackHalves(all.values.z * inverse, all.values.w * inverse);
     const int at = (item_.head * step_.group + row) * kFours + four;
     if (step_.handed_out != nullptr) {
-      const uint32_t n = step_.number_out << 16;
-      StoreRelaxed(reinterpret_cast<uint4*>(step_.handed_out) + at,
-                   make_uint4((low & 0xffff) | n, low >> 16 | n,
-                              (high & 0xffff) | n, high >> 16 | n));
+      HandOnFour(step_.handed_out, at, low, high, step_.number_out);
     }
     if (step_.out != nullptr) {
       reinterpret_cast<uint2*>(step_.out)[at] = make_uint2(low, high);

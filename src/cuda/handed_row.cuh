@@ -1,15 +1,33 @@
 // A row of halves that blocks hand to those that run the next step: each half
 // is a word that carries the number of the handing over, too. Who needs the row
 // reads its words until they have that number, and so waits neither for all
-// blocks nor, after that, for the row.
+// blocks nor, after that, for the row. All ask for it at once, and a line of the
+// second-level cache answers them one after the other: there are some copies of the
+// row, each for some of the blocks.
 #pragma once
 
 #include "cuda/pipeline.cuh"
+#include "cuda/steps.h"
 
 namespace tl::cuda {
 
 TL_DEVICE void HandOn(uint32_t* words, int at, uint16_t half, uint32_t number) {
-  StoreRelaxed(words + at, half | number << 16);
+#pragma unroll
+  for (int copy = 0; copy < kHandedCopies; ++copy) {
+    StoreRelaxed(words + copy * kHandedWords + at, half | number << 16);
+  }
+}
+
+// Halves 4 * four and the three behind it.
+TL_DEVICE void HandOnFour(uint32_t* words, int four, uint32_t low, uint32_t high,
+                          uint32_t number) {
+  const uint32_t n = number << 16;
+  const uint4 all = make_uint4((low & 0xffff) | n, low >> 16 | n, (high & 0xffff) | n,
+                               high >> 16 | n);
+#pragma unroll
+  for (int copy = 0; copy < kHandedCopies; ++copy) {
+    StoreRelaxed(reinterpret_cast<uint4*>(words + copy * kHandedWords) + four, all);
+  }
 }
 
 // Halves 8 * eight and the seven behind it of a row of `eights`, of kEights of
@@ -18,6 +36,7 @@ template <int kEights>
 TL_DEVICE void TakeHanded(const uint32_t* words, uint32_t number, int first,
                           int stride, int eights, uint4 (&halves)[kEights]) {
   const uint32_t wanted = number << 16;
+  words += blockIdx.x % kHandedCopies * kHandedWords;
   while (true) {
     uint32_t different = 0;
 #pragma unroll

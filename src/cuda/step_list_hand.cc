@@ -11,7 +11,7 @@ namespace tl::cuda {
 namespace {
 
 constexpr int64_t kHandedBytes =
-    RowsStep::kMostColumns * int64_t{sizeof(uint32_t)};
+    kHandedCopies * kHandedWords * int64_t{sizeof(uint32_t)};
 
 // A row that a step hands on if it is asked to: where it is stored as well, or
 // null.

@@ -144,6 +144,10 @@ struct RowsStep {
   SmallGroup group;
 };
 
+// Of a row that is handed on, and the words of each, for the longest.
+inline constexpr int kHandedCopies = 4;
+inline constexpr int kHandedWords = RowsStep::kMostColumns;
+
 inline int32_t RowsOfPart(const RowsStep& step, int part) {
   if (step.end == RowsEnd::kGated) return step.n / 2;
   return step.part[part].end - (part == 0 ? 0 : step.part[part - 1].end);
