@@ -55,8 +55,8 @@ TL_DEVICE float2 UnpackHalves(uint32_t pair) {
                      FromHalf(static_cast<uint16_t>(pair >> 16)));
 }
 
-TL_DEVICE int Lane() { return static_cast<int>(threadIdx.x) % kWarpSize; }
-TL_DEVICE int WarpOf() { return static_cast<int>(threadIdx.x) / kWarpSize; }
+TL_DEVICE int Lane() { return static_cast<int>(threadIdx.x % kWarpSize); }
+TL_DEVICE int WarpOf() { return static_cast<int>(threadIdx.x / kWarpSize); }
 
 // The first of this thread's elements and the distance to the next, where a
 // grid of one dimension walks over a range.

@@ -375,6 +375,18 @@ constexpr int SliceWidth(int k, int units_of_lane) {
   return (units + units_of_lane - 1) / units_of_lane;
 }
 
+// lanes / width, up to a warp's size, by a multiplication.
+constexpr int InverseOfLanes(int width) { return (1024 + width - 1) / width; }
+constexpr int QuotientOfLanes(int lanes, int inverse) { return lanes * inverse >> 10; }
+static_assert([] {
+  for (int width = 1; width <= 32; ++width) {
+    for (int lanes = 0; lanes <= 32; ++lanes) {
+      if (QuotientOfLanes(lanes, InverseOfLanes(width)) != lanes / width) return false;
+    }
+  }
+  return true;
+}());
+
 // 16-byte aligned, k a multiple of 8. Two sums a row: one would wait for itself.
 template <int kRows>
 TL_DEVICE void HalfDots(const std::byte* rows, int row_bytes, const uint4* x,

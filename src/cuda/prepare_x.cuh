@@ -16,11 +16,11 @@ struct ThreadEights {
   int first, stride, count;
 
   template <int kEach>
-  TL_DEVICE static ThreadEights Of(int k, bool packed) {
-    const int count = k / 8;
+  TL_DEVICE static ThreadEights Of(unsigned k, bool packed) {
+    constexpr unsigned kOfWarp = 8 * kEach * kWarpSize;
+    const int count = static_cast<int>(k / 8);
     const int warps =
-        packed ? (count + kEach * kWarpSize - 1) / (kEach * kWarpSize)
-               : kConsumerWarps;
+        packed ? static_cast<int>((k + kOfWarp - 1) / kOfWarp) : kConsumerWarps;
     const int warp = kConsumerWarps - 1 - WarpOf();
     return {warp < warps ? warp * kWarpSize + Lane() : count, warps * kWarpSize,
             count};

@@ -34,11 +34,12 @@ class Slice {
  public:
   TL_DEVICE explicit Slice(const RowsStep& step)
       : width_(step.lanes_of_row),
-        row_(QuotientOfLane(Lane(), width_)),
-        at_once_(QuotientOfLane(kWarpSize, width_)),
+        row_(QuotientOfLanes(Lane(), step.inverse_of_lanes)),
+        at_once_(QuotientOfLanes(kWarpSize, step.inverse_of_lanes)),
         place_(Lane() - row_ * width_) {
-    const int units = step.k / Unit::kElements;
-    const int each = units / kConsumerWarps, more = units % kConsumerWarps;
+    const auto units = static_cast<unsigned>(step.k) / Unit::kElements;
+    const int each = static_cast<int>(units / kConsumerWarps);
+    const int more = static_cast<int>(units % kConsumerWarps);
     const int warp = WarpOf(), begin = warp * each + min(warp, more);
     const int end = begin + each + (warp < more);
 #pragma unroll
@@ -47,7 +48,7 @@ class Slice {
       // other banks of shared memory than the first of those before.
       const int unit = begin + place_ + (row_ / 8 + i) % kUnits * width_;
       has_[i] = unit < end;  // a short row has no work for some lanes
-      unit_[i] = min(unit, units - 1);
+      unit_[i] = min(unit, static_cast<int>(units) - 1);
     }
   }
 
@@ -83,13 +84,6 @@ class Slice {
   }
 
  private:
-  // lane / width of up to a warp's size.
-  TL_DEVICE static int QuotientOfLane(int lane, int width) {
-    constexpr float kMore = 1.0f + 1.0f / 4096;  // than rounding takes away
-    return static_cast<int>(__fdividef(static_cast<float>(lane) * kMore,
-                                       static_cast<float>(width)));
-  }
-
   // In the first lane of a row.
   TL_DEVICE float SumOfLanes(float value) const {
 #pragma unroll

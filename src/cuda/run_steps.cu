@@ -375,6 +375,7 @@ void SetPackedTiles(RowsStep& step) {
   step.rows_per_group = 0;
   step.units_of_lane = static_cast<int8_t>(cut.units);
   step.lanes_of_row = static_cast<int8_t>(cut.width);
+  step.inverse_of_lanes = static_cast<int16_t>(InverseOfLanes(cut.width));
   const int tiles = kRoundRows / cut.rows_per_tile;
   step.rows_per_round = static_cast<int16_t>((tiles > 1 ? tiles & ~1 : 1) *
                                              cut.rows_per_tile);

@@ -40,7 +40,7 @@ inline constexpr int kTileBytes = kTileSpace - 128;
 inline constexpr unsigned kTilesUnderWay = 2;
 // Room for records, and how many are fetched ahead of the one whose weights are:
 // the rest is for steps that are still computed.
-inline constexpr int kRecords = 10;
+inline constexpr int kRecords = 8;
 inline constexpr int kRecordsAhead = 3;
 // The most rows that a warp multiplies together.
 inline constexpr int kMostRowsPerGroup = 4;
@@ -52,7 +52,7 @@ static_assert(kScratchBytes >= RowsStep::kMostColumns * 2);
 // Packed rows lie in a tile each at a place of its own: 16 bytes more than a multiple
 // of 128 let lanes read from eight rows, and more words of each, without conflicts.
 constexpr int PackedPitch(int row_bytes) {
-  return (row_bytes + 127) / 128 * 128 + 16;
+  return ((row_bytes + 127) & ~127) + 16;
 }
 // Of x as int8, which is followed by what the warps have of the rows' sums.
 inline constexpr int kInt8Bytes =

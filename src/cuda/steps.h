@@ -124,6 +124,7 @@ struct RowsStep {
   // lanes that of a row, and a lane units_of_lane units of it. Sums are joined after
   // rows_per_round, which are whole tiles.
   int8_t units_of_lane, lanes_of_row;
+  int16_t inverse_of_lanes;  // InverseOfLanes (packed_rows.cuh)
   int16_t rows_per_round;
   RowsPart part[kMaxParts];
   const std::byte* x;
