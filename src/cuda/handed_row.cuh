@@ -2,8 +2,8 @@
 // is a word that carries the number of the handing over, too. Who needs the row
 // reads its words until they have that number, and so waits neither for all
 // blocks nor, after that, for the row. All ask for it at once, and a line of the
-// second-level cache answers them one after the other: there are some copies of the
-// row, each for some of the blocks.
+// second-level cache answers them one after the other: there are some copies of each
+// line, side by side, each for some of the blocks.
 #pragma once
 
 #include "cuda/pipeline.cuh"
@@ -11,10 +11,17 @@
 
 namespace tl::cuda {
 
+// Where word `at` of a row is; its other copies are kHandedLine words further each.
+TL_DEVICE int PlaceOfHanded(int at) {
+  constexpr int kInLine = kHandedLine - 1;
+  return (at & ~kInLine) * kHandedCopies + (at & kInLine);
+}
+
 TL_DEVICE void HandOn(uint32_t* words, int at, uint16_t half, uint32_t number) {
+  uint32_t* const to = words + PlaceOfHanded(at);
 #pragma unroll
   for (int copy = 0; copy < kHandedCopies; ++copy) {
-    StoreRelaxed(words + copy * kHandedWords + at, half | number << 16);
+    StoreRelaxed(to + copy * kHandedLine, half | number << 16);
   }
 }
 
@@ -24,9 +31,10 @@ TL_DEVICE void HandOnFour(uint32_t* words, int four, uint32_t low, uint32_t high
   const uint32_t n = number << 16;
   const uint4 all = make_uint4((low & 0xffff) | n, low >> 16 | n, (high & 0xffff) | n,
                                high >> 16 | n);
+  uint32_t* const to = words + PlaceOfHanded(4 * four);
 #pragma unroll
   for (int copy = 0; copy < kHandedCopies; ++copy) {
-    StoreRelaxed(reinterpret_cast<uint4*>(words + copy * kHandedWords) + four, all);
+    StoreRelaxed(reinterpret_cast<uint4*>(to + copy * kHandedLine), all);
   }
 }
 
@@ -36,13 +44,14 @@ template <int kEights>
 TL_DEVICE void TakeHanded(const uint32_t* words, uint32_t number, int first,
                           int stride, int eights, uint4 (&halves)[kEights]) {
   const uint32_t wanted = number << 16;
-  words += blockIdx.x % kHandedCopies * kHandedWords;
+  words += blockIdx.x % kHandedCopies * kHandedLine;
   while (true) {
     uint32_t different = 0;
 #pragma unroll
     for (int i = 0; i < kEights; ++i) {
       const int at = min(first + i * stride, eights - 1);
-      const auto* from = reinterpret_cast<const uint4*>(words) + 2 * at;
+      const auto* from =
+          reinterpret_cast<const uint4*>(words + PlaceOfHanded(8 * at));
       const uint4 a = LoadRelaxed(from), b = LoadRelaxed(from + 1);
       different |= (a.x ^ wanted) | (a.y ^ wanted) | (a.z ^ wanted) |
                    (a.w ^ wanted) | (b.x ^ wanted) | (b.y ^ wanted) |

@@ -148,6 +148,7 @@ class StepList {
 
   // step_list_hand.cc
   unsigned HandRows();  // the times that all blocks wait for each other
+  int64_t LongestRow() const;
   void ReadyToHand();
   bool HandOn(size_t level);
   bool HandToRows(Level& maker, Level& taker);
@@ -201,6 +202,7 @@ class StepList {
   std::shared_ptr<std::byte> argmax_;   // where its Argmax steps find each other
   int argmax_steps_ = 0;
   std::shared_ptr<std::byte> handed_;  // rows that are handed on, two in turn
+  int64_t handed_bytes_ = 0;           // of each
   std::shared_ptr<std::byte> parts_;   // of a token's attention
   int64_t part_bytes_ = 0;
   const uint32_t most_number_;

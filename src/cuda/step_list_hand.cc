@@ -3,6 +3,7 @@
 // not be stored.
 #include <algorithm>
 
+#include "cuda/dispatch.h"
 #include "cuda/run_steps.h"
 #include "cuda/runtime.h"
 #include "cuda/step_list.h"
@@ -10,8 +11,11 @@
 namespace tl::cuda {
 namespace {
 
-constexpr int64_t kHandedBytes =
-    kHandedCopies * kHandedWords * int64_t{sizeof(uint32_t)};
+// Of a row that is handed on, all its copies.
+int64_t HandedBytes(int64_t elements) {
+  constexpr int64_t kLineBytes = kHandedLine * kHandedCopies * sizeof(uint32_t);
+  return CeilDiv(elements, kHandedLine) * kLineBytes;
+}
 
 // A row that a step hands on if it is asked to: where it is stored as well, or
 // null.
@@ -97,12 +101,34 @@ unsigned StepList::HandRows() {
   return waits;
 }
 
-// Before the numbers of a list would begin again, all words are those of no
-// row.
+// The longest row that a level could take.
+int64_t StepList::LongestRow() const {
+  int64_t longest = 0;
+  for (size_t l = 1; l < levels_.size(); ++l) {
+    const StepRecord& taker = levels_[l].records[0];
+    int64_t elements = taker.header.kind == StepKind::kRows ? taker.rows.k : 0;
+    if (taker.header.kind == StepKind::kTokenAttention) {
+      for (const StepRecord& made : levels_[l - 1].records) {
+        if (HandsParts(made)) elements += made.rows.n;
+      }
+    }
+    longest = std::max(longest, std::min<int64_t>(elements, RowsStep::kMostColumns));
+  }
+  return longest;
+}
+
+// Room for the rows. Before the numbers of a list would begin again, all words are
+// those of no row.
 void StepList::ReadyToHand() {
-  if (handed_ && number_ + 2 * levels_.size() <= most_number_) return;
-  if (!handed_) handed_ = AllocateScratch(2 * kHandedBytes);
-  Fill(handed_.get(), 0, 2 * kHandedBytes);
+  const int64_t bytes = HandedBytes(LongestRow());
+  const bool grows = bytes > handed_bytes_;
+  if (!grows && number_ + 2 * levels_.size() <= most_number_) return;
+  if (grows) {
+    scratch_.push_back(handed_);
+    handed_bytes_ = bytes;
+    handed_ = AllocateScratch(2 * handed_bytes_);
+  }
+  if (handed_) Fill(handed_.get(), 0, 2 * handed_bytes_);
   if (parts_) Fill(parts_.get(), 0, part_bytes_);
   number_ = 0;
 }
@@ -113,7 +139,7 @@ uint32_t* StepList::NextHanded() {
   ++number_;
   second_ = !second_;
   return reinterpret_cast<uint32_t*>(handed_.get() +
-                                     (second_ ? kHandedBytes : 0));
+                                     (second_ ? handed_bytes_ : 0));
 }
 
 // To the steps of a level from those of the level before.
@@ -183,7 +209,7 @@ bool StepList::HandToAttention(Level& maker, Level& taker) {
   // Of what nobody takes a block could still be at work when others are behind it.
   if (parts != 3 || !by_all || row > RowsStep::kMostColumns) return false;
   for (int32_t at : begin) {
-    if (at < 0 || at % 8 != 0) return false;
+    if (at < 0 || at % kHandedLine != 0) return false;
   }
   step.handed_q = begin[0];
   step.handed_k = begin[1];
@@ -193,7 +219,7 @@ bool StepList::HandToAttention(Level& maker, Level& taker) {
   step.number = number_;
   for (StepRecord& record : maker.records) {
     SetHanded(record, words, number_);
-    words += record.rows.n;
+    words += int64_t{record.rows.n} * kHandedCopies;
   }
   Touched& touched = taker.touched[0];
   step.wait_for_keys = touched.makes_keys;

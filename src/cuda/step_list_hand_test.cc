@@ -60,6 +60,23 @@ TEST(StepListHandTest, NoBlockWaitsForAllBetweenProducts) {
   }
 }
 
+TEST(StepListHandTest, MakesRoomForALongerRow) {
+  TestList list;
+  for (const int width : {kWidth, 4 * kWidth, kWidth}) {
+    const TestArray x = RandomArray(DType::F16, {1, width}, 1);
+    const Weights first(DType::F16, width, width, 2), second(DType::F16, width, width, 3);
+    const TestArray y = Poisoned(DType::F16, {1, width});
+    const TestArray z = Poisoned(DType::F16, {1, width});
+    ASSERT_TRUE(list.Add(OpId::Matmul, {x, Permuted(first.array, {1, 0}), x}, y, {}, {},
+                         &Plus()));
+    ASSERT_TRUE(list.Add(OpId::Matmul, {y, Permuted(second.array, {1, 0}), y}, z, {}, {},
+                         &Plus()));
+    list.Run();
+    EXPECT_EQ(list.waits(), 0u);
+    ExpectNear(z, ProductAndSum(y, second, y));
+  }
+}
+
 // A norm is written by one block, and read as an operand by all.
 TEST(StepListHandTest, WaitsForWhatIsNotPartOfTheRow) {
   const TestArray x = RandomArray(DType::F16, {1, kWidth}, 1);

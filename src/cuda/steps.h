@@ -145,9 +145,9 @@ struct RowsStep {
   SmallGroup group;
 };
 
-// Of a row that is handed on, and the words of each, for the longest.
+// Of a row that is handed on, line by line, of so many words.
 inline constexpr int kHandedCopies = 4;
-inline constexpr int kHandedWords = RowsStep::kMostColumns;
+inline constexpr int kHandedLine = 32;
 
 inline int32_t RowsOfPart(const RowsStep& step, int part) {
   if (step.end == RowsEnd::kGated) return step.n / 2;
