@@ -105,6 +105,11 @@ class GpuMemory(Scratch):
                     self.assertEqual((done.returncode, done.stdout, done.stderr),
                                      (0, whole.stdout, ""))
 
+    def test_what_a_token_takes_beside_its_model_is_little(self):
+        done = generate(PACKED, "--gpu-memory", "800KB")
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (0, generate(PACKED).stdout, ""))
+
     def test_runs_a_model_that_the_card_has_no_room_for(self):
         done = generate(VERSES, "--gpu-memory", "1GB", memory=3 << 20)
         self.assertEqual((done.returncode, done.stdout, done.stderr),
